@@ -1,0 +1,3 @@
+#include "base/role.h"
+
+struct role worker_role, control_role;

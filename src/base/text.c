@@ -1,0 +1,88 @@
+#include "base/text.h"
+
+static size_t text_from_digits(char *out, uint64_t value, unsigned base)
+{
+	char reversed[TEXT_U64_MAX];
+	size_t len = 0;
+	do {
+		reversed[len++] = "0123456789abcdefghijklmnopqrstuvwxyz"[value % base];
+		value /= base;
+	} while (value != 0);
+	for (size_t i = 0; i < len; i++)
+		out[i] = reversed[len - 1 - i];
+	return len;
+}
+
+size_t text_from_u64(char *out, uint64_t value)
+{
+	return text_from_digits(out, value, 10);
+}
+
+size_t text_from_base36(char *out, uint64_t value)
+{
+	return text_from_digits(out, value, 36);
+}
+
+size_t text_from_hex(char *out, uint64_t value, size_t digits)
+{
+	for (size_t i = 0; i < digits; i++)
+		out[i] = "0123456789abcdef"[value >> 4 * (digits - 1 - i) & 15];
+	return digits;
+}
+
+static bool digit_value(char c, unsigned base, unsigned *value)
+{
+	if (c >= '0' && c <= '9')
+		*value = (unsigned)(c - '0');
+	else if (c >= 'a' && c <= 'z')
+		*value = (unsigned)(c - 'a') + 10;
+	else
+		return false;
+	return *value < base;
+}
+
+static bool text_to_digits(struct slice text, unsigned base, uint64_t *value)
+{
+	if (text.len == 0)
+		return false;
+	uint64_t sum = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned digit;
+		if (!digit_value(text.at[i], base, &digit))
+			return false;
+		if (__builtin_mul_overflow(sum, (uint64_t)base, &sum) ||
+		    __builtin_add_overflow(sum, (uint64_t)digit, &sum))
+			return false;
+	}
+	*value = sum;
+	return true;
+}
+
+bool text_to_u64(struct slice text, uint64_t *value)
+{
+	return text_to_digits(text, 10, value);
+}
+
+bool text_to_base36(struct slice text, uint64_t *value)
+{
+	return text_to_digits(text, 36, value);
+}
+
+size_t text_from_base64(char *out, const void *bytes, size_t count)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *in = bytes;
+	char *start = out;
+	for (size_t i = 0; i < count; i += 3) {
+		size_t left = count - i;
+		unsigned bits = (unsigned)in[i] << 16;
+		bits |= left > 1 ? (unsigned)in[i + 1] << 8 : 0;
+		bits |= left > 2 ? (unsigned)in[i + 2] : 0;
+		*out++ = digits[bits >> 18];
+		*out++ = digits[bits >> 12 & 63];
+		*out++ = left > 1 ? digits[bits >> 6 & 63] : '=';
+		*out++ = left > 2 ? digits[bits & 63] : '=';
+	}
+	return (size_t)(out - start);
+}
