@@ -1,0 +1,480 @@
+/*
+ * The head is read in two passes. The scan looks for its end as bytes come and keeps
+ * offsets only, so it can stop anywhere; it judges the request line and the line ends on
+ * the way, and the limits. The second pass, once the head is whole, cuts it into slices
+ * and judges the rest.
+ */
+#include "http/request.h"
+
+#include <assert.h>
+
+#include "base/text.h"
+#include "http/syntax.h"
+
+#define BLANK_LINES "\r\n\r\n" /* as many empty lines are forgiven before a request */
+#define VERSION "HTTP/#.#\r\n"
+
+#define VERSION_MAJOR_AT 5
+#define VERSION_MINOR_AT 7
+
+static_assert(sizeof(BLANK_LINES) + HTTP_METHOD_MAX + sizeof("  " VERSION) <= HTTP_LINE_MAX,
+              "a request line without its target fits");
+
+enum scan_step {
+	SCAN_BLANK = 0, /* empty lines before the request */
+	SCAN_METHOD,
+	SCAN_TARGET,
+	SCAN_VERSION,
+	SCAN_HEADERS,
+	SCAN_DONE
+};
+
+void http_request_begin(struct http_request *req)
+{
+	/* The headers past header_count are never read. */
+	memset(req, 0, offsetof(struct http_request, headers));
+}
+
+static enum http_parse request_refuse(struct http_request *req, int status, const char *where,
+                                      const char *why)
+{
+	CHECK(where >= req->bytes);
+	CHECK(req->status == 0);
+	req->status = status;
+	req->why = why;
+	req->bad_at = (size_t)(where - req->bytes);
+	return HTTP_BAD;
+}
+
+static enum http_parse scan_refuse(struct http_request *req, int status, const char *why)
+{
+	return request_refuse(req, status, req->bytes + req->scanned, why);
+}
+
+/*
+ * The scans. Each goes on from req->scanned and answers HTTP_DONE when its part is over.
+ */
+
+static enum http_parse scan_blank(struct http_request *req, size_t len,
+                                  const struct http_limits *limits)
+{
+	(void)limits;
+	while (req->scanned < len && req->scanned < sizeof(BLANK_LINES) - 1 &&
+	       req->bytes[req->scanned] == BLANK_LINES[req->scanned])
+		req->scanned++;
+	if (req->scanned == len)
+		return HTTP_MORE;
+	if (req->scanned % 2 != 0)
+		return scan_refuse(req, 400, "CR without LF");
+	req->method_at = req->scanned;
+	return HTTP_DONE;
+}
+
+static enum http_parse scan_method(struct http_request *req, size_t len,
+                                   const struct http_limits *limits)
+{
+	(void)limits;
+	for (; req->scanned < len; req->scanned++) {
+		char c = req->bytes[req->scanned];
+		size_t method_len = req->scanned - req->method_at;
+		if (c == ' ' && method_len > 0) {
+			req->target_at = ++req->scanned;
+			return HTTP_DONE;
+		}
+		if (!http_is_token(c))
+			return scan_refuse(req, 400, "method is not a token");
+		if (method_len == HTTP_METHOD_MAX)
+			return scan_refuse(req, 501, "method is too long");
+	}
+	return HTTP_MORE;
+}
+
+static enum http_parse scan_target(struct http_request *req, size_t len,
+                                   const struct http_limits *limits)
+{
+	for (; req->scanned < len; req->scanned++) {
+		char c = req->bytes[req->scanned];
+		size_t target_len = req->scanned - req->target_at;
+		if (c == ' ' && target_len > 0) {
+			req->version_at = ++req->scanned;
+			return HTTP_DONE;
+		}
+		if (c <= ' ' || c > '~') /* and beyond ASCII, where char has a sign */
+			return scan_refuse(req, 400, "target holds a byte that must be escaped");
+		if (c == '#')
+			return scan_refuse(req, 400, "target holds a fragment");
+		if (target_len == limits->target_bytes_max)
+			return scan_refuse(req, 414, "target is too long");
+	}
+	return HTTP_MORE;
+}
+
+static enum http_parse scan_version(struct http_request *req, size_t len,
+                                    const struct http_limits *limits)
+{
+	(void)limits;
+	const char *version = req->bytes + req->version_at;
+	for (; req->scanned < len; req->scanned++) {
+		size_t at = req->scanned - req->version_at;
+		if (at == sizeof(VERSION) - 1)
+			break;
+		bool is_digit = version[at] >= '0' && version[at] <= '9';
+		if (VERSION[at] == '#' ? !is_digit : version[at] != VERSION[at])
+			return scan_refuse(req, 400, "request line does not end in HTTP/1.1 CRLF");
+		if (at == VERSION_MAJOR_AT && version[at] != '1')
+			return scan_refuse(req, 505, "version is neither 1.0 nor 1.1");
+		if (at == VERSION_MINOR_AT && version[at] > '1')
+			return scan_refuse(req, 505, "version is neither 1.0 nor 1.1");
+	}
+	if (req->scanned - req->version_at < sizeof(VERSION) - 1)
+		return HTTP_MORE;
+	req->headers_at = req->line_at = req->scanned;
+	return HTTP_DONE;
+}
+
+static enum http_parse scan_headers(struct http_request *req, size_t len,
+                                    const struct http_limits *limits)
+{
+	CHECK(limits->header_bytes_max <= SIZE_MAX - req->headers_at);
+	size_t end = req->headers_at + limits->header_bytes_max;
+	if (end > len)
+		end = len;
+	while (req->scanned < end) {
+		const char *lf = memchr(req->bytes + req->scanned, '\n', end - req->scanned);
+		if (lf == NULL) {
+			req->scanned = end;
+			break;
+		}
+		size_t line_len = (size_t)(lf - req->bytes) - req->line_at;
+		if (line_len == 0 || lf[-1] != '\r')
+			return request_refuse(req, 400, lf, "LF without CR");
+		req->line_at += line_len + 1;
+		req->scanned = req->line_at;
+		if (line_len == 1) {
+			req->head_bytes = req->scanned;
+			return HTTP_DONE;
+		}
+	}
+	if (req->scanned - req->headers_at == limits->header_bytes_max)
+		return scan_refuse(req, 431, "headers are too long");
+	return HTTP_MORE;
+}
+
+static enum http_parse (*const scans[SCAN_DONE])(struct http_request *req, size_t len,
+                                                 const struct http_limits *limits) = {
+	[SCAN_BLANK] = scan_blank,     [SCAN_METHOD] = scan_method,   [SCAN_TARGET] = scan_target,
+	[SCAN_VERSION] = scan_version, [SCAN_HEADERS] = scan_headers,
+};
+
+/*
+ * The target: an absolute path, a whole URL, or "*".
+ */
+
+static const char *bad_escape(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.at[i] != '%')
+			continue;
+		if (text.len - i < 3)
+			return text.at + i;
+		if (http_hex_value(text.at[i + 1]) < 0 || http_hex_value(text.at[i + 2]) < 0)
+			return text.at + i;
+	}
+	return NULL;
+}
+
+/* What a registered name is made of: unreserved, sub-delims, escapes. IPv4 looks like it. */
+static bool is_reg_name(struct slice name)
+{
+	static const uint64_t bits[2] = {
+		0x2bff7ff200000000, /* ! $ % & ' ( ) * + , - . ; = and digits */
+		0x47fffffe87fffffe, /* letters and _ ~ */
+	};
+	for (size_t i = 0; i < name.len; i++) {
+		unsigned char byte = (unsigned char)name.at[i];
+		if (byte >= 128 || (bits[byte >> 6] >> (byte & 63) & 1) == 0)
+			return false;
+	}
+	return name.len > 0 && bad_escape(name) == NULL;
+}
+
+static bool is_ipv6(struct slice address)
+{
+	for (size_t i = 0; i < address.len; i++) {
+		char c = address.at[i];
+		if (http_hex_value(c) < 0 && c != ':' && c != '.')
+			return false;
+	}
+	return address.len >= 2;
+}
+
+static bool is_port(struct slice port)
+{
+	uint64_t number = 0;
+	return port.len == 0 || (text_to_u64(port, &number) && number <= UINT16_MAX);
+}
+
+/* uri-host [ ":" port ], RFC 3986 section 3.2; no user, no empty name. */
+static bool is_host(struct slice host)
+{
+	struct slice name, rest = host;
+	if (host.len > 0 && host.at[0] == '[') {
+		rest = slice_after(rest, 1);
+		if (!slice_cut(&rest, ']', &name) || rest.at == NULL || !is_ipv6(name))
+			return false;
+		return rest.len == 0 || (rest.at[0] == ':' && is_port(slice_after(rest, 1)));
+	}
+	return slice_cut(&rest, ':', &name) && is_reg_name(name) && is_port(rest);
+}
+
+/* Takes "http://host" off the front of `rest`. An empty path behind it is "/". */
+static enum http_parse authority_cut(struct http_request *req, struct slice *rest)
+{
+	static const char *const schemes[] = {"http://", "https://"};
+	size_t scheme_len = 0;
+	for (size_t i = 0; i < COUNT_OF(schemes); i++) {
+		struct slice scheme = slice_string(schemes[i]);
+		if (rest->len >= scheme.len &&
+		    slice_equals_nocase(slice_of(rest->at, scheme.len), scheme))
+			scheme_len = scheme.len;
+	}
+	if (scheme_len == 0)
+		return request_refuse(req, 400, rest->at, "target is neither a path nor a URL");
+	*rest = slice_after(*rest, scheme_len);
+
+	size_t host_len = 0;
+	while (host_len < rest->len && rest->at[host_len] != '/' && rest->at[host_len] != '?')
+		host_len++;
+	req->host = slice_of(rest->at, host_len);
+	if (!is_host(req->host))
+		return request_refuse(req, 400, rest->at, "target has no valid host");
+	*rest = slice_after(*rest, host_len);
+	return HTTP_DONE;
+}
+
+static enum http_parse target_parse(struct http_request *req)
+{
+	const char *escape = bad_escape(req->target);
+	if (escape != NULL)
+		return request_refuse(req, 400, escape, "target has a malformed escape");
+	if (slice_is(req->target, "*") && req->method == HTTP_OPTIONS) {
+		req->path = req->target;
+		return HTTP_DONE;
+	}
+
+	struct slice rest = req->target;
+	if (rest.at[0] != '/' && authority_cut(req, &rest) == HTTP_BAD)
+		return HTTP_BAD;
+	CHECK(rest.at != NULL);
+	slice_cut(&rest, '?', &req->path);
+	req->query = rest;
+	if (req->path.len == 0)
+		req->path = SLICE("/");
+	CHECK(req->path.at[0] == '/');
+	return HTTP_DONE;
+}
+
+static enum http_method method_of(struct slice name)
+{
+	static const char *const names[HTTP_OTHER] = {
+		[HTTP_GET] = "GET",     [HTTP_HEAD] = "HEAD",     [HTTP_POST] = "POST",
+		[HTTP_PUT] = "PUT",     [HTTP_DELETE] = "DELETE", [HTTP_OPTIONS] = "OPTIONS",
+		[HTTP_PATCH] = "PATCH",
+	};
+	enum http_method method = HTTP_GET;
+	while (method < HTTP_OTHER && !slice_is(name, names[method]))
+		method++;
+	return method;
+}
+
+/* The scan has found the three parts and judged their bytes. */
+static enum http_parse request_line_parse(struct http_request *req)
+{
+	const char *bytes = req->bytes;
+	CHECK(req->method_at < req->target_at);
+	CHECK(req->target_at < req->version_at);
+	req->method_name = slice_of(bytes + req->method_at, req->target_at - req->method_at - 1);
+	req->method = method_of(req->method_name);
+	req->target = slice_of(bytes + req->target_at, req->version_at - req->target_at - 1);
+	req->version_minor = bytes[req->version_at + VERSION_MINOR_AT] - '0';
+	req->is_keep_alive = req->version_minor == 1;
+	return target_parse(req);
+}
+
+/*
+ * The headers that say how to go on reading. Each of these takes one line of its name.
+ */
+
+static bool list_has(struct slice list, struct slice token)
+{
+	struct slice member;
+	while (slice_cut(&list, ',', &member)) {
+		if (slice_equals_nocase(slice_trim(member), token))
+			return true;
+	}
+	return false;
+}
+
+static enum http_parse take_host(struct http_request *req, struct slice value)
+{
+	if (req->has_host)
+		return request_refuse(req, 400, value.at, "more than one Host");
+	if (!is_host(value))
+		return request_refuse(req, 400, value.at, "Host is not valid");
+	req->has_host = true;
+	if (req->host.len == 0) /* a host in the target wins: RFC 9112 section 3.2.2 */
+		req->host = value;
+	return HTTP_DONE;
+}
+
+static enum http_parse take_content_length(struct http_request *req, struct slice value)
+{
+	if (req->framing != HTTP_NO_BODY)
+		return request_refuse(req, 400, value.at, "more than one body length");
+	if (!text_to_u64(value, &req->content_length))
+		return request_refuse(req, 400, value.at, "Content-Length is not a number");
+	req->framing = HTTP_LENGTH;
+	return HTTP_DONE;
+}
+
+static enum http_parse take_transfer_encoding(struct http_request *req, struct slice value)
+{
+	if (req->framing != HTTP_NO_BODY)
+		return request_refuse(req, 400, value.at, "more than one body length");
+	if (req->version_minor == 0)
+		return request_refuse(req, 400, value.at, "Transfer-Encoding in HTTP/1.0");
+	if (!slice_equals_nocase(value, SLICE("chunked")))
+		return request_refuse(req, 501, value.at, "Transfer-Encoding is not chunked");
+	req->framing = HTTP_CHUNKED;
+	return HTTP_DONE;
+}
+
+static enum http_parse take_connection(struct http_request *req, struct slice value)
+{
+	if (list_has(value, SLICE("close")))
+		req->is_keep_alive = false;
+	return HTTP_DONE;
+}
+
+static enum http_parse take_expect(struct http_request *req, struct slice value)
+{
+	if (!slice_equals_nocase(value, SLICE("100-continue")))
+		return request_refuse(req, 417, value.at, "Expect is not 100-continue");
+	req->expects_continue = true;
+	return HTTP_DONE;
+}
+
+static enum http_parse header_take(struct http_request *req, struct http_header header)
+{
+	static const struct {
+		const char *name;
+		enum http_parse (*take)(struct http_request *req, struct slice value);
+	} known[] = {
+		{"host", take_host},
+		{"content-length", take_content_length},
+		{"transfer-encoding", take_transfer_encoding},
+		{"connection", take_connection},
+		{"expect", take_expect},
+	};
+	if (req->header_count == HTTP_HEADERS_MAX)
+		return request_refuse(req, 431, header.name.at, "too many headers");
+	req->headers[req->header_count++] = header;
+	for (size_t i = 0; i < COUNT_OF(known); i++) {
+		if (slice_equals_nocase(header.name, slice_string(known[i].name)))
+			return known[i].take(req, header.value);
+	}
+	return HTTP_DONE;
+}
+
+/* One line, from *at; the scan has seen to it that CRLF ends it, so no end is needed. */
+static enum http_parse header_parse(struct http_request *req, const char **at)
+{
+	const char *name = *at, *colon = name;
+	if (*name == ' ' || *name == '\t')
+		return request_refuse(req, 400, name, "folded header line");
+	while (http_is_token(*colon))
+		colon++;
+	if (*colon != ':' || colon == name)
+		return request_refuse(req, 400, colon, "header name is not a token");
+
+	const char *end = colon + 1;
+	while (http_is_value(*end))
+		end++;
+	if (end[0] != '\r' || end[1] != '\n')
+		return request_refuse(req, 400, end, "control character in a header");
+	*at = end + 2;
+
+	struct slice value = slice_of(colon + 1, (size_t)(end - colon - 1));
+	return header_take(req, (struct http_header){
+					.name = slice_of(name, (size_t)(colon - name)),
+					.value = slice_trim(value),
+				});
+}
+
+static enum http_parse head_parse(struct http_request *req)
+{
+	if (request_line_parse(req) == HTTP_BAD)
+		return HTTP_BAD;
+
+	const char *at = req->bytes + req->headers_at;
+	const char *end = req->bytes + req->head_bytes - 2; /* the empty line */
+	while (at < end) {
+		if (header_parse(req, &at) == HTTP_BAD)
+			return HTTP_BAD;
+	}
+	CHECK(at == end);
+
+	if (req->version_minor == 1 && !req->has_host)
+		return request_refuse(req, 400, end, "no Host");
+	bool has_body = req->framing == HTTP_CHUNKED || req->content_length > 0;
+	if (req->version_minor == 0 || !has_body)
+		req->expects_continue = false;
+	return HTTP_DONE;
+}
+
+enum http_parse http_request_parse(struct http_request *req, const char *bytes, size_t len,
+                                   const struct http_limits *limits)
+{
+	CHECK(req->status == 0);      /* a bad one is not asked about again */
+	CHECK(req->step < SCAN_DONE); /* nor one that is done */
+	CHECK(req->scanned <= len);
+	req->bytes = bytes;
+	while (req->step < SCAN_DONE) {
+		enum http_parse answer = scans[req->step](req, len, limits);
+		if (answer != HTTP_DONE)
+			return answer;
+		req->step++;
+	}
+	CHECK(req->head_bytes <= len);
+	return head_parse(req);
+}
+
+const struct slice *http_request_header(const struct http_request *req, const char *name)
+{
+	struct slice wanted = slice_string(name);
+	for (size_t i = 0; i < req->header_count; i++) {
+		if (slice_equals_nocase(req->headers[i].name, wanted))
+			return &req->headers[i].value;
+	}
+	return NULL;
+}
+
+size_t http_request_header_count(const struct http_request *req, const char *name)
+{
+	struct slice wanted = slice_string(name);
+	size_t count = 0;
+	for (size_t i = 0; i < req->header_count; i++)
+		count += slice_equals_nocase(req->headers[i].name, wanted);
+	return count;
+}
+
+bool http_request_has_token(const struct http_request *req, const char *name, const char *token)
+{
+	struct slice wanted = slice_string(name);
+	for (size_t i = 0; i < req->header_count; i++) {
+		if (slice_equals_nocase(req->headers[i].name, wanted) &&
+		    list_has(req->headers[i].value, slice_string(token)))
+			return true;
+	}
+	return false;
+}
