@@ -1,0 +1,9 @@
+/* close.h - the reasons of close.def as an enum. */
+#pragma once
+
+enum close_reason {
+#define CLOSE(name, code, reason, sentence) CLOSE_##name,
+#include "starling/close.def"
+#undef CLOSE
+	CLOSE_COUNT
+};

@@ -1,0 +1,48 @@
+/*
+ * limits.h - the bounds that are not settings: each with its unit, its reason, and what
+ * happens when it is reached. Bounds that an operator may want to move are in config.def.
+ */
+#pragma once
+
+/* Names and ids, in bytes. A longer one is refused as bad_request. */
+#define CHANNEL_NAME_MAX 200 /* SPEC: 1 to 200 */
+#define EVENT_NAME_MAX 255   /* each of these has its length in one byte of a record */
+#define USER_NAME_MAX 255
+#define MESSAGE_KEY_MAX 255
+#define IDEMPOTENCY_KEY_MAX 255
+#define REF_MAX 1024 /* a client's `ref`, as JSON text */
+
+#define MESSAGE_DEPTH_MAX 32 /* levels of JSON; deeper is bad_request */
+
+/* Payload of one publication by the server API; clients have limits.message_size. */
+#define API_MESSAGE_BYTES_MAX (1u << 20)
+#define API_BODY_BYTES_MAX (API_MESSAGE_BYTES_MAX + 64 * 1024) /* and its envelope */
+
+/* History, asked for by command or request. More is in the next page (`more`). */
+#define HISTORY_LIMIT_DEFAULT 100
+#define HISTORY_LIMIT_MAX 1000
+#define HISTORY_BYTES_MAX (1u << 20) /* of records in one answer, but never less than one */
+
+#define WORKERS_MAX 128 /* workers of a node; a bit each in a channel */
+
+/* A client may send more before the answers to what it sent came, up to these; then it is
+ * not read from until they are fewer. */
+#define SESSION_REQUESTS_MAX 256         /* commands under way on other workers */
+#define CONN_OUT_PAUSE_BYTES (64 * 1024) /* answers that its socket did not take yet */
+
+/* One turn of a worker. What is left waits for the next turn, after everybody else. */
+#define TURN_EVENTS_MAX 512         /* descriptors */
+#define TURN_ACCEPTS_MAX 128        /* new connections a listener */
+#define TURN_READ_BYTES (64 * 1024) /* from one connection */
+#define TURN_MAILS_MAX 256          /* letters of other workers */
+#define TURN_DELIVERIES_MAX 4096    /* followers walked */
+#define TURN_TIMERS_MAX 4096
+
+#define WALK_RECORDS_MAX 64 /* records in one system call to a follower */
+#define WALK_BYTES_MAX (256 * 1024)
+
+/* A channel without followers is remembered for so long, that a client which comes back
+ * finds its cursor good even where nothing is kept. */
+#define CHANNEL_LINGER_MS 10000
+
+#define MAILBOX_CAPACITY 4096 /* letters from one thread to another before they queue up */

@@ -1,0 +1,268 @@
+/*
+ * What a channel's agent does: give publications their place, keep them, and tell the workers
+ * that follow. On a single node the agent is the channel's home, and what it says is final.
+ */
+#include <stdlib.h>
+
+#include "hub/hub_state.h"
+
+/* ---- publish ---- */
+
+static void send_to_workers(struct hub *hub, const struct channel *channel, struct record *record)
+{
+	for (int word = 0; word < CHANNEL_WORKER_WORDS; word++) {
+		for (uint64_t left = channel->workers[word]; left != 0; left &= left - 1) {
+			uint32_t worker = (uint32_t)(word * 64 + __builtin_ctzll(left));
+			struct hub_mail mail = {.kind = MAIL_RECORD,
+			                        .from = hub->options.worker,
+			                        .record = record_take(record)};
+			hub->out->post(hub->out, worker, &mail);
+		}
+	}
+}
+
+enum error_code agent_publish(struct hub *hub, struct record *record, uint64_t *epoch,
+                              uint64_t *seq)
+{
+	struct channel *channel = hub_open(hub, record_channel(record));
+	if (channel == NULL) {
+		record_drop(record);
+		return ERROR_UNAVAILABLE;
+	}
+	CHECK(channel->is_agent);
+	record_settle(record, channel->epoch, log_next(&channel->log), hub->unix_ms,
+	              channel->offset);
+	if (!log_append(&channel->log, record, hub->now_ms)) {
+		record_drop(record);
+		agent_settle(hub, channel);
+		return ERROR_UNAVAILABLE;
+	}
+	channel->offset += record_bytes(record);
+	*epoch = record->epoch;
+	*seq = record->seq;
+	hub->counters.published++;
+
+	send_to_workers(hub, channel, record);
+	if (channel->follower_count > 0) {
+		hub_append(hub, channel); /* trimmed when it has been walked */
+	} else {
+		channel->unused_since_ms = (uint32_t)hub->now_ms;
+		channel_trim(channel, hub->now_ms);
+	}
+	agent_settle(hub, channel);
+	return ERROR_NONE;
+}
+
+/* ---- follow ---- */
+
+/* Where a follower begins that asks for what comes after `since`. */
+static void find_position(const struct hub *hub, const struct channel *channel,
+                          const struct cursor *since, struct follow_result *result)
+{
+	uint64_t oldest = channel_history_first(channel, hub->now_ms);
+	if (since == NULL) {
+		result->from = result->head;
+		return;
+	}
+	bool is_held = since->epoch == channel->epoch && since->seq <= result->head &&
+	               since->seq + 1 >= oldest;
+	result->is_recovered = since->is_start || is_held;
+	result->from = !since->is_start && is_held ? since->seq : oldest - 1;
+}
+
+struct follow_result agent_follow(struct hub *hub, struct channel *channel,
+                                  const struct cursor *since)
+{
+	CHECK(channel->is_agent);
+	struct follow_result result = {.epoch = channel->epoch,
+	                               .head = log_next(&channel->log) - 1};
+	find_position(hub, channel, since, &result);
+	CHECK(result.from <= result.head);
+	return result;
+}
+
+static struct mail_answer *answer_make(const struct channel *channel, uint64_t first, uint64_t end)
+{
+	size_t count = (size_t)(end - first);
+	struct mail_answer *answer = malloc(sizeof(*answer) + count * sizeof(answer->records[0]));
+	if (answer == NULL)
+		return NULL;
+	*answer = (struct mail_answer){.count = count};
+	for (size_t i = 0; i < count; i++)
+		answer->records[i] = record_take(log_at(&channel->log, first + i));
+	return answer;
+}
+
+static void receive_follow(struct hub *hub, const struct hub_mail *mail, struct hub_mail *back)
+{
+	const struct mail_ask *ask = mail->ask;
+	struct channel *channel = hub_open(hub, slice_of(ask->name, ask->name_len));
+	back->kind = MAIL_FOLLOWED;
+	back->error = ERROR_UNAVAILABLE;
+	if (channel == NULL)
+		return;
+
+	struct follow_result result =
+		agent_follow(hub, channel, ask->has_since ? &ask->since : NULL);
+	back->answer = answer_make(channel, result.from + 1, result.head + 1);
+	if (back->answer != NULL) {
+		back->error = ERROR_NONE;
+		back->epoch = result.epoch;
+		back->seq = result.head;
+		back->answer->from = result.from;
+		back->answer->is_recovered = result.is_recovered;
+		channel_follow(channel, mail->from);
+	}
+	agent_settle(hub, channel);
+}
+
+static void receive_unfollow(struct hub *hub, const struct hub_mail *mail)
+{
+	struct channel_name *name = mail->name;
+	struct channel *channel = hub_find(hub, slice_of(name->bytes, name->len), name->hash);
+	free(name);
+	CHECK(channel != NULL); /* it lives as long as it is followed */
+	CHECK(channel_is_followed_by(channel, mail->from));
+	channel_unfollow(channel, mail->from);
+	agent_settle(hub, channel);
+}
+
+/* ---- history ---- */
+
+/* From `first`, not more than `limit` records nor, but for the first, HISTORY_BYTES_MAX. */
+static uint64_t page_forward(const struct log *log, uint64_t first, uint64_t limit)
+{
+	uint64_t end = first, bytes = 0;
+	while (end < log_next(log) && end - first < limit) {
+		bytes += record_bytes(log_at(log, end));
+		if (bytes > HISTORY_BYTES_MAX && end > first)
+			break;
+		end++;
+	}
+	return end;
+}
+
+/* The same backward, from the newest record to not before `oldest`. */
+static uint64_t page_backward(const struct log *log, uint64_t oldest, uint64_t limit)
+{
+	uint64_t first = log_next(log), bytes = 0;
+	while (first > oldest && log_next(log) - first < limit) {
+		bytes += record_bytes(log_at(log, first - 1));
+		if (bytes > HISTORY_BYTES_MAX && first < log_next(log))
+			break;
+		first--;
+	}
+	return first;
+}
+
+struct history_result agent_history(struct hub *hub, struct slice name, const struct cursor *since,
+                                    const uint64_t *wanted)
+{
+	struct channel *channel = hub_open(hub, name);
+	if (channel == NULL)
+		return (struct history_result){.error = ERROR_UNAVAILABLE};
+
+	const struct log *log = &channel->log;
+	uint64_t limit = wanted == NULL ? HISTORY_LIMIT_DEFAULT : *wanted;
+	limit = limit > HISTORY_LIMIT_MAX ? HISTORY_LIMIT_MAX : limit;
+	uint64_t oldest = channel_history_first(channel, hub->now_ms);
+	struct history_result result = {.epoch = channel->epoch, .channel = channel};
+	if (since == NULL) {
+		result.end = log_next(log);
+		result.first = page_backward(log, oldest, limit);
+		result.has_more = result.first > oldest;
+	} else {
+		struct follow_result position = agent_follow(hub, channel, since);
+		result.first = position.from + 1;
+		result.end = page_forward(log, result.first, limit);
+		result.has_more = result.end < log_next(log);
+	}
+	bool is_empty = result.first == result.end;
+	result.cursor = is_empty ? log_next(log) - 1 : result.end - 1;
+	agent_settle(hub, channel);
+	return result;
+}
+
+static void receive_history(struct hub *hub, const struct hub_mail *mail, struct hub_mail *back)
+{
+	const struct mail_ask *ask = mail->ask;
+	struct history_result result = agent_history(hub, slice_of(ask->name, ask->name_len),
+	                                             ask->has_since ? &ask->since : NULL,
+	                                             ask->has_limit ? &ask->limit : NULL);
+	back->kind = MAIL_HISTORY_READY;
+	back->error = ERROR_UNAVAILABLE;
+	if (result.error != ERROR_NONE)
+		return;
+	back->answer = answer_make(result.channel, result.first, result.end);
+	if (back->answer == NULL)
+		return;
+	back->error = ERROR_NONE;
+	back->epoch = result.epoch;
+	back->seq = result.cursor;
+	back->answer->has_more = result.has_more;
+}
+
+/* ---- letters ---- */
+
+void agent_receive(struct hub *hub, const struct hub_mail *mail)
+{
+	struct hub_mail back = {.from = hub->options.worker, .token = mail->token};
+	switch ((enum mail_kind)mail->kind) {
+	case MAIL_PUBLISH:
+		back.kind = MAIL_PUBLISHED;
+		back.error = (uint8_t)agent_publish(hub, mail->record, &back.epoch, &back.seq);
+		break;
+	case MAIL_FOLLOW:
+		receive_follow(hub, mail, &back);
+		free(mail->ask);
+		break;
+	case MAIL_HISTORY:
+		receive_history(hub, mail, &back);
+		free(mail->ask);
+		break;
+	default:
+		CHECK(mail->kind == MAIL_UNFOLLOW);
+		receive_unfollow(hub, mail);
+		return;
+	}
+	hub->out->post(hub->out, mail->from, &back);
+}
+
+/* ---- how long a channel lives ---- */
+
+static uint32_t unused_ms(const struct hub *hub, const struct channel *channel)
+{
+	return (uint32_t)hub->now_ms - channel->unused_since_ms;
+}
+
+void agent_settle(struct hub *hub, struct channel *channel)
+{
+	bool is_used = channel_is_followed(channel);
+	if (is_used)
+		channel->unused_since_ms = (uint32_t)hub->now_ms;
+	bool is_idle = is_used && channel->log.count == 0;
+	if (is_idle || timer_is_armed(&channel->timer))
+		return;
+
+	uint64_t delay;
+	if (channel->log.count > 0) {
+		uint64_t age = log_age_ms(&channel->log, hub->now_ms);
+		uint64_t ttl = channel->rule->history_ttl_ms;
+		delay = age < ttl ? ttl - age : 0;
+	} else {
+		uint32_t unused = unused_ms(hub, channel);
+		delay = unused < CHANNEL_LINGER_MS ? CHANNEL_LINGER_MS - unused : 0;
+	}
+	/* Expired records that a slow follower holds back are looked at again in a while. */
+	timer_arm(hub->options.wheel, &channel->timer, hub->now_ms, delay > 1000 ? delay : 1000);
+}
+
+void agent_timer(struct hub *hub, struct channel *channel)
+{
+	channel_trim(channel, hub->now_ms);
+	if (channel_is_followed(channel) || channel->log.count > 0 ||
+	    unused_ms(hub, channel) < CHANNEL_LINGER_MS)
+		agent_settle(hub, channel);
+	else
+		hub_close(hub, channel);
+}

@@ -1,0 +1,199 @@
+/*
+ * What comes back from a channel's agent, on the worker that asked: the position of a new
+ * follower, the id of a publication, a page of history. The client may have gone meanwhile.
+ */
+#include <stdlib.h>
+
+#include "hub/hub_state.h"
+
+/* ---- requests: what is remembered of a command until its answer comes ---- */
+
+struct request *request_make(struct hub *hub, struct session *session, uint8_t kind,
+                             struct slice ref)
+{
+	struct request *request = slab_take(&hub->requests);
+	if (request == NULL)
+		return NULL;
+	char *room = request->ref_small;
+	if (ref.len > sizeof(request->ref_small)) {
+		room = request->ref_large = malloc(ref.len);
+		if (room == NULL) {
+			slab_release(&hub->requests, request);
+			return NULL;
+		}
+	}
+	if (ref.len > 0)
+		memcpy(room, ref.at, ref.len);
+	request->ref_len = (uint32_t)ref.len;
+	request->kind = kind;
+	request->session = session->handle;
+	session->request_count++;
+	return request;
+}
+
+static struct slice request_ref(const struct request *request)
+{
+	bool is_small = request->ref_len <= sizeof(request->ref_small);
+	return slice_of(is_small ? request->ref_small : request->ref_large, request->ref_len);
+}
+
+void request_drop(struct hub *hub, struct request *request)
+{
+	if (request->ref_len > sizeof(request->ref_small))
+		free(request->ref_large);
+	free(request->name);
+	if (request->channel != NULL) {
+		CHECK(request->channel->request_count > 0);
+		request->channel->request_count--;
+	}
+	slab_release(&hub->requests, request);
+}
+
+/* ---- subscribed ---- */
+
+void answer_subscribed(struct hub *hub, struct follower *follower, struct slice ref,
+                       const struct follow_result *result, bool has_since)
+{
+	struct channel *channel = follower->channel;
+	struct session *session = follower->session;
+	channel_join(channel, follower, result->from + 1);
+	follower->replay_end = result->head;
+	struct hub_event event = {.type = EVENT_SUBSCRIBED,
+	                          .ref = ref,
+	                          .channel = channel_name(channel),
+	                          .epoch = channel->epoch,
+	                          .seq = result->from,
+	                          .has_recovered = has_since,
+	                          .is_recovered = result->is_recovered};
+	hub->out->event(hub->out, session, &event);
+	hub_feed(hub, follower);
+	hub_settle(hub, channel);
+}
+
+void answer_again(struct hub *hub, const struct follower *follower, struct slice ref,
+                  bool has_since, bool is_recovered)
+{
+	struct hub_event event = {.type = EVENT_SUBSCRIBED,
+	                          .ref = ref,
+	                          .channel = channel_name(follower->channel),
+	                          .epoch = follower->channel->epoch,
+	                          .seq = follower->next - 1,
+	                          .has_recovered = has_since,
+	                          .is_recovered = is_recovered};
+	hub->out->event(hub->out, follower->session, &event);
+}
+
+/* The tail begins where the agent says, or reaches back to the records that came along. */
+static bool tail_extend(struct hub *hub, struct channel *channel, const struct hub_mail *mail)
+{
+	const struct mail_answer *answer = mail->answer;
+	if (!channel->is_tuned) {
+		channel->is_tuned = true;
+		channel->epoch = mail->epoch;
+		log_init(&channel->log, mail->seq + 1);
+	}
+	CHECK(channel->epoch == mail->epoch);
+	if (channel->is_lost)
+		return false;
+	CHECK(log_next(&channel->log) == mail->seq + 1); /* letters come in order */
+
+	uint64_t first = log_first(&channel->log);
+	size_t older = 0; /* of the records that came, those the tail has not */
+	while (older < answer->count && answer->records[older]->seq < first)
+		older++;
+	return log_extend(&channel->log, answer->records, older, hub->now_ms);
+}
+
+static void answer_free(struct mail_answer *answer)
+{
+	for (size_t i = 0; i < answer->count; i++)
+		record_drop(answer->records[i]);
+	free(answer);
+}
+
+static void receive_followed(struct hub *hub, struct session *session, struct request *request,
+                             const struct hub_mail *mail)
+{
+	struct channel *channel = request->channel;
+	struct follower *follower = session == NULL ? NULL : session_follower(session, channel);
+	bool is_good = mail->error == ERROR_NONE && tail_extend(hub, channel, mail);
+	if (follower == NULL)
+		return; /* unsubscribed, or gone */
+
+	if (!is_good) {
+		hub_refuse(hub, session, request_ref(request), ERROR_UNAVAILABLE,
+		           "the server is out of memory");
+		if (follower->state == FOLLOWER_PENDING)
+			session_unfollow(hub, session, follower);
+	} else if (follower->state == FOLLOWER_PENDING) {
+		struct follow_result result = {.epoch = mail->epoch,
+		                               .head = mail->seq,
+		                               .from = mail->answer->from,
+		                               .is_recovered = mail->answer->is_recovered};
+		answer_subscribed(hub, follower, request_ref(request), &result, request->has_since);
+	} else {
+		answer_again(hub, follower, request_ref(request), request->has_since,
+		             mail->answer->is_recovered);
+	}
+}
+
+/* ---- the others ---- */
+
+static void receive_published(struct hub *hub, struct session *session,
+                              const struct request *request, const struct hub_mail *mail)
+{
+	if (mail->error != ERROR_NONE) {
+		hub_refuse(hub, session, request_ref(request), (enum error_code)mail->error,
+		           "the server is out of memory");
+		return;
+	}
+	struct hub_event event = {.type = EVENT_ACK,
+	                          .ref = request_ref(request),
+	                          .epoch = mail->epoch,
+	                          .seq = mail->seq};
+	hub->out->event(hub->out, session, &event);
+}
+
+static void receive_history(struct hub *hub, struct session *session, const struct request *request,
+                            const struct hub_mail *mail)
+{
+	if (mail->error != ERROR_NONE) {
+		hub_refuse(hub, session, request_ref(request), (enum error_code)mail->error,
+		           "the server is out of memory");
+		return;
+	}
+	struct hub_event event = {.type = EVENT_HISTORY,
+	                          .ref = request_ref(request),
+	                          .channel = slice_of(request->name->bytes, request->name->len),
+	                          .epoch = mail->epoch,
+	                          .seq = mail->seq,
+	                          .has_more = mail->answer->has_more,
+	                          .records = mail->answer->records,
+	                          .record_count = mail->answer->count};
+	hub->out->event(hub->out, session, &event);
+}
+
+void answer_receive(struct hub *hub, const struct hub_mail *mail)
+{
+	struct request *request = slab_at(&hub->requests, mail->token);
+	CHECK(request != NULL); /* each is answered once */
+	struct session *session = hub->out->find(hub->out, request->session);
+	if (session != NULL) {
+		CHECK(session->request_count > 0);
+		session->request_count--;
+		if (session->is_ended)
+			session = NULL;
+	}
+	struct channel *channel = request->channel;
+	if (mail->kind == MAIL_FOLLOWED)
+		receive_followed(hub, session, request, mail);
+	else if (session != NULL && mail->kind == MAIL_PUBLISHED)
+		receive_published(hub, session, request, mail);
+	else if (session != NULL)
+		receive_history(hub, session, request, mail);
+	request_drop(hub, request);
+	if (mail->kind != MAIL_PUBLISHED && mail->answer != NULL)
+		answer_free(mail->answer);
+	if (channel != NULL)
+		hub_settle(hub, channel);
+}

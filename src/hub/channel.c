@@ -1,0 +1,141 @@
+#include "hub/channel.h"
+
+#include <stdlib.h>
+
+void channel_init(struct channel *channel, struct channel_name *name, const struct rule *rule)
+{
+	channel->name = name;
+	channel->rule = rule;
+	log_init(&channel->log, 1);
+	list_init(&channel->live);
+	list_init(&channel->stuck);
+}
+
+void channel_free(struct channel *channel)
+{
+	CHECK(channel->follower_count == 0);
+	CHECK(channel->request_count == 0);
+	CHECK(!timer_is_armed(&channel->timer));
+	CHECK(!list_is_linked(&channel->dirty));
+	log_free(&channel->log);
+	free(channel->name); /* NULL when a letter took it along */
+	channel->name = NULL;
+}
+
+struct slice channel_name(const struct channel *channel)
+{
+	return slice_of(channel->name->bytes, channel->name->len);
+}
+
+bool channel_has_name(const struct channel *channel, struct slice name)
+{
+	return slice_equals(channel_name(channel), name);
+}
+
+static uint64_t first_by_size(const struct channel *channel)
+{
+	uint64_t size = channel->rule->history_size;
+	return log_next(&channel->log) > size ? log_next(&channel->log) - size : 1;
+}
+
+uint64_t channel_history_first(const struct channel *channel, uint64_t now_ms)
+{
+	const struct log *log = &channel->log;
+	uint64_t by_size = first_by_size(channel);
+	uint64_t by_age = log_first_within(log, now_ms, channel->rule->history_ttl_ms);
+	return by_size > by_age ? by_size : by_age;
+}
+
+void channel_trim(struct channel *channel, uint64_t now_ms)
+{
+	struct log *log = &channel->log;
+	if (channel->is_agent)
+		log_trim(log, first_by_size(channel), now_ms, channel->rule->history_ttl_ms);
+	else
+		log_trim(log, log_next(log), now_ms, 0);
+}
+
+void channel_join(struct channel *channel, struct follower *follower, uint64_t next)
+{
+	CHECK(follower->state == FOLLOWER_PENDING);
+	CHECK(channel->is_tuned);
+	follower->next = next;
+	log_stand(&channel->log, next);
+	follower->state = FOLLOWER_LIVE;
+	list_append(&channel->live, &follower->in_channel);
+	channel->follower_count++;
+}
+
+/* Takes it out of its list; a walk that stands before it goes on behind it. */
+static void channel_unlink(struct channel *channel, struct follower *follower)
+{
+	if (channel->walk == &follower->in_channel)
+		channel->walk = list_after(&channel->live, &follower->in_channel);
+	list_remove(&follower->in_channel);
+}
+
+void channel_leave(struct channel *channel, struct follower *follower)
+{
+	if (follower->state == FOLLOWER_PENDING)
+		return;
+	channel_unlink(channel, follower);
+	log_leave(&channel->log, follower->next);
+	follower->state = FOLLOWER_PENDING;
+	CHECK(channel->follower_count > 0);
+	channel->follower_count--;
+}
+
+void channel_move(struct channel *channel, struct follower *follower, uint64_t next)
+{
+	CHECK(next >= follower->next); /* a cursor never goes back */
+	log_leave(&channel->log, follower->next);
+	log_stand(&channel->log, next);
+	follower->next = next;
+}
+
+void channel_set_state(struct channel *channel, struct follower *follower,
+                       enum follower_state state)
+{
+	CHECK(follower->state != FOLLOWER_PENDING);
+	CHECK(state != FOLLOWER_PENDING);
+	if (follower->state == state)
+		return;
+	channel_unlink(channel, follower);
+	follower->state = (uint8_t)state;
+	list_append(state == FOLLOWER_LIVE ? &channel->live : &channel->stuck,
+	            &follower->in_channel);
+}
+
+uint64_t channel_lag(const struct channel *channel, const struct follower *follower)
+{
+	const struct log *log = &channel->log;
+	uint64_t from =
+		follower->next > follower->replay_end ? follower->next : follower->replay_end + 1;
+	if (from >= log_next(log))
+		return 0;
+	const struct record *newest = log_at(log, log_next(log) - 1);
+	return newest->offset + record_bytes(newest) - log_at(log, from)->offset;
+}
+
+bool channel_is_followed_by(const struct channel *channel, uint32_t worker)
+{
+	return (channel->workers[worker / 64] >> worker % 64 & 1) != 0;
+}
+
+void channel_follow(struct channel *channel, uint32_t worker)
+{
+	channel->workers[worker / 64] |= 1ull << worker % 64;
+}
+
+void channel_unfollow(struct channel *channel, uint32_t worker)
+{
+	channel->workers[worker / 64] &= ~(1ull << worker % 64);
+}
+
+bool channel_is_followed(const struct channel *channel)
+{
+	uint64_t any = 0;
+	for (int i = 0; i < CHANNEL_WORKER_WORDS; i++)
+		any |= channel->workers[i];
+	return any != 0 || channel->follower_count > 0 || channel->request_count > 0;
+}

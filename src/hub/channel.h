@@ -1,0 +1,80 @@
+/*
+ * channel.h - one channel on one worker: its log, who follows it, and whom it asks.
+ *
+ * Each channel has one agent on the node, the worker that its name hashes to. There the log is
+ * the channel's history and sequence numbers are given out. On any other worker with
+ * subscribers the channel is a tail that follows the agent, record by record.
+ *
+ * Threads:   the worker's own.
+ * Ownership: the hub's table owns channels; a channel owns its name and its log. Followers are
+ *            linked into it.
+ * Limits:    the log is trimmed to the rule's history (agent) or to nothing (elsewhere), but
+ *            for what a follower still wants; and that is bounded by limits.outbound_buffer.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/timer.h"
+#include "hub/follower.h"
+#include "hub/log.h"
+#include "hub/rule.h"
+#include "starling/limits.h"
+
+#define CHANNEL_WORKER_WORDS (WORKERS_MAX / 64)
+
+/* The name lies in memory of its own: the letter that gives up following takes it along. */
+struct channel_name {
+	uint64_t hash; /* the hub's keyed hash */
+	uint8_t len;
+	char bytes[];
+};
+
+struct channel {
+	uint32_t generation; /* the slab's */
+	bool is_agent;
+	bool is_tuned;   /* has an epoch and gets every record from here on */
+	bool is_lost;    /* a record could not be kept: nothing more is, until all have gone */
+	bool walk_again; /* records came after the present walk had begun */
+	struct map_node in_table;
+	struct channel_name *name;
+	const struct rule *rule;
+	uint64_t epoch;
+	uint64_t offset; /* agent: bytes of all records so far */
+	struct log log;
+	struct list live, stuck; /* followers that are not pending */
+	struct list_node dirty;  /* linked while a walk is due */
+	struct list_node *walk;  /* the follower to visit next; NULL: no walk is under way */
+	uint32_t follower_count; /* in live and stuck */
+	uint32_t request_count;  /* letters to the agent whose answers are to come */
+	uint64_t workers[CHANNEL_WORKER_WORDS]; /* agent: those that follow, a bit each */
+	struct timer timer;                     /* agent: expiry of history, then of the channel */
+	uint32_t unused_since_ms;               /* agent: since nobody follows, cut to 32 bits */
+};
+
+static_assert(sizeof(struct channel) <= 256 - 32, "an idle channel with its name: 256 bytes");
+
+void channel_init(struct channel *channel, struct channel_name *name, const struct rule *rule);
+void channel_free(struct channel *channel); /* nobody follows */
+
+struct slice channel_name(const struct channel *channel);
+bool channel_has_name(const struct channel *channel, struct slice name);
+
+/* The oldest record that history holds, or log_next() when it holds none. */
+uint64_t channel_history_first(const struct channel *channel, uint64_t now_ms);
+void channel_trim(struct channel *channel, uint64_t now_ms);
+
+/* A pending follower gets its position; it goes to live. It leaves from any state. */
+void channel_join(struct channel *channel, struct follower *follower, uint64_t next);
+void channel_leave(struct channel *channel, struct follower *follower);
+void channel_move(struct channel *channel, struct follower *follower, uint64_t next);
+void channel_set_state(struct channel *channel, struct follower *follower,
+                       enum follower_state state);
+
+/* Bytes that the follower has still to be sent, but for those of its replay. */
+uint64_t channel_lag(const struct channel *channel, const struct follower *follower);
+
+bool channel_is_followed_by(const struct channel *channel, uint32_t worker);
+void channel_follow(struct channel *channel, uint32_t worker);
+void channel_unfollow(struct channel *channel, uint32_t worker);
+bool channel_is_followed(const struct channel *channel); /* by anybody, here or elsewhere */

@@ -1,0 +1,344 @@
+/*
+ * What clients ask. Each command is checked here, on the worker of its session, and then
+ * carried out by the channel's agent: at once when that is this worker, else by letter.
+ */
+#include <stdlib.h>
+
+#include "hub/hub_state.h"
+
+/* ---- rights ---- */
+
+/* A channel `@USER` belongs to that user: who is it to others? */
+static enum error_code may_personal(const struct session *session, struct slice channel,
+                                    bool to_publish)
+{
+	struct slice user = session_user(session);
+	if (user.len == 0)
+		return ERROR_UNAUTHORIZED;
+	if (to_publish || !slice_equals(slice_after(channel, 1), user))
+		return ERROR_FORBIDDEN;
+	return ERROR_NONE;
+}
+
+static enum error_code may(const struct hub *hub, const struct session *session,
+                           struct slice channel, bool to_publish)
+{
+	if (session->is_backend)
+		return ERROR_NONE;
+	if (channel.at[0] == '@')
+		return may_personal(session, channel, to_publish);
+
+	const struct rule *rule = hub_rule(hub, channel);
+	bool is_anonymous = session->user == NULL;
+	switch (to_publish ? rule->publish : rule->subscribe) {
+	case RULE_ANY:
+		return ERROR_NONE;
+	case RULE_USER:
+		return is_anonymous ? ERROR_UNAUTHORIZED : ERROR_NONE;
+	case RULE_TOKEN:
+	case RULE_NONE:
+		break;
+	}
+	return is_anonymous ? ERROR_UNAUTHORIZED : ERROR_FORBIDDEN;
+}
+
+static const char *const why_no_name =
+	"a channel name is 1 to 200 printable ASCII characters without space, comma, quote "
+	"and backslash";
+
+static const char *why_not(enum error_code error)
+{
+	return error == ERROR_UNAUTHORIZED ? "this channel needs a token"
+	                                   : "this is not allowed in this channel";
+}
+
+enum error_code hub_may_subscribe(const struct hub *hub, const struct session *session,
+                                  struct slice channel, const char **why)
+{
+	*why = why_no_name;
+	if (!channel_name_is_valid(channel))
+		return ERROR_BAD_REQUEST;
+	enum error_code error = may(hub, session, channel, false);
+	*why = why_not(error);
+	return error;
+}
+
+/* ---- answers ---- */
+
+void hub_refuse(struct hub *hub, struct session *session, struct slice ref, enum error_code error,
+                const char *message)
+{
+	CHECK(error != ERROR_NONE);
+	struct hub_event event = {
+		.type = EVENT_ERROR, .ref = ref, .error = error, .message = message};
+	hub->out->event(hub->out, session, &event);
+}
+
+static void refuse(struct hub *hub, struct session *session, const struct hub_command *command,
+                   enum error_code error, const char *message)
+{
+	struct hub_event event = {.type = EVENT_ERROR,
+	                          .ref = command->ref,
+	                          .channel = command->channel,
+	                          .error = error,
+	                          .message = message};
+	hub->out->event(hub->out, session, &event);
+}
+
+static void refuse_no_memory(struct hub *hub, struct session *session,
+                             const struct hub_command *command)
+{
+	refuse(hub, session, command, ERROR_UNAVAILABLE, "the server is out of memory");
+}
+
+/* ---- letters to the agent ---- */
+
+static struct mail_ask *ask_make(const struct hub_command *command)
+{
+	struct mail_ask *ask = malloc(sizeof(*ask) + command->channel.len);
+	if (ask == NULL)
+		return NULL;
+	*ask = (struct mail_ask){.since = command->since,
+	                         .has_since = command->has_since,
+	                         .has_limit = command->has_limit,
+	                         .limit = command->limit,
+	                         .name_len = (uint8_t)command->channel.len};
+	memcpy(ask->name, command->channel.at, command->channel.len);
+	return ask;
+}
+
+/* Posts `mail` with the token of a request that remembers who asked. NULL: no memory. */
+static struct request *post_request(struct hub *hub, struct session *session,
+                                    const struct hub_command *command, struct hub_mail *mail)
+{
+	struct request *request = request_make(hub, session, mail->kind, command->ref);
+	if (request == NULL)
+		return NULL;
+	mail->token = slab_handle_of(&hub->requests, request);
+	mail->from = hub->options.worker;
+	hub->out->post(hub->out, hub_agent_of(hub, command->channel), mail);
+	return request;
+}
+
+/* ---- subscribe ---- */
+
+static struct follower *follower_make(struct hub *hub, struct session *session,
+                                      struct channel *channel)
+{
+	struct follower *follower = slab_take(&hub->followers);
+	if (follower == NULL)
+		return NULL;
+	follower->session = session;
+	follower->channel = channel;
+	if (session->last == NULL)
+		session->first = follower;
+	else
+		session->last->next_of_session = follower;
+	session->last = follower;
+	session->follower_count++;
+	hub->counters.followers++;
+	return follower;
+}
+
+static bool ask_to_follow(struct hub *hub, struct session *session,
+                          const struct hub_command *command, struct channel *channel)
+{
+	struct hub_mail mail = {.kind = MAIL_FOLLOW, .ask = ask_make(command)};
+	if (mail.ask == NULL)
+		return false;
+	struct request *request = post_request(hub, session, command, &mail);
+	if (request == NULL) {
+		free(mail.ask);
+		return false;
+	}
+	request->channel = channel;
+	request->has_since = command->has_since;
+	channel->request_count++;
+	return true;
+}
+
+/* Subscribing again changes nothing; the answer is where the follower stands. Where that is
+ * not known yet, a second letter's answer comes behind the first one's. */
+static void subscribe_again(struct hub *hub, struct session *session,
+                            const struct hub_command *command, struct follower *follower)
+{
+	struct channel *channel = follower->channel;
+	if (follower->state != FOLLOWER_PENDING) {
+		const struct cursor *since = &command->since;
+		bool is_within = since->is_start || (since->epoch == channel->epoch &&
+		                                     since->seq < log_next(&channel->log));
+		answer_again(hub, follower, command->ref, command->has_since, is_within);
+	} else if (!ask_to_follow(hub, session, command, channel)) {
+		refuse_no_memory(hub, session, command);
+	}
+}
+
+static void subscribe(struct hub *hub, struct session *session, const struct hub_command *command)
+{
+	struct channel *channel = hub_open(hub, command->channel);
+	if (channel == NULL) {
+		refuse_no_memory(hub, session, command);
+		return;
+	}
+	struct follower *follower = session_follower(session, channel);
+	if (follower != NULL) {
+		subscribe_again(hub, session, command, follower);
+		return;
+	}
+	if (session->follower_count >= hub->options.channels_per_session) {
+		refuse(hub, session, command, ERROR_TOO_MANY_CHANNELS,
+		       "this connection is subscribed to as many channels as it may");
+		hub_settle(hub, channel);
+		return;
+	}
+	follower = follower_make(hub, session, channel);
+	if (follower == NULL) {
+		refuse_no_memory(hub, session, command);
+		hub_settle(hub, channel);
+		return;
+	}
+	const struct cursor *since = command->has_since ? &command->since : NULL;
+	if (channel->is_agent) {
+		struct follow_result result = agent_follow(hub, channel, since);
+		answer_subscribed(hub, follower, command->ref, &result, command->has_since);
+	} else if (!ask_to_follow(hub, session, command, channel)) {
+		refuse_no_memory(hub, session, command);
+		session_unfollow(hub, session, follower);
+	}
+}
+
+static void unsubscribe(struct hub *hub, struct session *session, const struct hub_command *command)
+{
+	struct channel *channel = hub_find(hub, command->channel, hub_hash(hub, command->channel));
+	struct follower *follower = channel == NULL ? NULL : session_follower(session, channel);
+	if (follower == NULL) {
+		refuse(hub, session, command, ERROR_NOT_SUBSCRIBED,
+		       "this connection is not subscribed to this channel");
+		return;
+	}
+	session_unfollow(hub, session, follower);
+	struct hub_event event = {
+		.type = EVENT_UNSUBSCRIBED, .ref = command->ref, .channel = command->channel};
+	hub->out->event(hub->out, session, &event);
+}
+
+/* ---- publish ---- */
+
+static void publish(struct hub *hub, struct session *session, const struct hub_command *command)
+{
+	struct publication publication = command->publication;
+	publication.channel = command->channel;
+	publication.user = session->is_backend ? command->user : session_user(session);
+	publication.except =
+		command->is_unechoed ? hub_session_number(hub, session) : command->except;
+	struct record *record = record_make(&publication, hub_hash(hub, command->channel));
+	if (record == NULL) {
+		refuse_no_memory(hub, session, command);
+		return;
+	}
+	if (hub_agent_of(hub, command->channel) != hub->options.worker) {
+		struct hub_mail mail = {.kind = MAIL_PUBLISH, .record = record};
+		if (post_request(hub, session, command, &mail) == NULL) {
+			record_drop(record);
+			refuse_no_memory(hub, session, command);
+		}
+		return;
+	}
+	struct hub_event event = {.type = EVENT_ACK, .ref = command->ref};
+	enum error_code error = agent_publish(hub, record, &event.epoch, &event.seq);
+	if (error == ERROR_NONE)
+		hub->out->event(hub->out, session, &event);
+	else
+		refuse_no_memory(hub, session, command);
+}
+
+/* ---- history ---- */
+
+static void history_here(struct hub *hub, struct session *session,
+                         const struct hub_command *command)
+{
+	struct history_result result =
+		agent_history(hub, command->channel, command->has_since ? &command->since : NULL,
+	                      command->has_limit ? &command->limit : NULL);
+	if (result.error != ERROR_NONE) {
+		refuse_no_memory(hub, session, command);
+		return;
+	}
+	struct record *records[HISTORY_LIMIT_MAX];
+	struct hub_event event = {.type = EVENT_HISTORY,
+	                          .ref = command->ref,
+	                          .channel = command->channel,
+	                          .epoch = result.epoch,
+	                          .seq = result.cursor,
+	                          .has_more = result.has_more,
+	                          .records = records};
+	for (uint64_t seq = result.first; seq < result.end; seq++)
+		records[event.record_count++] = log_at(&result.channel->log, seq);
+	hub->out->event(hub->out, session, &event);
+}
+
+static void history(struct hub *hub, struct session *session, const struct hub_command *command)
+{
+	if (hub_agent_of(hub, command->channel) == hub->options.worker) {
+		history_here(hub, session, command);
+		return;
+	}
+	struct channel_name *name = hub_name_make(hub, command->channel);
+	struct hub_mail mail = {.kind = MAIL_HISTORY, .ask = ask_make(command)};
+	struct request *request = name == NULL || mail.ask == NULL
+	                                  ? NULL
+	                                  : post_request(hub, session, command, &mail);
+	if (request == NULL) {
+		free(name);
+		free(mail.ask);
+		refuse_no_memory(hub, session, command);
+		return;
+	}
+	request->name = name;
+}
+
+/* ---- all of them ---- */
+
+static void execute_in_channel(struct hub *hub, struct session *session,
+                               const struct hub_command *command)
+{
+	if (!channel_name_is_valid(command->channel)) {
+		hub_refuse(hub, session, command->ref, ERROR_BAD_REQUEST, why_no_name);
+		return;
+	}
+	if (command->type != COMMAND_UNSUBSCRIBE) {
+		enum error_code error =
+			may(hub, session, command->channel, command->type == COMMAND_PUBLISH);
+		if (error != ERROR_NONE) {
+			refuse(hub, session, command, error, why_not(error));
+			return;
+		}
+	}
+	switch (command->type) {
+	case COMMAND_SUBSCRIBE:
+		subscribe(hub, session, command);
+		break;
+	case COMMAND_UNSUBSCRIBE:
+		unsubscribe(hub, session, command);
+		break;
+	case COMMAND_PUBLISH:
+		publish(hub, session, command);
+		break;
+	case COMMAND_HISTORY:
+		history(hub, session, command);
+		break;
+	case COMMAND_PING:
+		break;
+	}
+}
+
+void hub_execute(struct hub *hub, struct session *session, const struct hub_command *command)
+{
+	CHECK(!session->is_ended);
+	if (command->type != COMMAND_PING) {
+		execute_in_channel(hub, session, command);
+		return;
+	}
+	struct hub_event event = {.type = EVENT_PONG, .ref = command->ref};
+	hub->out->event(hub->out, session, &event);
+}

@@ -1,0 +1,33 @@
+/*
+ * command.h - what a client asks of the hub, whatever language it was said in.
+ *
+ * Threads:   a value.
+ * Ownership: none: slices look at the message it was read from, or at the dialect's scratch;
+ *            hub_execute() copies what it keeps.
+ */
+#pragma once
+
+#include "hub/cursor.h"
+#include "hub/record.h"
+
+enum command_type {
+	COMMAND_SUBSCRIBE = 0,
+	COMMAND_UNSUBSCRIBE,
+	COMMAND_PUBLISH,
+	COMMAND_HISTORY,
+	COMMAND_PING,
+};
+
+struct hub_command {
+	enum command_type type;
+	struct slice ref; /* as the client wrote it, for the answer; empty: none */
+	struct slice channel;
+	struct cursor since; /* when has_since */
+	bool has_since;
+	bool has_limit;
+	uint64_t limit;
+	struct publication publication; /* COMMAND_PUBLISH: all but channel, user and except */
+	bool is_unechoed;               /* COMMAND_PUBLISH: not back to this session */
+	uint64_t except;                /* COMMAND_PUBLISH by a backend: nor to that one */
+	struct slice user;              /* COMMAND_PUBLISH by a backend: in whose name */
+};

@@ -1,0 +1,34 @@
+/*
+ * event.h - what the hub and the edge tell a client, before a dialect puts it in words.
+ *
+ * Threads:   a value.
+ * Ownership: none: good for the duration of the call it is handed to.
+ */
+#pragma once
+
+#include "hub/record.h"
+#include "starling/error.h"
+
+enum event_type {
+	EVENT_WELCOME = 0,  /* connection, node, user, heartbeat_s */
+	EVENT_SUBSCRIBED,   /* channel, epoch, seq; recovered when has_recovered */
+	EVENT_UNSUBSCRIBED, /* channel */
+	EVENT_ACK,          /* epoch, seq, is_duplicate */
+	EVENT_HISTORY,      /* channel, epoch, seq, records, has_more */
+	EVENT_PONG,
+	EVENT_ERROR, /* error, message; channel when it is about one of several */
+};
+
+struct hub_event {
+	enum event_type type;
+	struct slice ref; /* empty: none */
+	struct slice channel;
+	uint64_t epoch, seq; /* a cursor, or the id of a record */
+	bool has_recovered, is_recovered, is_duplicate, has_more;
+	enum error_code error;
+	const char *message; /* a sentence for a person */
+	struct record *const *records;
+	size_t record_count;
+	struct slice connection, node, user;
+	uint64_t heartbeat_s;
+};

@@ -1,0 +1,34 @@
+/*
+ * follower.h - a cursor in a channel's log, and the session it feeds.
+ *
+ * A follower in state LIVE has all there is, or the channel's present walk will come to it.
+ * One that is STUCK lags behind because its session takes nothing; it waits for
+ * hub_session_ready(). A PENDING one has no position yet: the agent has not answered.
+ *
+ * Threads:   the worker's own.
+ * Ownership: from the hub's slab; in the list of its channel (but for PENDING) and in that of
+ *            its session until the hub removes it from both.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "hub/session.h"
+
+enum follower_state {
+	FOLLOWER_PENDING = 0,
+	FOLLOWER_LIVE,
+	FOLLOWER_STUCK,
+};
+
+struct follower {
+	uint32_t generation; /* the slab's */
+	uint8_t state;
+	struct list_node in_channel;
+	struct follower *next_of_session;
+	struct session *session;
+	struct channel *channel;
+	uint64_t next;       /* number of the record it wants next */
+	uint64_t replay_end; /* what it asked for by `since` ends here: no lag until there */
+};
+
+static_assert(sizeof(struct follower) <= 64, "a subscription is one cache line");

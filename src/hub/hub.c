@@ -1,0 +1,478 @@
+#include "hub/hub.h"
+
+#include <stdlib.h>
+
+#include "hub/hub_state.h"
+
+/* Lagging followers looked at for each record: a slow one is found at the latest when as many
+ * records came as others lag, divided by this. */
+#define STUCK_LOOKS_PER_RECORD 8
+
+#define SLAB_COUNT_MAX (1u << 30)
+
+struct hub *hub_create(const struct hub_options *options)
+{
+	CHECK(options->worker < options->workers);
+	CHECK(options->workers <= WORKERS_MAX);
+	struct hub *hub = calloc(1, sizeof(*hub));
+	if (hub == NULL)
+		return NULL;
+
+	hub->options = *options;
+	hub->out = options->out;
+	hub->random.state = options->seed;
+	list_init(&hub->dirty);
+	if (slab_init(&hub->channels, sizeof(struct channel), SLAB_COUNT_MAX) != 0 ||
+	    slab_init(&hub->followers, sizeof(struct follower), SLAB_COUNT_MAX) != 0 ||
+	    slab_init(&hub->requests, sizeof(struct request), SLAB_COUNT_MAX) != 0 ||
+	    map_init(&hub->table) != 0) {
+		free(hub);
+		return NULL;
+	}
+	return hub;
+}
+
+static void hub_drop_requests(struct hub *hub)
+{
+	for (uint32_t i = 0; i < slab_span(&hub->requests); i++) {
+		struct request *request = slab_by_index(&hub->requests, i);
+		if (request != NULL)
+			request_drop(hub, request);
+	}
+}
+
+void hub_destroy(struct hub *hub)
+{
+	if (hub == NULL)
+		return;
+	CHECK(hub->followers.count == 0); /* sessions are closed before */
+	hub_drop_requests(hub);
+	for (uint32_t i = 0; i < slab_span(&hub->channels); i++) {
+		struct channel *channel = slab_by_index(&hub->channels, i);
+		if (channel != NULL)
+			hub_close(hub, channel);
+	}
+	slab_free(&hub->channels);
+	slab_free(&hub->followers);
+	slab_free(&hub->requests);
+	map_free(&hub->table);
+	free(hub);
+}
+
+void hub_set_time(struct hub *hub, uint64_t now_ms, uint64_t unix_ms)
+{
+	hub->now_ms = now_ms;
+	hub->unix_ms = unix_ms;
+}
+
+const struct hub_counters *hub_counters(const struct hub *hub)
+{
+	return &hub->counters;
+}
+
+uint64_t hub_session_number(const struct hub *hub, const struct session *session)
+{
+	/* Generations count up from 1, so the number is never 0. */
+	CHECK(session->handle.index < 1u << 24);
+	return (uint64_t)hub->options.worker << 56 | (uint64_t)session->handle.index << 32 |
+	       session->handle.generation;
+}
+
+/* ---- the table of channels ---- */
+
+uint32_t hub_agent_of(const struct hub *hub, struct slice channel)
+{
+	static const struct hash_key everywhere_the_same;
+	return (uint32_t)(hash_bytes(&everywhere_the_same, channel) % SLOTS) % hub->options.workers;
+}
+
+uint64_t hub_hash(const struct hub *hub, struct slice channel)
+{
+	return hash_bytes(&hub->options.hash_key, channel);
+}
+
+const struct rule *hub_rule(const struct hub *hub, struct slice channel)
+{
+	return rules_find(hub->options.rules, channel);
+}
+
+struct channel *hub_find(const struct hub *hub, struct slice name, uint64_t hash)
+{
+	struct map_node *node = map_first(&hub->table, hash);
+	for (; node != NULL; node = map_next(node)) {
+		struct channel *channel = CONTAINER_OF(node, struct channel, in_table);
+		if (channel_has_name(channel, name))
+			return channel;
+	}
+	return NULL;
+}
+
+struct channel_name *hub_name_make(const struct hub *hub, struct slice name)
+{
+	CHECK(name.len > 0 && name.len <= CHANNEL_NAME_MAX);
+	struct channel_name *made = malloc(sizeof(*made) + name.len);
+	if (made == NULL)
+		return NULL;
+	made->hash = hub_hash(hub, name);
+	made->len = (uint8_t)name.len;
+	memcpy(made->bytes, name.at, name.len);
+	return made;
+}
+
+/* An epoch that no client can have seen: 40 random bits, never beginning with a zero digit. */
+static uint64_t make_epoch(struct hub *hub)
+{
+	uint64_t epoch = random_next(&hub->random) >> 24;
+	return epoch == 0 ? 1 : epoch;
+}
+
+struct channel *hub_open(struct hub *hub, struct slice name)
+{
+	struct channel *channel = hub_find(hub, name, hub_hash(hub, name));
+	if (channel != NULL)
+		return channel;
+
+	struct channel_name *own_name = hub_name_make(hub, name);
+	if (own_name == NULL)
+		return NULL;
+	channel = slab_take(&hub->channels);
+	if (channel == NULL) {
+		free(own_name);
+		return NULL;
+	}
+	channel_init(channel, own_name, hub_rule(hub, name));
+	channel->timer.kind = hub->options.timer_kind;
+	channel->is_agent = hub_agent_of(hub, name) == hub->options.worker;
+	if (channel->is_agent) {
+		channel->is_tuned = true;
+		channel->epoch = make_epoch(hub);
+		channel->unused_since_ms = (uint32_t)hub->now_ms;
+	}
+	map_insert(&hub->table, &channel->in_table, own_name->hash);
+	hub->counters.channels++;
+	return channel;
+}
+
+void hub_close(struct hub *hub, struct channel *channel)
+{
+	timer_stop(hub->options.wheel, &channel->timer);
+	if (list_is_linked(&channel->dirty))
+		list_remove(&channel->dirty);
+	map_remove(&hub->table, &channel->in_table);
+	channel_free(channel);
+	slab_release(&hub->channels, channel);
+	hub->counters.channels--;
+}
+
+/* A tail that nobody here needs: the agent is told, and it goes. */
+static void tail_settle(struct hub *hub, struct channel *channel)
+{
+	if (channel->follower_count > 0 || channel->request_count > 0)
+		return;
+	if (channel->is_tuned) {
+		struct hub_mail mail = {
+			.kind = MAIL_UNFOLLOW, .from = hub->options.worker, .name = channel->name};
+		uint32_t agent = hub_agent_of(hub, channel_name(channel));
+		hub->out->post(hub->out, agent, &mail);
+		channel->name = NULL; /* the letter has it */
+	}
+	hub_close(hub, channel);
+}
+
+void hub_settle(struct hub *hub, struct channel *channel)
+{
+	channel_trim(channel, hub->now_ms);
+	if (channel->is_agent)
+		agent_settle(hub, channel);
+	else
+		tail_settle(hub, channel);
+}
+
+/* ---- walks: moving the cursors of followers ---- */
+
+/* The next records for a follower: from `*next`, which becomes the number behind them. Those
+ * that are not for its session are left out. */
+static size_t gather(const struct hub *hub, const struct follower *follower,
+                     struct record *records[WALK_RECORDS_MAX], uint64_t *next)
+{
+	const struct log *log = &follower->channel->log;
+	uint64_t bytes = 0;
+	size_t count = 0;
+	while (*next < log_next(log) && count < WALK_RECORDS_MAX && bytes < WALK_BYTES_MAX) {
+		struct record *record = log_at(log, (*next)++);
+		if (record->except != 0 &&
+		    record->except == hub_session_number(hub, follower->session))
+			continue;
+		bytes += record_bytes(record);
+		records[count++] = record;
+	}
+	return count;
+}
+
+/* Sends until the follower has all there is (true) or its session takes no more. */
+static bool follower_walk(struct hub *hub, struct follower *follower)
+{
+	struct channel *channel = follower->channel;
+	struct session *session = follower->session;
+	while (follower->next < log_next(&channel->log)) {
+		if (!session_takes(session))
+			return false;
+		struct record *records[WALK_RECORDS_MAX];
+		uint64_t next = follower->next;
+		struct delivery delivery = {channel, follower, records, 0};
+		delivery.count = gather(hub, follower, records, &next);
+		size_t taken =
+			delivery.count == 0 ? 0 : hub->out->deliver(hub->out, session, &delivery);
+		CHECK(taken <= delivery.count);
+		CHECK(taken == delivery.count || !session_takes(session));
+		hub->counters.delivered += taken;
+		channel_move(channel, follower,
+		             taken == delivery.count ? next : records[taken]->seq);
+	}
+	return true;
+}
+
+void hub_feed(struct hub *hub, struct follower *follower)
+{
+	bool has_all = follower_walk(hub, follower);
+	channel_set_state(follower->channel, follower, has_all ? FOLLOWER_LIVE : FOLLOWER_STUCK);
+}
+
+static uint64_t session_lag(const struct session *session)
+{
+	uint64_t lag = 0;
+	const struct follower *follower = session->first;
+	for (; follower != NULL; follower = follower->next_of_session) {
+		if (follower->state == FOLLOWER_STUCK)
+			lag += channel_lag(follower->channel, follower);
+	}
+	return lag;
+}
+
+/* Some of those that lag are looked at in turn; who lags too much is ended. */
+static void look_at_stuck(struct hub *hub, struct channel *channel)
+{
+	for (int i = 0; i < STUCK_LOOKS_PER_RECORD && !list_is_empty(&channel->stuck); i++) {
+		struct list_node *node = list_first(&channel->stuck);
+		struct follower *follower = CONTAINER_OF(node, struct follower, in_channel);
+		list_remove(node);
+		list_append(&channel->stuck, node);
+		if (follower->session->is_ended)
+			continue;
+		if (session_lag(follower->session) > hub->options.outbound_bytes_max) {
+			hub->counters.slow_consumers++;
+			hub->out->end(hub->out, follower->session, HUB_END_SLOW);
+		}
+	}
+}
+
+void hub_append(struct hub *hub, struct channel *channel)
+{
+	if (channel->walk != NULL)
+		channel->walk_again = true;
+	else
+		channel->walk = list_first(&channel->live);
+	look_at_stuck(hub, channel);
+	if (!list_is_linked(&channel->dirty))
+		list_append(&hub->dirty, &channel->dirty);
+}
+
+/* Visits followers from where the walk stands; true when it is over. */
+static bool channel_walk(struct hub *hub, struct channel *channel, uint32_t *budget)
+{
+	for (;;) {
+		if (channel->walk == NULL) {
+			if (!channel->walk_again)
+				return true;
+			channel->walk_again = false;
+			channel->walk = list_first(&channel->live);
+			continue;
+		}
+		if (*budget == 0)
+			return false;
+		struct follower *follower =
+			CONTAINER_OF(channel->walk, struct follower, in_channel);
+		channel->walk = list_after(&channel->live, channel->walk);
+		if (follower->next < log_next(&channel->log)) {
+			hub_feed(hub, follower);
+			--*budget;
+		}
+	}
+}
+
+bool hub_walk(struct hub *hub, uint32_t budget)
+{
+	/* As many channels as are dirty now, each a fair part of the budget. */
+	struct list_node *last = list_is_empty(&hub->dirty) ? NULL : hub->dirty.ends.prev;
+	while (last != NULL && budget > 0) {
+		struct list_node *node = list_first(&hub->dirty);
+		struct channel *channel = CONTAINER_OF(node, struct channel, dirty);
+		uint32_t part = budget < TURN_DELIVERIES_MAX / 8 ? budget : TURN_DELIVERIES_MAX / 8;
+		uint32_t left = part;
+		list_remove(node);
+		bool is_over = channel_walk(hub, channel, &left);
+		budget -= part - left;
+		if (!is_over)
+			list_append(&hub->dirty, &channel->dirty);
+		if (is_over)
+			hub_settle(hub, channel);
+		if (node == last)
+			break;
+	}
+	return !list_is_empty(&hub->dirty);
+}
+
+/* ---- sessions ---- */
+
+void hub_session_open(struct hub *hub, struct session *session, struct slab_handle handle)
+{
+	(void)hub;
+	CHECK(session->first == NULL);
+	CHECK(handle.generation != 0);
+	session->handle = handle;
+}
+
+struct follower *session_follower(const struct session *session, const struct channel *channel)
+{
+	struct follower *follower = session->first;
+	while (follower != NULL && follower->channel != channel)
+		follower = follower->next_of_session;
+	return follower;
+}
+
+void session_unfollow(struct hub *hub, struct session *session, struct follower *follower)
+{
+	struct follower **link = &session->first, *before = NULL;
+	while (*link != follower) {
+		CHECK(*link != NULL);
+		before = *link;
+		link = &(*link)->next_of_session;
+	}
+	*link = follower->next_of_session;
+	if (session->last == follower)
+		session->last = before;
+	session->follower_count--;
+
+	struct channel *channel = follower->channel;
+	channel_leave(channel, follower);
+	slab_release(&hub->followers, follower);
+	hub->counters.followers--;
+	hub_settle(hub, channel);
+}
+
+void hub_session_close(struct hub *hub, struct session *session)
+{
+	while (session->first != NULL)
+		session_unfollow(hub, session, session->first);
+	CHECK(session->follower_count == 0);
+	/* Requests under way find no session when their answers come. */
+	session->request_count = 0;
+}
+
+void hub_session_ready(struct hub *hub, struct session *session)
+{
+	struct follower *follower = session->first;
+	for (; follower != NULL && session_takes(session); follower = follower->next_of_session) {
+		if (follower->state != FOLLOWER_STUCK)
+			continue;
+		hub_feed(hub, follower);
+		channel_trim(follower->channel, hub->now_ms);
+	}
+}
+
+/* ---- what comes in beside commands ---- */
+
+/* A record could not be kept, so this tail has a hole: its followers come again by their
+ * cursors, and it takes no more records until the last one has gone. */
+static void tail_abandon(struct hub *hub, struct channel *channel)
+{
+	channel->is_lost = true;
+	struct list_node *node = list_first(&channel->live);
+	for (; node != NULL; node = list_after(&channel->live, node)) {
+		struct follower *follower = CONTAINER_OF(node, struct follower, in_channel);
+		hub->out->end(hub->out, follower->session, HUB_END_NO_MEMORY);
+	}
+	for (node = list_first(&channel->stuck); node != NULL;
+	     node = list_after(&channel->stuck, node)) {
+		struct follower *follower = CONTAINER_OF(node, struct follower, in_channel);
+		hub->out->end(hub->out, follower->session, HUB_END_NO_MEMORY);
+	}
+}
+
+static void receive_record(struct hub *hub, const struct hub_mail *mail)
+{
+	struct record *record = mail->record;
+	struct channel *channel = hub_find(hub, record_channel(record), record->channel_hash);
+	/* It may have been under way while we gave up following, or before we had begun. */
+	if (channel == NULL || !channel->is_tuned || channel->is_lost ||
+	    channel->epoch != record->epoch) {
+		hub->counters.stale_letters++;
+		record_drop(record);
+		return;
+	}
+	CHECK(record->seq == log_next(&channel->log)); /* no hole, no double */
+	if (!log_append(&channel->log, record, hub->now_ms)) {
+		record_drop(record);
+		tail_abandon(hub, channel);
+		return;
+	}
+	hub_append(hub, channel);
+}
+
+void hub_receive(struct hub *hub, const struct hub_mail *mail)
+{
+	switch ((enum mail_kind)mail->kind) {
+	case MAIL_PUBLISH:
+	case MAIL_FOLLOW:
+	case MAIL_UNFOLLOW:
+	case MAIL_HISTORY:
+		agent_receive(hub, mail);
+		break;
+	case MAIL_PUBLISHED:
+	case MAIL_FOLLOWED:
+	case MAIL_HISTORY_READY:
+		answer_receive(hub, mail);
+		break;
+	case MAIL_RECORD:
+		receive_record(hub, mail);
+		break;
+	}
+}
+
+static void answer_discard(struct mail_answer *answer)
+{
+	if (answer == NULL)
+		return;
+	for (size_t i = 0; i < answer->count; i++)
+		record_drop(answer->records[i]);
+	free(answer);
+}
+
+void hub_mail_discard(const struct hub_mail *mail)
+{
+	switch ((enum mail_kind)mail->kind) {
+	case MAIL_PUBLISH:
+	case MAIL_RECORD:
+		record_drop(mail->record);
+		break;
+	case MAIL_FOLLOW:
+	case MAIL_HISTORY:
+		free(mail->ask);
+		break;
+	case MAIL_FOLLOWED:
+	case MAIL_HISTORY_READY:
+		answer_discard(mail->answer);
+		break;
+	case MAIL_UNFOLLOW:
+		free(mail->name);
+		break;
+	case MAIL_PUBLISHED:
+		break;
+	}
+}
+
+void hub_timer(struct hub *hub, struct timer *timer)
+{
+	struct channel *channel = CONTAINER_OF(timer, struct channel, timer);
+	agent_timer(hub, channel);
+}

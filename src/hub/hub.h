@@ -1,0 +1,107 @@
+/*
+ * hub.h - one worker's channels: takes commands, keeps logs and followers, says what to send.
+ *
+ * A command comes in by hub_execute(), letters of the other workers' hubs by hub_receive(),
+ * time by hub_set_time() and hub_timer(). What follows from them goes out by the functions
+ * of struct hub_out. Those must not call back into the hub: a connection that is to end is
+ * marked (session->is_ended) and closed later, at the end of the turn.
+ *
+ * New records are not sent when they are appended, but by hub_walk(), in bounded steps, once
+ * a turn: a burst then reaches each follower in one piece, and a channel with very many
+ * followers does not keep the others waiting.
+ *
+ * Threads:   the worker's own. It includes no socket, clock or thread.
+ * Ownership: see each struct; the hub frees what it made in hub_destroy(), before which all
+ *            sessions are closed.
+ * Limits:    as in limits.h and the options.
+ */
+#pragma once
+
+#include "base/hash.h"
+#include "base/timer.h"
+#include "hub/command.h"
+#include "hub/event.h"
+#include "hub/mail.h"
+#include "hub/rule.h"
+#include "hub/session.h"
+
+#define SLOTS 4096 /* channels are spread over workers, and nodes, by slot */
+
+struct hub;
+
+/* What the hub hands down to be sent: records of one channel, rising, from a follower's
+ * position. How many were taken comes back; fewer than all means the sink is full, and
+ * session->is_blocked has been set. A record taken in part counts as taken. */
+struct delivery {
+	const struct channel *channel;
+	const struct follower *follower;
+	struct record *const *records;
+	size_t count;
+};
+
+enum hub_end {
+	HUB_END_SLOW = 0,  /* its lag passed limits.outbound_buffer */
+	HUB_END_NO_MEMORY, /* a record could not be kept for it */
+};
+
+struct hub_out {
+	void (*event)(struct hub_out *out, struct session *session, const struct hub_event *event);
+	size_t (*deliver)(struct hub_out *out, struct session *session,
+	                  const struct delivery *delivery);
+	/* The session is to be closed; sets is_ended. */
+	void (*end)(struct hub_out *out, struct session *session, enum hub_end why);
+	/* The session of a handle, or NULL when it is gone. */
+	struct session *(*find)(struct hub_out *out, struct slab_handle handle);
+	/* Takes over what the letter owns. Cannot fail: see hub_receive(). */
+	void (*post)(struct hub_out *out, uint32_t worker, const struct hub_mail *mail);
+};
+
+struct hub_options {
+	uint32_t worker, workers; /* this one, of how many */
+	struct hub_out *out;
+	const struct rules *rules;
+	struct timer_wheel *wheel;
+	uint32_t timer_kind;      /* to mark the hub's timers with */
+	struct hash_key hash_key; /* the same on all workers of the node */
+	uint64_t seed;            /* for epochs: must differ from start to start */
+	uint32_t channels_per_session;
+	uint64_t outbound_bytes_max;
+};
+
+struct hub_counters {
+	uint64_t published, delivered, slow_consumers, stale_letters;
+	uint32_t channels, followers;
+};
+
+struct hub *hub_create(const struct hub_options *options); /* NULL: no memory */
+void hub_destroy(struct hub *hub);
+
+void hub_set_time(struct hub *hub, uint64_t now_ms, uint64_t unix_ms);
+
+void hub_session_open(struct hub *hub, struct session *session, struct slab_handle handle);
+void hub_session_close(struct hub *hub, struct session *session);
+/* The sink takes bytes again, or the session is not held any more: send what waits. */
+void hub_session_ready(struct hub *hub, struct session *session);
+
+/* Answers by one event, now or after a letter came back. */
+void hub_execute(struct hub *hub, struct session *session, const struct hub_command *command);
+/* What hub_execute() makes of a message that is no command: the one answer it gets. */
+void hub_refuse(struct hub *hub, struct session *session, struct slice ref, enum error_code error,
+                const char *message);
+
+/* Would hub_execute() let this session follow that channel? ERROR_NONE, or why not. */
+enum error_code hub_may_subscribe(const struct hub *hub, const struct session *session,
+                                  struct slice channel, const char **why);
+
+/* A letter of another worker. It causes at most one letter back and, for a publication, one
+ * to each worker: the caller makes sure that there is room for them before it hands it in. */
+void hub_receive(struct hub *hub, const struct hub_mail *mail);
+void hub_mail_discard(const struct hub_mail *mail); /* one that will never be delivered */
+
+/* Sends new records to at most `budget` followers; true when some are left. */
+bool hub_walk(struct hub *hub, uint32_t budget);
+void hub_timer(struct hub *hub, struct timer *timer);
+
+const struct hub_counters *hub_counters(const struct hub *hub);
+/* Number of a session on this node, as publications name the one that is left out. */
+uint64_t hub_session_number(const struct hub *hub, const struct session *session);

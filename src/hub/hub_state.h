@@ -1,0 +1,86 @@
+/*
+ * hub_state.h - the inside of a hub, shared by the files that make it: hub.c (table, sessions,
+ * walks, timers), command.c (what clients ask), agent.c (what a channel's agent does) and
+ * answer.c (what comes back from agents). Nobody else includes it.
+ */
+#pragma once
+
+#include "base/random.h"
+#include "hub/hub.h"
+
+/* A command that waits for its agent's answer. */
+struct request {
+	uint32_t generation;
+	uint8_t kind; /* enum mail_kind of the letter that asked */
+	bool has_since;
+	uint32_t ref_len;
+	struct slab_handle session;
+	struct channel *channel; /* MAIL_FOLLOW: counted in its request_count */
+	union {
+		char ref_small[24];
+		char *ref_large; /* when ref_len is larger */
+	};
+	struct channel_name *name; /* MAIL_HISTORY: for the answer */
+};
+
+struct hub {
+	struct hub_options options;
+	struct hub_out *out;
+	uint64_t now_ms, unix_ms;
+	struct slab channels, followers, requests;
+	struct map table;  /* channels by name */
+	struct list dirty; /* channels with a walk due */
+	struct random random;
+	struct hub_counters counters;
+};
+
+/* hub.c */
+uint32_t hub_agent_of(const struct hub *hub, struct slice channel);
+uint64_t hub_hash(const struct hub *hub, struct slice channel);
+const struct rule *hub_rule(const struct hub *hub, struct slice channel);
+struct channel *hub_find(const struct hub *hub, struct slice name, uint64_t hash);
+struct channel *hub_open(struct hub *hub, struct slice name); /* found or made; NULL: no memory */
+void hub_close(struct hub *hub, struct channel *channel);     /* out of the table, and freed */
+struct channel_name *hub_name_make(const struct hub *hub, struct slice name);
+void hub_append(struct hub *hub, struct channel *channel); /* a record was: have it walked */
+void hub_settle(struct hub *hub, struct channel *channel); /* somebody left, or an answer came */
+void hub_feed(struct hub *hub, struct follower *follower); /* send what it lags */
+
+/* agent.c: on the channel's agent. The error is ERROR_NONE, or why not. */
+struct follow_result {
+	enum error_code error;
+	uint64_t epoch, head; /* the newest record's number */
+	uint64_t from;        /* the position given: the records to send are from + 1 to head */
+	bool is_recovered;
+};
+struct history_result {
+	enum error_code error;
+	uint64_t epoch, cursor;
+	uint64_t first, end; /* records first .. end - 1 of the channel's log */
+	bool has_more;
+	struct channel *channel;
+};
+/* Takes over the record. On success it has its place in the order. */
+enum error_code agent_publish(struct hub *hub, struct record *record, uint64_t *epoch,
+                              uint64_t *seq);
+struct follow_result agent_follow(struct hub *hub, struct channel *channel,
+                                  const struct cursor *since);
+struct history_result agent_history(struct hub *hub, struct slice name, const struct cursor *since,
+                                    const uint64_t *limit);
+void agent_receive(struct hub *hub, const struct hub_mail *mail); /* MAIL_PUBLISH, _FOLLOW … */
+void agent_settle(struct hub *hub, struct channel *channel);
+void agent_timer(struct hub *hub, struct channel *channel);
+
+/* answer.c: on the worker that asked. */
+struct request *request_make(struct hub *hub, struct session *session, uint8_t kind,
+                             struct slice ref);
+void request_drop(struct hub *hub, struct request *request);
+void answer_receive(struct hub *hub, const struct hub_mail *mail); /* MAIL_PUBLISHED … */
+/* The follower gets its position and the client its answer; what it lags is sent. */
+void answer_subscribed(struct hub *hub, struct follower *follower, struct slice ref,
+                       const struct follow_result *result, bool has_since);
+/* The answer to one that subscribes again. */
+void answer_again(struct hub *hub, const struct follower *follower, struct slice ref,
+                  bool has_since, bool is_recovered);
+struct follower *session_follower(const struct session *session, const struct channel *channel);
+void session_unfollow(struct hub *hub, struct session *session, struct follower *follower);

@@ -1,0 +1,59 @@
+/*
+ * mail.h - what the hubs of two workers say to each other about a channel.
+ *
+ * Letters from one worker to another arrive in the order they were posted. So the answer to
+ * MAIL_FOLLOW and the records that come after it reach the follower in one order, and its
+ * tail has no hole and no double.
+ *
+ * Threads:   a value; moves from the poster to the receiver.
+ * Ownership: the letter owns what it points at: the receiver frees it, or, when a letter is
+ *            never delivered, hub_mail_discard().
+ */
+#pragma once
+
+#include "base/slab.h"
+#include "hub/channel.h"
+#include "hub/cursor.h"
+#include "starling/error.h"
+
+enum mail_kind {
+	MAIL_PUBLISH = 0,   /* to the agent: record, not settled. Answered when token is set */
+	MAIL_PUBLISHED,     /* back: error, or epoch and seq */
+	MAIL_FOLLOW,        /* to the agent: ask */
+	MAIL_FOLLOWED,      /* back: error, or epoch, seq (the head) and answer */
+	MAIL_UNFOLLOW,      /* to the agent: name */
+	MAIL_HISTORY,       /* to the agent: ask */
+	MAIL_HISTORY_READY, /* back: error, or epoch, seq (the cursor) and answer */
+	MAIL_RECORD,        /* from the agent to each worker that follows: record */
+};
+
+struct mail_ask {
+	struct cursor since;
+	bool has_since, has_limit;
+	uint64_t limit;
+	uint8_t name_len;
+	char name[];
+};
+
+struct mail_answer {
+	bool is_recovered, has_more;
+	uint64_t from; /* MAIL_FOLLOWED: the position given; records begin behind it */
+	size_t count;
+	struct record *records[]; /* a reference each */
+};
+
+struct hub_mail {
+	uint8_t kind;             /* enum mail_kind */
+	uint8_t error;            /* enum error_code */
+	uint32_t from;            /* the worker that posted it */
+	struct slab_handle token; /* the asker's request; all zero: no answer wanted */
+	uint64_t epoch, seq;
+	union {
+		struct record *record;
+		struct mail_ask *ask;
+		struct mail_answer *answer;
+		struct channel_name *name;
+	};
+};
+
+static_assert(sizeof(struct hub_mail) <= 40, "letters are copied twice");

@@ -1,0 +1,40 @@
+/*
+ * session.h - one client as the hub sees it: who it is, and what it follows.
+ *
+ * Threads:   the worker's own.
+ * Ownership: embedded in the edge's connection. The hub links followers into it and frees
+ *            them in hub_session_close(); `user` is the edge's string and outlives the session.
+ * Limits:    limits.channels_per_connection followers, SESSION_REQUESTS_MAX commands under way
+ *            on other workers (the edge reads no more from the client meanwhile).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slab.h"
+#include "base/slice.h"
+
+struct follower;
+
+struct session {
+	struct follower *first, *last; /* in the order of subscribing */
+	char *user;                    /* NULL: anonymous */
+	struct slab_handle handle;     /* the edge's, to find the session again */
+	uint16_t follower_count;
+	uint16_t request_count; /* commands whose answers are still to come */
+	bool is_backend;        /* holds an API key: may do everything */
+	bool is_blocked;        /* its sink takes nothing now; hub_session_ready() ends that */
+	bool is_held;           /* nothing is delivered yet, though answers are */
+	bool is_ended;          /* will be closed at the end of the turn; gets nothing more */
+};
+
+static inline struct slice session_user(const struct session *session)
+{
+	return session->user == NULL ? slice_of(NULL, 0) : slice_string(session->user);
+}
+
+static inline bool session_takes(const struct session *session)
+{
+	return !session->is_blocked && !session->is_held && !session->is_ended;
+}
