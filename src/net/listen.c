@@ -1,0 +1,156 @@
+#include "net/listen.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+bool listen_ip(struct listen_address *address, const char *host, uint16_t port)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	*address = (struct listen_address){0};
+	if (inet_pton(AF_INET, host, &v4.sin_addr) == 1) {
+		memcpy(&address->socket, &v4, sizeof(v4));
+		address->len = sizeof(v4);
+	} else if (inet_pton(AF_INET6, host, &v6.sin6_addr) == 1) {
+		memcpy(&address->socket, &v6, sizeof(v6));
+		address->len = sizeof(v6);
+	}
+	return address->len > 0;
+}
+
+bool listen_unix(struct listen_address *address, const char *path)
+{
+	struct sockaddr_un local = {.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof(local.sun_path))
+		return false;
+	memcpy(local.sun_path, path, strlen(path) + 1);
+	*address = (struct listen_address){.len = sizeof(local)};
+	memcpy(&address->socket, &local, sizeof(local));
+	return true;
+}
+
+bool listen_is_unix(const struct listen_address *address)
+{
+	return address->socket.ss_family == AF_UNIX;
+}
+
+static const char *unix_path(const struct listen_address *address)
+{
+	return ((const struct sockaddr_un *)&address->socket)->sun_path;
+}
+
+void listen_text(const struct listen_address *address, char out[LISTEN_TEXT_MAX])
+{
+	char host[INET6_ADDRSTRLEN] = "";
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address->socket;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address->socket;
+	switch (address->socket.ss_family) {
+	case AF_INET:
+		inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
+		snprintf(out, LISTEN_TEXT_MAX, "%s:%u", host, ntohs(v4->sin_port));
+		break;
+	case AF_INET6:
+		inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
+		snprintf(out, LISTEN_TEXT_MAX, "[%s]:%u", host, ntohs(v6->sin6_port));
+		break;
+	default:
+		snprintf(out, LISTEN_TEXT_MAX, "unix:%.100s", unix_path(address));
+	}
+}
+
+/* ---- opening ---- */
+
+static int open_socket(const struct listen_address *address)
+{
+	int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+	int fd = socket(address->socket.ss_family, type, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+static int bind_and_listen(int fd, const struct listen_address *address)
+{
+	const int yes = 1;
+	if (address->socket.ss_family == AF_INET6 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes)) != 0)
+		return -errno;
+	if (bind(fd, (const struct sockaddr *)&address->socket, address->len) != 0)
+		return -errno;
+	return listen(fd, SOMAXCONN) == 0 ? 0 : -errno;
+}
+
+/* Nobody listens behind a path that refuses connections. */
+static void clear_stale_path(const struct listen_address *address)
+{
+	struct stat status;
+	if (lstat(unix_path(address), &status) != 0 || !S_ISSOCK(status.st_mode))
+		return;
+	int fd = open_socket(address);
+	if (fd < 0)
+		return;
+	if (connect(fd, (const struct sockaddr *)&address->socket, address->len) != 0 &&
+	    errno == ECONNREFUSED)
+		(void)unlink(unix_path(address));
+	close(fd);
+}
+
+int listen_claim(struct listen_address *address)
+{
+	const int yes = 1;
+	if (listen_is_unix(address))
+		clear_stale_path(address);
+	int fd = open_socket(address);
+	if (fd < 0)
+		return fd;
+	/* Passes over connections that are still closing, not over another listener. */
+	int error = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0 ? 0 : -errno;
+	if (error == 0)
+		error = bind_and_listen(fd, address);
+	if (error == 0 && getsockname(fd, (struct sockaddr *)&address->socket, &address->len) != 0)
+		error = -errno;
+	close(fd);
+	if (error == 0 && listen_is_unix(address))
+		(void)unlink(unix_path(address));
+	return error;
+}
+
+int listen_open(const struct listen_address *address)
+{
+	const int yes = 1;
+	int fd = open_socket(address);
+	if (fd < 0)
+		return fd;
+	int error = 0;
+	if (!listen_is_unix(address) &&
+	    (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
+	     setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)) != 0 ||
+	     /* Accepted sockets inherit it. */
+	     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)) != 0))
+		error = -errno;
+	if (error == 0)
+		error = bind_and_listen(fd, address);
+	if (error == 0)
+		return fd;
+	close(fd);
+	return error;
+}
+
+int listen_accept(int listener, struct listen_address *peer)
+{
+	peer->len = sizeof(peer->socket);
+	for (;;) {
+		int fd = accept4(listener, (struct sockaddr *)&peer->socket, &peer->len,
+		                 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0)
+			return fd;
+		/* One that broke before it was accepted is no reason to stop. */
+		if (errno != EINTR && errno != ECONNABORTED && errno != EPROTO)
+			return -errno;
+	}
+}

@@ -1,0 +1,191 @@
+#include "net/loop.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "starling/limits.h"
+
+#define BELL_TAG UINT64_MAX
+/* While letters wait for room in a ring nobody rings when there is some: look again soon. */
+#define CONGESTED_WAIT_MS 1
+
+struct loop {
+	struct loop_options options;
+	struct loop_handler *handler;
+	int epoll;
+	bool has_more; /* after() said so */
+	_Atomic bool is_stopped;
+	uint64_t now_ms, unix_ms;
+	struct timer_wheel wheel;
+	struct epoll_event events[TURN_EVENTS_MAX];
+};
+
+static uint64_t clock_ms(clockid_t clock)
+{
+	struct timespec now;
+	CHECK(clock_gettime(clock, &now) == 0);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void read_clocks(struct loop *loop)
+{
+	loop->now_ms = clock_ms(CLOCK_MONOTONIC);
+	loop->unix_ms = clock_ms(CLOCK_REALTIME);
+}
+
+struct loop *loop_create(const struct loop_options *options)
+{
+	CHECK(options->letter_bytes <= LOOP_LETTER_MAX);
+	struct loop *loop = calloc(1, sizeof(*loop));
+	if (loop == NULL)
+		return NULL;
+	loop->options = *options;
+	loop->handler = options->handler;
+	read_clocks(loop);
+	timer_wheel_init(&loop->wheel, loop->now_ms);
+	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (loop->epoll < 0)
+		goto free_loop;
+	if (loop_watch(loop, mailbox_bell(options->office, options->member), BELL_TAG) != 0)
+		goto close_epoll;
+	return loop;
+
+close_epoll:
+	close(loop->epoll);
+free_loop:
+	free(loop);
+	return NULL;
+}
+
+void loop_destroy(struct loop *loop)
+{
+	if (loop == NULL)
+		return;
+	CHECK(loop->wheel.count == 0);
+	close(loop->epoll);
+	free(loop);
+}
+
+int loop_watch(struct loop *loop, int fd, uint64_t tag)
+{
+	struct epoll_event event = {
+		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+		.data.u64 = tag,
+	};
+	return epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
+uint64_t loop_now_ms(const struct loop *loop)
+{
+	return loop->now_ms;
+}
+
+uint64_t loop_unix_ms(const struct loop *loop)
+{
+	return loop->unix_ms;
+}
+
+struct timer_wheel *loop_wheel(struct loop *loop)
+{
+	return &loop->wheel;
+}
+
+void loop_stop(struct loop *loop)
+{
+	atomic_store_explicit(&loop->is_stopped, true, memory_order_relaxed);
+}
+
+/* ---- the turn ---- */
+
+static int wait_ms(struct loop *loop)
+{
+	if (loop->has_more)
+		return 0;
+	if (mailbox_is_congested(loop->options.office, loop->options.member))
+		return CONGESTED_WAIT_MS;
+	uint64_t wait = timer_wait_ms(&loop->wheel, clock_ms(CLOCK_MONOTONIC));
+	return wait > 60 * 1000 ? 60 * 1000 : (int)wait;
+}
+
+static int wait_for_events(struct loop *loop)
+{
+	struct post_office *office = loop->options.office;
+	int wait = wait_ms(loop);
+	if (wait > 0 && !mailbox_sleep(office, loop->options.member))
+		wait = 0;
+	int count = epoll_wait(loop->epoll, loop->events, TURN_EVENTS_MAX, wait);
+	CHECK(count >= 0 || errno == EINTR);
+	mailbox_wake(office, loop->options.member);
+	return count < 0 ? 0 : count;
+}
+
+static void bell_silence(const struct loop *loop)
+{
+	uint64_t rings;
+	int bell = mailbox_bell(loop->options.office, loop->options.member);
+	ssize_t got = read(bell, &rings, sizeof(rings));
+	CHECK(got == sizeof(rings) || errno == EAGAIN);
+}
+
+static void handle_event(struct loop *loop, const struct epoll_event *event)
+{
+	if (event->data.u64 == BELL_TAG) {
+		bell_silence(loop);
+		return;
+	}
+	unsigned ready = 0;
+	if ((event->events & EPOLLIN) != 0)
+		ready |= LOOP_READABLE;
+	if ((event->events & EPOLLOUT) != 0)
+		ready |= LOOP_WRITABLE;
+	if ((event->events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) != 0)
+		ready |= LOOP_HUNG_UP;
+	loop->handler->ready(loop->handler, event->data.u64, ready);
+}
+
+/* True: some may be left. */
+static bool take_letters(struct loop *loop)
+{
+	_Alignas(16) char letter[LOOP_LETTER_MAX];
+	uint32_t left = loop->handler->letters_max(loop->handler);
+	for (; left > 0; left--) {
+		if (!mailbox_take(loop->options.office, loop->options.member, letter))
+			return false;
+		loop->handler->letter(loop->handler, letter);
+	}
+	return true;
+}
+
+static void fire_timers(struct loop *loop)
+{
+	struct timer *timer;
+	for (int i = 0; i < TURN_TIMERS_MAX; i++) {
+		timer = timer_take_due(&loop->wheel, loop->now_ms);
+		if (timer == NULL)
+			return;
+		loop->handler->timer(loop->handler, timer);
+	}
+}
+
+static void loop_turn(struct loop *loop)
+{
+	int count = wait_for_events(loop);
+	read_clocks(loop);
+	loop->handler->begin(loop->handler);
+	for (int i = 0; i < count; i++)
+		handle_event(loop, &loop->events[i]);
+	bool has_letters = take_letters(loop);
+	fire_timers(loop);
+	loop->has_more = loop->handler->after(loop->handler) || has_letters;
+	mailbox_flush(loop->options.office, loop->options.member);
+}
+
+void loop_run(struct loop *loop)
+{
+	while (!atomic_load_explicit(&loop->is_stopped, memory_order_relaxed))
+		loop_turn(loop);
+}

@@ -1,0 +1,45 @@
+/*
+ * mailbox.h - letters between the threads of the node: the only way across.
+ *
+ * A post office has a fixed number of members, one thread each, and a ring from every
+ * member to every other, itself included. A letter is a small value that is copied. Letters
+ * of one member to another arrive in the order they were posted. A member that sleeps is
+ * woken through its bell, an eventfd, which is not touched while it is awake.
+ *
+ * Threads:   a member's number is used by its thread alone. create and destroy: no member runs.
+ * Ownership: what a letter points at goes with it. Letters not taken are the caller's to take
+ *            before destroy.
+ * Limits:    a full ring is no error: letters then queue up with the sender, in order, until
+ *            the receiver has made room. mailbox_has_room() says whether a sender's queues
+ *            can take more, and makes room for it; who asked before it took on work can post
+ *            what follows from that work. mailbox_is_congested() asks a sender to take on
+ *            nothing new while some of its letters wait.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/check.h"
+
+struct post_office;
+
+struct post_office *post_office_create(uint32_t members, uint32_t letter_bytes);
+void post_office_destroy(struct post_office *office);
+
+void mailbox_post(struct post_office *office, uint32_t from, uint32_t to, const void *letter);
+/* The next letter for `me`, from all members in turn. False: none now. */
+MUST_CHECK bool mailbox_take(struct post_office *office, uint32_t me, void *letter);
+
+/* Room for `count` more letters to every member, whatever the rings say. False: no memory. */
+MUST_CHECK bool mailbox_has_room(struct post_office *office, uint32_t me, uint32_t count);
+bool mailbox_is_congested(const struct post_office *office, uint32_t me);
+
+/* Moves on letters that wait, and wakes those who sleep over their mail. Once a turn. */
+void mailbox_flush(struct post_office *office, uint32_t me);
+
+/* The descriptor to wait on. Before it waits a member says that it sleeps; false means that
+ * mail has come after all and it must not. Awake again, it says so. */
+int mailbox_bell(const struct post_office *office, uint32_t me);
+MUST_CHECK bool mailbox_sleep(struct post_office *office, uint32_t me);
+void mailbox_wake(struct post_office *office, uint32_t me);
