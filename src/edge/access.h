@@ -1,0 +1,27 @@
+/*
+ * access.h - who a client is, and which pages may speak to us.
+ *
+ * Threads:   the worker's own.
+ * Ownership: names that become a session's user are copied.
+ * Limits:    USER_NAME_MAX bytes of user name. Keys are compared by their digests, in
+ *            constant time.
+ * Source:    RFC 6750 (bearer tokens), RFC 6454 (origins), the Fetch standard (CORS).
+ */
+#pragma once
+
+#include "edge/conn.h"
+#include "starling/error.h"
+
+/* Sets the session's user and rights from the request; or says why not. */
+enum error_code access_identify(struct edge *edge, struct conn *conn,
+                                const struct http_request *request, const char **why);
+/* The same for the server API: a backend, or refused. */
+enum error_code access_identify_backend(struct edge *edge, struct conn *conn,
+                                        const struct http_request *request, const char **why);
+
+/* False: the request comes from a page of an origin that is not let in. */
+bool access_origin_is_good(const struct edge *edge, const struct http_request *request);
+/* What Access-Control-Allow-Origin answers; NULL: nothing. */
+const char *access_allow_origin(const struct edge *edge, const struct http_request *request);
+
+void access_digest(struct slice key, unsigned char digest[EDGE_KEY_DIGEST_BYTES]);

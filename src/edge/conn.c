@@ -1,0 +1,413 @@
+#include "edge/conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "net/stream.h"
+
+#define CLOSING_MS 3000              /* for the peer to take our last bytes and to close */
+#define CLOSING_BYTES_MAX (1u << 20) /* of its input are read and thrown away meanwhile */
+
+/* ---- states ---- */
+
+enum conn_deadline {
+	DEADLINE_NONE = 0,
+	DEADLINE_HEADER,
+	DEADLINE_IDLE,
+	DEADLINE_WAIT,      /* the poll sets its own */
+	DEADLINE_HEARTBEAT, /* after the interval, and then as the transport says */
+	DEADLINE_CLOSING,
+};
+
+static const uint8_t deadlines[CONN_STATE_COUNT] = {
+#define CONN_STATE(name, deadline, what) [CONN_##name] = DEADLINE_##deadline,
+#include "edge/conn_state.def"
+};
+
+static const bool edges[CONN_STATE_COUNT][CONN_STATE_COUNT] = {
+#define CONN_EDGE(from, to) [CONN_##from][CONN_##to] = true,
+#include "edge/conn_state.def"
+};
+
+void conn_set_timer(struct edge *edge, struct conn *conn, uint64_t delay_ms)
+{
+	timer_arm(loop_wheel(edge->loop), &conn->timer, edge_now_ms(edge), delay_ms);
+}
+
+static void arm_deadline(struct edge *edge, struct conn *conn)
+{
+	switch ((enum conn_deadline)deadlines[conn->state]) {
+	case DEADLINE_NONE:
+		timer_stop(loop_wheel(edge->loop), &conn->timer);
+		break;
+	case DEADLINE_HEADER:
+		conn_set_timer(edge, conn, edge->settings->header_timeout_ms);
+		break;
+	case DEADLINE_IDLE:
+		conn_set_timer(edge, conn, edge->settings->idle_timeout_ms);
+		break;
+	case DEADLINE_WAIT:
+		break;
+	case DEADLINE_HEARTBEAT:
+		conn_set_timer(edge, conn, edge->settings->heartbeat_interval_ms);
+		break;
+	case DEADLINE_CLOSING:
+		conn_set_timer(edge, conn, CLOSING_MS);
+		break;
+	}
+}
+
+void conn_enter(struct edge *edge, struct conn *conn, enum conn_state state)
+{
+	CHECK(edges[conn->state][state]);
+	conn->state = (uint8_t)state;
+	edge->visits[state]++;
+	arm_deadline(edge, conn);
+}
+
+/* ---- opening ---- */
+
+struct conn *conn_open(struct edge *edge, int fd)
+{
+	struct conn *conn = slab_take(&edge->conns);
+	if (conn == NULL)
+		goto close_fd;
+	conn->fd = fd;
+	conn->timer.kind = EDGE_TIMER_CONN;
+	conn->transport = &transport_http;
+	conn->opened_unix_ms = loop_unix_ms(edge->loop);
+	conn->heard_ms = (uint32_t)edge_now_ms(edge);
+	struct slab_handle handle = slab_handle_of(&edge->conns, conn);
+	uint64_t tag = (uint64_t)handle.generation << 32 | handle.index;
+	if (loop_watch(edge->loop, fd, tag) != 0)
+		goto release;
+	hub_session_open(edge->hub, &conn->session, handle);
+	arm_deadline(edge, conn); /* of the state that all begin in */
+	return conn;
+
+release:
+	slab_release(&edge->conns, conn);
+close_fd:
+	close(fd);
+	return NULL;
+}
+
+/* ---- writing ---- */
+
+/* Adds to what the socket did not take. */
+static void out_append(struct edge *edge, struct conn *conn, struct slice bytes)
+{
+	if (conn->out == NULL)
+		conn->out = calloc(1, sizeof(*conn->out));
+	if (conn->out != NULL)
+		buf_slice(conn->out, bytes);
+	if (conn->out == NULL || conn->out->is_broken)
+		conn_end(edge, conn, CLOSE_NO_MEMORY);
+	else
+		conn->session.is_blocked = true;
+}
+
+static void out_free(struct conn *conn)
+{
+	if (conn->out == NULL)
+		return;
+	buf_free(conn->out);
+	free(conn->out);
+	conn->out = NULL;
+}
+
+/* Bytes taken now; an error ends the connection and counts as all of them. */
+static size_t write_now(struct edge *edge, struct conn *conn, const struct iovec *parts,
+                        size_t count, size_t len)
+{
+	ssize_t put = conn->is_finished ? -EPIPE : stream_write(conn->fd, parts, count);
+	if (put >= 0)
+		return (size_t)put;
+	if (put == -EAGAIN)
+		return 0;
+	conn_end(edge, conn, CLOSE_GONE);
+	return len;
+}
+
+void conn_uncork(struct edge *edge)
+{
+	struct conn *conn = edge->corked;
+	if (conn == NULL)
+		return;
+	edge->corked = NULL;
+	struct iovec part = {edge->cork.at, edge->cork.len};
+	if (edge->cork.is_broken)
+		conn_end(edge, conn, CLOSE_NO_MEMORY);
+	else if (part.iov_len > 0) {
+		size_t put = write_now(edge, conn, &part, 1, part.iov_len);
+		if (put < part.iov_len)
+			out_append(edge, conn, slice_after(buf_view(&edge->cork), put));
+	}
+	buf_clear(&edge->cork);
+}
+
+void conn_write(struct edge *edge, struct conn *conn, struct slice bytes)
+{
+	if (conn->state == CONN_DEAD)
+		return;
+	if (conn->out != NULL) {
+		out_append(edge, conn, bytes);
+		return;
+	}
+	if (edge->corked != conn) {
+		conn_uncork(edge);
+		edge->corked = conn;
+	}
+	buf_slice(&edge->cork, bytes);
+	/* Large answers do not wait for more. */
+	if (edge->cork.len >= CONN_OUT_PAUSE_BYTES)
+		conn_uncork(edge);
+}
+
+size_t conn_write_parts(struct edge *edge, struct conn *conn, const struct iovec *parts,
+                        size_t count)
+{
+	if (edge->corked == conn)
+		conn_uncork(edge);
+	if (!session_takes(&conn->session))
+		return 0;
+	CHECK(conn->out == NULL);
+	size_t len = 0, taken = 0;
+	for (size_t i = 0; i < count; i++)
+		len += parts[i].iov_len;
+	size_t put = write_now(edge, conn, parts, count, len);
+	while (taken < count && put >= parts[taken].iov_len)
+		put -= parts[taken++].iov_len;
+	if (taken < count && put > 0) {
+		struct slice part = slice_of(parts[taken].iov_base, parts[taken].iov_len);
+		out_append(edge, conn, slice_after(part, put));
+		taken++;
+	}
+	conn->session.is_blocked |= taken < count;
+	return taken;
+}
+
+/* The socket takes bytes again. */
+static void conn_flush(struct edge *edge, struct conn *conn)
+{
+	if (conn->out != NULL) {
+		struct iovec part = {conn->out->at, conn->out->len};
+		size_t put = write_now(edge, conn, &part, 1, part.iov_len);
+		buf_use(conn->out, put);
+		if (conn->out->len > 0)
+			return;
+		out_free(conn);
+	}
+	conn->session.is_blocked = false;
+}
+
+/* ---- reading ---- */
+
+bool conn_may_read(struct edge *edge, struct conn *conn)
+{
+	const struct session *session = &conn->session;
+	if (session->is_ended || conn->state == CONN_ANSWER)
+		return false;
+	bool is_congested = edge->options.up->is_congested(edge->options.up);
+	if (is_congested)
+		conn_again(edge, conn);
+	conn->is_paused = session->request_count >= SESSION_REQUESTS_MAX ||
+	                  (conn->out != NULL && conn->out->len >= CONN_OUT_PAUSE_BYTES);
+	return !is_congested && !conn->is_paused;
+}
+
+void conn_answered(struct edge *edge, struct conn *conn)
+{
+	if (conn->is_paused)
+		conn_again(edge, conn);
+}
+
+void conn_again(struct edge *edge, struct conn *conn)
+{
+	if (!list_is_linked(&conn->in_list))
+		list_append(&edge->again, &conn->in_list);
+}
+
+void conn_step(struct edge *edge, struct conn *conn)
+{
+	/* What was kept from before is used up first. */
+	conn->transport->input(edge, conn, edge->input, 0);
+	if (!conn->is_readable || !conn_may_read(edge, conn))
+		return;
+	ssize_t got = stream_read(conn->fd, edge->input, sizeof(edge->input));
+	/* Less than there was room for: the rest comes with another event, but for the end,
+	 * whose event has been. */
+	conn->is_readable = got == (ssize_t)sizeof(edge->input) || (got > 0 && conn->has_end);
+	if (got > 0) {
+		conn->heard_ms = (uint32_t)edge_now_ms(edge);
+		conn->transport->input(edge, conn, edge->input, (size_t)got);
+	} else if (got == 0) {
+		conn->is_hung_up = true;
+		conn_end(edge, conn, CLOSE_GONE);
+	} else if (got != -EAGAIN) {
+		conn_end(edge, conn, CLOSE_GONE);
+	}
+	if (conn->is_readable && conn_may_read(edge, conn))
+		conn_again(edge, conn);
+}
+
+static void closing_input(struct edge *edge, struct conn *conn);
+
+void conn_ready(struct edge *edge, struct conn *conn, unsigned ready)
+{
+	if ((ready & LOOP_WRITABLE) != 0 && conn->session.is_blocked) {
+		conn_flush(edge, conn);
+		if (!conn->session.is_ended && !conn->session.is_blocked)
+			hub_session_ready(edge->hub, &conn->session);
+	}
+	if ((ready & (LOOP_READABLE | LOOP_HUNG_UP)) != 0)
+		conn->is_readable = true;
+	if ((ready & LOOP_HUNG_UP) != 0)
+		conn->has_end = true;
+	if (conn->state == CONN_CLOSING)
+		closing_input(edge, conn);
+	else if (!conn->session.is_ended)
+		conn_step(edge, conn);
+}
+
+/* ---- heartbeat ---- */
+
+static uint32_t silent_ms(const struct edge *edge, const struct conn *conn)
+{
+	return (uint32_t)edge_now_ms(edge) - conn->heard_ms;
+}
+
+void conn_heartbeat(struct edge *edge, struct conn *conn, struct slice beat, bool expects_answer)
+{
+	uint64_t interval = edge->settings->heartbeat_interval_ms;
+	uint64_t timeout = edge->settings->heartbeat_timeout_ms;
+	uint64_t silent = silent_ms(edge, conn);
+	if (expects_answer && silent >= timeout) {
+		conn_end(edge, conn, CLOSE_TIMEOUT);
+		return;
+	}
+	if (expects_answer && silent < interval) {
+		conn_set_timer(edge, conn, interval - silent);
+		return;
+	}
+	/* One whose socket takes nothing has bytes enough on the way. */
+	if (conn->out == NULL)
+		conn_write(edge, conn, beat);
+	bool is_last = expects_answer && timeout - silent < interval;
+	conn_set_timer(edge, conn, is_last ? timeout - silent : interval);
+}
+
+/* ---- ending ---- */
+
+void conn_end(struct edge *edge, struct conn *conn, enum close_reason reason)
+{
+	if (conn->session.is_ended)
+		return;
+	conn->session.is_ended = true;
+	conn->reason = (uint8_t)reason;
+	if (list_is_linked(&conn->in_list))
+		list_remove(&conn->in_list);
+	list_append(&edge->ended, &conn->in_list);
+}
+
+void conn_destroy(struct edge *edge, struct conn *conn)
+{
+	if (edge->corked == conn) {
+		edge->corked = NULL;
+		buf_clear(&edge->cork);
+	}
+	hub_session_close(edge->hub, &conn->session);
+	timer_stop(loop_wheel(edge->loop), &conn->timer);
+	if (list_is_linked(&conn->in_list))
+		list_remove(&conn->in_list);
+	edge->closes[conn->reason]++;
+	out_free(conn);
+	free(conn->session.user);
+	close(conn->fd);
+	slab_release(&edge->conns, conn);
+}
+
+/* True: nothing is left to be done for it. */
+static bool closing_is_over(struct edge *edge, struct conn *conn)
+{
+	if (conn->out != NULL)
+		conn_flush(edge, conn);
+	if (conn->out != NULL)
+		return false;
+	if (!conn->is_finished && conn->state == CONN_CLOSING) {
+		conn->is_finished = true;
+		stream_finish(conn->fd);
+	}
+	return conn->is_hung_up;
+}
+
+/* What still comes is read and thrown away: closing a socket with unread bytes in it would
+ * take back the answer that is on its way. */
+static void closing_input(struct edge *edge, struct conn *conn)
+{
+	size_t left = CLOSING_BYTES_MAX;
+	while (conn->is_readable && left > 0) {
+		ssize_t got = stream_read(conn->fd, edge->input, sizeof(edge->input));
+		conn->is_readable = got > 0;
+		conn->is_hung_up |= got == 0 || (got < 0 && got != -EAGAIN);
+		left -= got > 0 && (size_t)got < left ? (size_t)got : left;
+	}
+	if (closing_is_over(edge, conn) || left == 0)
+		conn_enter(edge, conn, CONN_DEAD);
+	if (conn->state == CONN_DEAD && !list_is_linked(&conn->in_list))
+		list_append(&edge->ended, &conn->in_list);
+}
+
+void conn_reap(struct edge *edge, struct conn *conn)
+{
+	if (conn->state == CONN_DEAD) {
+		conn_destroy(edge, conn);
+		return;
+	}
+	CHECK(conn->session.is_ended);
+	list_remove(&conn->in_list);
+	hub_session_close(edge->hub, &conn->session);
+	bool is_worth_waiting = conn->transport->goodbye(edge, conn);
+	if (edge->corked == conn)
+		conn_uncork(edge);
+	conn_enter(edge, conn, is_worth_waiting ? CONN_CLOSING : CONN_DEAD);
+	if (conn->state == CONN_DEAD) {
+		conn_destroy(edge, conn);
+		return;
+	}
+	conn->is_readable = true;
+	closing_input(edge, conn);
+}
+
+void conn_timeout(struct edge *edge, struct conn *conn)
+{
+	if (conn->state != CONN_CLOSING) {
+		if (!conn->session.is_ended)
+			conn->transport->timer(edge, conn);
+		return;
+	}
+	conn_enter(edge, conn, CONN_DEAD);
+	if (!list_is_linked(&conn->in_list))
+		list_append(&edge->ended, &conn->in_list);
+}
+
+/* ---- names ---- */
+
+size_t conn_id(const struct edge *edge, const struct conn *conn, char *out)
+{
+	size_t len = text_from_base36(out, edge->settings->boot_id);
+	out[len++] = '-';
+	return len + text_from_base36(out + len, hub_session_number(edge->hub, &conn->session));
+}
+
+uint64_t conn_number_of(const struct edge *edge, struct slice id)
+{
+	struct slice boot, number = id;
+	uint64_t boot_id, value;
+	if (!slice_cut(&number, '-', &boot) || number.at == NULL)
+		return 0;
+	if (!text_to_base36(boot, &boot_id) || !text_to_base36(number, &value))
+		return 0;
+	return boot_id == edge->settings->boot_id ? value : 0;
+}

@@ -1,0 +1,147 @@
+/*
+ * conn.h - one client connection, and the inside of the edge that its transports share.
+ *
+ * At rest a connection owns no memory but itself: `out` holds what the socket did not take,
+ * `exchange` or `socket` what came in part, and each is freed when it is empty.
+ *
+ * A connection ends by conn_end(), from wherever the reason is found: its transport says
+ * goodbye and it leaves the hub at the end of the turn, never inside a callback; the memory
+ * goes when the goodbye has been sent. `conn->state` is assigned in conn_enter() alone.
+ *
+ * Threads:   the worker's own.
+ * Ownership: from the edge's slab; its descriptor is its own.
+ * Limits:    static_assert below; `out` is bounded because a client with CONN_OUT_PAUSE_BYTES
+ *            of answers in it is not read from, and messages stay in the log.
+ */
+#pragma once
+
+#include <sys/uio.h>
+
+#include "base/random.h"
+#include "dialect/dialect.h"
+#include "edge/edge.h"
+#include "http/request.h"
+#include "http/response.h"
+
+enum conn_state {
+#define CONN_STATE(name, deadline, what) CONN_##name,
+#include "edge/conn_state.def"
+	CONN_STATE_COUNT
+};
+
+enum sse_format { SSE_JSON = 0, SSE_TEXT, SSE_FULL };
+
+struct conn;
+struct exchange;
+struct socket_input;
+
+/* Bytes to and from one client, in its way. */
+struct transport {
+	const char *name;
+	/* What came; what is not used up is kept by the transport. `bytes` may be changed. */
+	void (*input)(struct edge *edge, struct conn *conn, char *bytes, size_t len);
+	void (*event)(struct edge *edge, struct conn *conn, const struct hub_event *event);
+	size_t (*deliver)(struct edge *edge, struct conn *conn, const struct delivery *delivery);
+	/* The connection's timer fired. */
+	void (*timer)(struct edge *edge, struct conn *conn);
+	/* A last word. True: the peer is then given time to take it, and to say its own. */
+	bool (*goodbye)(struct edge *edge, struct conn *conn);
+};
+
+extern const struct transport transport_http, transport_websocket, transport_echo, transport_sse,
+	transport_poll;
+
+struct conn {
+	uint32_t generation; /* the slab's */
+	int fd;
+	struct timer timer;
+	struct session session;
+	struct list_node in_list; /* edge->again, or edge->ended */
+	const struct transport *transport;
+	struct buf *out; /* bytes that the socket did not take; NULL: none */
+	union {
+		struct exchange *exchange;   /* HTTP: the request under way, or NULL */
+		struct socket_input *socket; /* WebSocket: input in part, or NULL */
+	};
+	uint64_t opened_unix_ms;
+	uint32_t heard_ms;    /* when bytes came last, cut to 32 bits */
+	uint8_t state;        /* enum conn_state */
+	uint8_t reason;       /* enum close_reason, once the session is ended */
+	bool is_readable : 1; /* there may be more to read than was read */
+	bool is_paused : 1;   /* not read from until some of what it asked is answered */
+	bool has_end : 1;     /* the end of what the peer sends is there, to be read */
+	bool is_hung_up : 1;  /* and has been read */
+	bool is_finished : 1; /* we send no more */
+	unsigned format : 2;  /* enum sse_format */
+	bool is_opening : 1;  /* SSE, polls: not all channels have answered yet */
+};
+
+static_assert(sizeof(struct conn) <= 136, "what an idle connection costs, with 64 a channel");
+
+/* ---- the edge's inside ---- */
+
+struct edge {
+	struct edge_options options;
+	const struct edge_settings *settings;
+	struct loop *loop;
+	struct hub_out hub_out;
+	struct hub *hub;
+	struct slab conns;
+	struct list again; /* connections with something to do next turn */
+	struct list ended; /* to be closed at the end of this one */
+	struct random random;
+	struct conn *corked; /* whose bytes lie in `cork` */
+	struct buf cork;     /* small writes of one connection, sent together */
+	struct buf text;     /* scratch of whoever needs it within one call */
+	struct dialect_reader reader;
+	struct refusal {
+		enum error_code error; /* of the commands just executed; ERROR_NONE: none */
+		const char *message;
+	} refusal;
+	char date[HTTP_DATE_SIZE];
+	uint64_t date_s; /* the second `date` is of */
+	int *listeners;
+	uint32_t listener_count;
+	bool accepts_again, is_stopping;
+	struct timer accept_timer; /* set while there are no descriptors left */
+	uint64_t closes[CLOSE_COUNT], visits[CONN_STATE_COUNT];
+	char input[TURN_READ_BYTES];
+};
+
+enum edge_timer_kind { EDGE_TIMER_CONN = 0, EDGE_TIMER_HUB, EDGE_TIMER_ACCEPT };
+
+static inline struct conn *conn_of(struct session *session)
+{
+	return CONTAINER_OF(session, struct conn, session);
+}
+
+/* conn.c */
+struct conn *conn_open(struct edge *edge, int fd); /* takes over fd; NULL: it was closed */
+void conn_enter(struct edge *edge, struct conn *conn, enum conn_state state);
+void conn_set_timer(struct edge *edge, struct conn *conn, uint64_t delay_ms);
+void conn_ready(struct edge *edge, struct conn *conn, unsigned ready);
+void conn_again(struct edge *edge, struct conn *conn); /* look at it next turn */
+void conn_step(struct edge *edge, struct conn *conn);  /* reads, unless it must wait */
+void conn_end(struct edge *edge, struct conn *conn, enum close_reason reason);
+void conn_reap(struct edge *edge, struct conn *conn); /* one of edge->ended */
+void conn_timeout(struct edge *edge, struct conn *conn);
+void conn_destroy(struct edge *edge, struct conn *conn);
+
+/* Answers of the server: in order, whole, and never refused. */
+void conn_write(struct edge *edge, struct conn *conn, struct slice bytes);
+/* Publications: as much as the socket takes now, and the rest of a part taken by half.
+ * Gives the number of parts taken; `session->is_blocked` says that no more will be now. */
+size_t conn_write_parts(struct edge *edge, struct conn *conn, const struct iovec *parts,
+                        size_t count);
+void conn_uncork(struct edge *edge);
+/* Whether a client may ask for more now; when not, it is looked at again when it may. */
+bool conn_may_read(struct edge *edge, struct conn *conn);
+void conn_answered(struct edge *edge, struct conn *conn);
+void conn_heartbeat(struct edge *edge, struct conn *conn, struct slice beat, bool expects_answer);
+size_t conn_id(const struct edge *edge, const struct conn *conn, char *out); /* CONN_ID_MAX */
+uint64_t conn_number_of(const struct edge *edge, struct slice id); /* 0: of no connection here */
+
+#define CONN_ID_MAX 64
+
+/* edge.c */
+uint64_t edge_now_ms(const struct edge *edge);

@@ -1,0 +1,282 @@
+#include "edge/edge.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "edge/conn.h"
+#include "net/listen.h"
+
+#define ACCEPT_WAIT_MS 100 /* when there was no descriptor for a connection */
+
+uint64_t edge_now_ms(const struct edge *edge)
+{
+	return loop_now_ms(edge->loop);
+}
+
+/* ---- what the hub says ---- */
+
+static struct edge *edge_of(struct hub_out *out)
+{
+	return CONTAINER_OF(out, struct edge, hub_out);
+}
+
+static void out_event(struct hub_out *out, struct session *session, const struct hub_event *event)
+{
+	struct conn *conn = conn_of(session);
+	if (session->is_ended)
+		return;
+	conn->transport->event(edge_of(out), conn, event);
+	conn_answered(edge_of(out), conn);
+}
+
+static size_t out_deliver(struct hub_out *out, struct session *session,
+                          const struct delivery *delivery)
+{
+	struct conn *conn = conn_of(session);
+	return conn->transport->deliver(edge_of(out), conn, delivery);
+}
+
+static void out_end(struct hub_out *out, struct session *session, enum hub_end why)
+{
+	conn_end(edge_of(out), conn_of(session),
+	         why == HUB_END_SLOW ? CLOSE_SLOW_CONSUMER : CLOSE_NO_MEMORY);
+}
+
+static struct session *out_find(struct hub_out *out, struct slab_handle handle)
+{
+	struct conn *conn = slab_at(&edge_of(out)->conns, handle);
+	return conn == NULL ? NULL : &conn->session;
+}
+
+static void out_post(struct hub_out *out, uint32_t worker, const struct hub_mail *mail)
+{
+	struct edge_up *up = edge_of(out)->options.up;
+	up->post(up, worker, mail);
+}
+
+/* ---- making and breaking ---- */
+
+static struct hub *make_hub(struct edge *edge)
+{
+	const struct edge_settings *settings = edge->settings;
+	edge->hub_out = (struct hub_out){
+		.event = out_event,
+		.deliver = out_deliver,
+		.end = out_end,
+		.find = out_find,
+		.post = out_post,
+	};
+	struct hub_options options = {
+		.worker = edge->options.worker,
+		.workers = edge->options.workers,
+		.out = &edge->hub_out,
+		.rules = settings->rules,
+		.wheel = loop_wheel(edge->loop),
+		.timer_kind = EDGE_TIMER_HUB,
+		.hash_key = settings->hash_key,
+		.seed = random_next(&edge->random),
+		.channels_per_session = settings->channels_max,
+		.outbound_bytes_max = settings->outbound_bytes_max,
+	};
+	return hub_create(&options);
+}
+
+struct edge *edge_create(const struct edge_options *options)
+{
+	struct edge *edge = calloc(1, sizeof(*edge));
+	if (edge == NULL)
+		return NULL;
+	edge->options = *options;
+	edge->settings = options->settings;
+	edge->loop = options->loop;
+	edge->random.state = options->seed;
+	edge->accept_timer.kind = EDGE_TIMER_ACCEPT;
+	list_init(&edge->again);
+	list_init(&edge->ended);
+	int error = slab_init(&edge->conns, sizeof(struct conn),
+	                      options->settings->connections_max + EDGE_CONN_RESERVE);
+	CHECK(error == 0);
+	edge->hub = make_hub(edge);
+	if (edge->hub != NULL) {
+		edge_begin(edge);
+		return edge;
+	}
+	free(edge);
+	return NULL;
+}
+
+static void close_listeners(struct edge *edge)
+{
+	for (uint32_t i = 0; i < edge->listener_count; i++)
+		close(edge->listeners[i]);
+	free(edge->listeners);
+	edge->listeners = NULL;
+	edge->listener_count = 0;
+}
+
+void edge_destroy(struct edge *edge)
+{
+	if (edge == NULL)
+		return;
+	for (uint32_t i = 0; i < slab_span(&edge->conns); i++) {
+		struct conn *conn = slab_by_index(&edge->conns, i);
+		if (conn == NULL)
+			continue;
+		conn_end(edge, conn, CLOSE_DRAIN);
+		conn->transport->goodbye(edge, conn);
+		conn_destroy(edge, conn);
+	}
+	close_listeners(edge);
+	timer_stop(loop_wheel(edge->loop), &edge->accept_timer);
+	hub_destroy(edge->hub);
+	slab_free(&edge->conns);
+	buf_free(&edge->cork);
+	buf_free(&edge->text);
+	buf_free(&edge->reader.scratch);
+	free(edge);
+}
+
+/* ---- accepting ---- */
+
+int edge_listen(struct edge *edge, int listener)
+{
+	size_t count = edge->listener_count + 1;
+	int *listeners = realloc(edge->listeners, count * sizeof(*listeners));
+	if (listeners == NULL)
+		return -ENOMEM;
+	edge->listeners = listeners;
+	int error = loop_watch(edge->loop, listener, edge->listener_count);
+	if (error != 0)
+		return error;
+	edge->listeners[edge->listener_count++] = listener;
+	return 0;
+}
+
+/* True: there may be more. */
+static bool accept_some(struct edge *edge, int listener)
+{
+	struct listen_address peer;
+	for (int i = 0; i < TURN_ACCEPTS_MAX; i++) {
+		int fd = listen_accept(listener, &peer);
+		if (fd == -EAGAIN)
+			return false;
+		if (fd < 0) {
+			/* No descriptor or no memory: connections wait in the backlog. */
+			timer_arm(loop_wheel(edge->loop), &edge->accept_timer, edge_now_ms(edge),
+			          ACCEPT_WAIT_MS);
+			return false;
+		}
+		struct conn *conn = conn_open(edge, fd);
+		if (conn != NULL) {
+			/* Most have sent their request already. */
+			conn->is_readable = true;
+			conn_step(edge, conn);
+		}
+	}
+	return true;
+}
+
+static void accept_all(struct edge *edge)
+{
+	edge->accepts_again = false;
+	for (uint32_t i = 0; i < edge->listener_count; i++)
+		edge->accepts_again |= accept_some(edge, edge->listeners[i]);
+}
+
+/* ---- the turn ---- */
+
+void edge_begin(struct edge *edge)
+{
+	hub_set_time(edge->hub, loop_now_ms(edge->loop), loop_unix_ms(edge->loop));
+}
+
+void edge_ready(struct edge *edge, uint64_t tag, unsigned ready)
+{
+	struct slab_handle handle = {(uint32_t)tag, (uint32_t)(tag >> 32)};
+	if (handle.generation == 0) { /* no connection has that one: it is a listener */
+		edge->accepts_again = true;
+		return;
+	}
+	struct conn *conn = slab_at(&edge->conns, handle);
+	if (conn != NULL) /* else it is an event of a connection that is gone */
+		conn_ready(edge, conn, ready);
+}
+
+void edge_receive(struct edge *edge, const struct hub_mail *mail)
+{
+	hub_receive(edge->hub, mail);
+}
+
+void edge_timer(struct edge *edge, struct timer *timer)
+{
+	switch ((enum edge_timer_kind)timer->kind) {
+	case EDGE_TIMER_CONN:
+		conn_timeout(edge, CONTAINER_OF(timer, struct conn, timer));
+		break;
+	case EDGE_TIMER_HUB:
+		hub_timer(edge->hub, timer);
+		break;
+	case EDGE_TIMER_ACCEPT:
+		edge->accepts_again = true;
+		break;
+	}
+}
+
+/* Those that are linked now; who comes back while they are looked at waits for the next turn. */
+static void step_again(struct edge *edge)
+{
+	if (list_is_empty(&edge->again))
+		return;
+	struct list_node *node, *last = edge->again.ends.prev;
+	do {
+		node = list_first(&edge->again);
+		struct conn *conn = CONTAINER_OF(node, struct conn, in_list);
+		list_remove(node);
+		conn_step(edge, conn);
+	} while (node != last && !list_is_empty(&edge->again));
+}
+
+static void reap(struct edge *edge)
+{
+	struct list_node *node;
+	while ((node = list_first(&edge->ended)) != NULL)
+		conn_reap(edge, CONTAINER_OF(node, struct conn, in_list));
+}
+
+bool edge_after(struct edge *edge)
+{
+	struct edge_up *up = edge->options.up;
+	if (edge->accepts_again && !edge->is_stopping)
+		accept_all(edge);
+	bool has_walks = hub_walk(edge->hub, TURN_DELIVERIES_MAX);
+	bool is_congested = up->is_congested(up);
+	if (!is_congested)
+		step_again(edge);
+	conn_uncork(edge);
+	reap(edge);
+	conn_uncork(edge);
+	return has_walks || edge->accepts_again || !list_is_empty(&edge->ended) ||
+	       (!is_congested && !list_is_empty(&edge->again));
+}
+
+/* ---- going down ---- */
+
+void edge_stop(struct edge *edge)
+{
+	edge->is_stopping = true;
+	edge->accepts_again = false;
+	close_listeners(edge);
+	for (uint32_t i = 0; i < slab_span(&edge->conns); i++) {
+		struct conn *conn = slab_by_index(&edge->conns, i);
+		/* Requests under way are answered; theirs are then the last answers. */
+		if (conn != NULL && conn->state != CONN_ANSWER && conn->state != CONN_HEAD &&
+		    conn->state != CONN_BODY)
+			conn_end(edge, conn, CLOSE_DRAIN);
+	}
+}
+
+bool edge_is_empty(const struct edge *edge)
+{
+	return edge->conns.count == 0;
+}

@@ -1,0 +1,78 @@
+/*
+ * edge.h - the clients of one worker: their connections, from accept to close, and the hub
+ * that their commands go to.
+ *
+ * Threads:   the worker's own, every call; struct edge_settings and the counters of
+ *            edge_shared are read and written by all workers.
+ * Ownership: the edge owns its connections, its hub and the descriptors it was given.
+ *            Settings, loop and everything else in the options are the caller's and
+ *            outlive it.
+ * Limits:    settings->connections_max connections and EDGE_CONN_RESERVE more, so that
+ *            a full server still answers; per connection what limits.h and the settings say.
+ */
+#pragma once
+
+#include "base/hash.h"
+#include "base/role.h"
+#include "hub/hub.h"
+#include "net/loop.h"
+#include "starling/close.h"
+
+#define EDGE_CONN_RESERVE 1024u
+
+enum edge_origins {
+	EDGE_ORIGINS_SAME = 0,
+	EDGE_ORIGINS_ANY,
+	EDGE_ORIGINS_LISTED,
+};
+
+#define EDGE_KEY_DIGEST_BYTES 32
+
+/* What the operator asked for, as the edge needs it. */
+struct edge_settings {
+	const char *node_name;
+	uint64_t boot_id; /* of this start of the process; part of connection ids */
+	bool is_open, has_echo;
+	enum edge_origins origins;
+	char *const *origin_list;
+	size_t origin_count;
+	unsigned char (*api_key_digests)[EDGE_KEY_DIGEST_BYTES]; /* SHA-256 of each key */
+	size_t api_key_count;
+	uint32_t connections_max, channels_max;
+	size_t message_bytes_max, outbound_bytes_max, header_bytes_max;
+	uint64_t header_timeout_ms, idle_timeout_ms;
+	uint64_t heartbeat_interval_ms, heartbeat_timeout_ms;
+	const struct rules *rules;
+	struct hash_key hash_key;
+};
+
+/* What the edge asks of the node around it. */
+struct edge_up {
+	void (*post)(struct edge_up *up, uint32_t worker, const struct hub_mail *mail);
+	bool (*is_congested)(struct edge_up *up); /* take in nothing new from clients */
+};
+
+struct edge_options {
+	const struct edge_settings *settings;
+	struct edge_up *up;
+	struct loop *loop;
+	uint32_t worker, workers;
+	uint64_t seed;
+};
+
+struct edge;
+
+struct edge *edge_create(const struct edge_options *options); /* NULL: no memory */
+void edge_destroy(struct edge *edge);                         /* closes what is still open */
+
+MUST_CHECK int edge_listen(struct edge *edge, int listener) WORKER_ONLY; /* 0 or -errno */
+/* The parts of a turn, as net/loop.h has them. */
+void edge_begin(struct edge *edge);
+void edge_ready(struct edge *edge, uint64_t tag, unsigned ready) WORKER_ONLY;
+void edge_receive(struct edge *edge, const struct hub_mail *mail) WORKER_ONLY;
+void edge_timer(struct edge *edge, struct timer *timer) WORKER_ONLY;
+bool edge_after(struct edge *edge) WORKER_ONLY; /* the end of a turn; true: more to do */
+
+/* Accepts nobody any more and says goodbye to everybody. Done when edge_is_empty(). */
+void edge_stop(struct edge *edge) WORKER_ONLY;
+bool edge_is_empty(const struct edge *edge);

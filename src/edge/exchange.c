@@ -1,0 +1,479 @@
+#include "edge/exchange.h"
+
+#include <stdlib.h>
+
+#include "dialect/native.h"
+#include "edge/access.h"
+#include "edge/route.h"
+
+/* ---- memory ---- */
+
+static struct exchange *exchange_of(struct edge *edge, struct conn *conn)
+{
+	if (conn->exchange != NULL)
+		return conn->exchange;
+	struct exchange *exchange = calloc(1, sizeof(*exchange));
+	struct http_request *request = malloc(sizeof(*request));
+	if (exchange == NULL || request == NULL) {
+		free(exchange);
+		free(request);
+		conn_end(edge, conn, CLOSE_NO_MEMORY);
+		return NULL;
+	}
+	http_request_begin(request);
+	exchange->request = request;
+	conn->exchange = exchange;
+	return exchange;
+}
+
+void exchange_free(struct conn *conn)
+{
+	struct exchange *exchange = conn->exchange;
+	conn->exchange = NULL;
+	if (exchange == NULL)
+		return;
+	free(exchange->request);
+	buf_free(&exchange->held);
+	buf_free(&exchange->head);
+	buf_free(&exchange->body);
+	buf_free(&exchange->poll.messages);
+	free(exchange);
+}
+
+void exchange_leave(struct conn *conn, struct buf *rest)
+{
+	*rest = (struct buf){0};
+	buf_swap(rest, &conn->exchange->held);
+	exchange_free(conn);
+}
+
+/* The answer is written: ready for the next request, of which some may have come. */
+static void exchange_over(struct edge *edge, struct conn *conn)
+{
+	bool keeps_alive = conn->exchange->keeps_alive && !edge->is_stopping;
+	struct buf rest;
+	exchange_leave(conn, &rest);
+	if (!keeps_alive) {
+		buf_free(&rest);
+		conn_end(edge, conn, CLOSE_ANSWERED);
+		return;
+	}
+	conn->transport = &transport_http;
+	conn_enter(edge, conn, CONN_IDLE);
+	if (rest.len > 0) {
+		struct exchange *next = exchange_of(edge, conn);
+		if (next != NULL)
+			buf_swap(&next->held, &rest);
+	}
+	buf_free(&rest);
+	conn_again(edge, conn);
+}
+
+/* ---- answers ---- */
+
+static struct slice date_now(struct edge *edge)
+{
+	uint64_t now_s = loop_unix_ms(edge->loop) / 1000;
+	if (now_s != edge->date_s) {
+		edge->date_s = now_s;
+		http_date(edge->date, now_s);
+	}
+	return slice_string(edge->date);
+}
+
+void exchange_cors(struct buf *out, const struct exchange *exchange)
+{
+	if (exchange->allow_origin == NULL)
+		return;
+	(void)http_response_header(out, "Access-Control-Allow-Origin",
+	                           slice_string(exchange->allow_origin));
+	if (exchange->allow_origin[0] != '*')
+		(void)http_response_header(out, "Vary", SLICE("Origin"));
+	if (!exchange->is_preflight) {
+		(void)http_response_header(out, "Access-Control-Expose-Headers",
+		                           SLICE("Retry-After"));
+		return;
+	}
+	(void)http_response_header(out, "Access-Control-Allow-Methods", SLICE("GET, HEAD, POST"));
+	(void)http_response_header(out, "Access-Control-Allow-Headers",
+	                           SLICE("Authorization, Content-Type, Last-Event-ID, "
+	                                 "Cache-Control"));
+	(void)http_response_header(out, "Access-Control-Max-Age", SLICE("600"));
+}
+
+static void write_head(struct buf *out, const struct exchange *exchange,
+                       const struct http_response *response)
+{
+	http_response_head(out, response);
+	(void)http_response_header(out, "X-Content-Type-Options", SLICE("nosniff"));
+	exchange_cors(out, exchange);
+}
+
+void exchange_answer(struct edge *edge, struct conn *conn, const struct answer *answer)
+{
+	struct exchange *exchange = conn->exchange;
+	CHECK(exchange != NULL);
+	struct http_response response = {
+		.status = answer->status,
+		.date = date_now(edge),
+		.content_type = answer->type.len > 0 ? answer->type : SLICE("application/json"),
+		.body_len = (int64_t)answer->body.len,
+		.is_keep_alive = exchange->keeps_alive && !edge->is_stopping,
+	};
+	if (answer->status == 204 || answer->status == 304)
+		response.content_type = slice_of(NULL, 0);
+	struct buf head = {0};
+	write_head(&head, exchange, &response);
+	if (answer->header_name != NULL)
+		(void)http_response_header(&head, answer->header_name, answer->header_value);
+	if (answer->status == 426)
+		(void)http_response_header(&head, "Upgrade", SLICE("websocket"));
+	if (answer->status >= 400 || answer->type.len == 0)
+		(void)http_response_header(&head, "Cache-Control", SLICE("no-store"));
+	http_response_end(&head);
+	if (!exchange->is_head)
+		buf_slice(&head, answer->body);
+	if (head.is_broken)
+		conn_end(edge, conn, CLOSE_NO_MEMORY);
+	else
+		conn_write(edge, conn, buf_view(&head));
+	buf_free(&head);
+	exchange_over(edge, conn);
+}
+
+void exchange_json(struct edge *edge, struct conn *conn, int status, struct slice body)
+{
+	struct answer answer = {.status = status, .body = body};
+	exchange_answer(edge, conn, &answer);
+}
+
+/* Seconds, as Retry-After: spread, so that not all come back at once. */
+static struct slice retry_after(struct edge *edge, char out[TEXT_U64_MAX])
+{
+	return slice_of(out, text_from_u64(out, 1 + random_below(&edge->random, 5)));
+}
+
+void exchange_refuse(struct edge *edge, struct conn *conn, enum error_code error,
+                     const char *message)
+{
+	char seconds[TEXT_U64_MAX];
+	struct buf body = {0};
+	native_error(&body, error, message);
+	struct answer answer = {.status = error_status(error), .body = buf_view(&body)};
+	if (answer.status == 429 || answer.status == 503) {
+		answer.header_name = "Retry-After";
+		answer.header_value = retry_after(edge, seconds);
+	} else if (answer.status == 401) {
+		answer.header_name = "WWW-Authenticate";
+		answer.header_value = SLICE("Bearer");
+	} else if (answer.status == 426) {
+		answer.header_name = "Sec-WebSocket-Version";
+		answer.header_value = SLICE("13");
+	}
+	exchange_answer(edge, conn, &answer);
+	buf_free(&body);
+}
+
+void exchange_stream(struct edge *edge, struct conn *conn, struct slice type)
+{
+	struct http_response response = {
+		.status = 200,
+		.date = date_now(edge),
+		.content_type = type,
+		.body_len = HTTP_UNTIL_CLOSE,
+	};
+	struct buf head = {0};
+	write_head(&head, conn->exchange, &response);
+	(void)http_response_header(&head, "Cache-Control", SLICE("no-cache, no-transform"));
+	(void)http_response_header(&head, "X-Accel-Buffering", SLICE("no"));
+	http_response_end(&head);
+	if (head.is_broken)
+		conn_end(edge, conn, CLOSE_NO_MEMORY);
+	else
+		conn_write(edge, conn, buf_view(&head));
+	buf_free(&head);
+}
+
+/* The request cannot be read on from here: the answer is the last. */
+static void refuse_and_close(struct edge *edge, struct conn *conn, enum error_code error,
+                             int status, const char *message)
+{
+	conn->exchange->keeps_alive = false;
+	if (status == error_status(error)) {
+		exchange_refuse(edge, conn, error, message);
+		return;
+	}
+	struct buf body = {0};
+	native_error(&body, error, message);
+	exchange_json(edge, conn, status, buf_view(&body));
+	buf_free(&body);
+}
+
+/* ---- carrying out ---- */
+
+static void dispatch(struct edge *edge, struct conn *conn, const struct http_request *request,
+                     struct slice body)
+{
+	struct exchange *exchange = conn->exchange;
+	exchange->keeps_alive = request->is_keep_alive;
+	exchange->is_head = request->method == HTTP_HEAD;
+	conn_enter(edge, conn, CONN_ANSWER);
+	route_request(edge, conn, request, body);
+}
+
+/* Before the body comes: is it wanted? */
+static bool may_send_body(struct edge *edge, struct conn *conn, const struct http_request *request)
+{
+	struct exchange *exchange = conn->exchange;
+	exchange->body_max = route_body_max(edge, request);
+	exchange->is_head = request->method == HTTP_HEAD;
+	if (request->framing == HTTP_LENGTH && request->content_length > exchange->body_max) {
+		exchange->allow_origin = access_allow_origin(edge, request);
+		refuse_and_close(edge, conn, ERROR_TOO_LARGE, 413, "the body is too large");
+		return false;
+	}
+	return true;
+}
+
+static const struct {
+	int status;
+	enum error_code error;
+} head_faults[] = {
+	{414, ERROR_URI_TOO_LONG},
+	{431, ERROR_HEADER_TOO_LARGE},
+};
+
+static void refuse_head(struct edge *edge, struct conn *conn, const struct http_request *request)
+{
+	enum error_code error = ERROR_BAD_REQUEST;
+	for (size_t i = 0; i < COUNT_OF(head_faults); i++) {
+		if (head_faults[i].status == request->status)
+			error = head_faults[i].error;
+	}
+	refuse_and_close(edge, conn, error, request->status, request->why);
+}
+
+/* A body piece by piece, from `at`. Gives how many bytes were used. When it is whole it lies
+ * in exchange->body. */
+static size_t read_body(struct edge *edge, struct conn *conn, const char *at, size_t len,
+                        bool *is_whole)
+{
+	struct exchange *exchange = conn->exchange;
+	size_t total = 0, used;
+	struct slice piece;
+	enum body_answer got;
+	*is_whole = false;
+	while ((got = body_read(&exchange->framing, at + total, len - total, &used, &piece)) ==
+	       BODY_PIECE) {
+		total += used;
+		if (exchange->body.len + piece.len > exchange->body_max) {
+			refuse_and_close(edge, conn, ERROR_TOO_LARGE, 413, "the body is too large");
+			return total;
+		}
+		buf_slice(&exchange->body, piece);
+	}
+	total += used;
+	if (got == BODY_BAD)
+		refuse_and_close(edge, conn, ERROR_BAD_REQUEST, 400, exchange->framing.why);
+	else if (exchange->body.is_broken)
+		conn_end(edge, conn, CLOSE_NO_MEMORY);
+	else
+		*is_whole = got == BODY_DONE;
+	return total;
+}
+
+/* The head lies in exchange->head now: it is read again there, since it has moved. */
+static void dispatch_collected(struct edge *edge, struct conn *conn)
+{
+	struct exchange *exchange = conn->exchange;
+	struct http_request *request = exchange->request;
+	struct http_limits limits = {edge->settings->header_bytes_max,
+	                             edge->settings->header_bytes_max};
+	http_request_begin(request);
+	enum http_parse parsed =
+		http_request_parse(request, exchange->head.at, exchange->head.len, &limits);
+	CHECK(parsed == HTTP_DONE);
+	struct buf head = {0}, body = {0};
+	buf_swap(&head, &exchange->head);
+	buf_swap(&body, &exchange->body);
+	exchange->request = NULL;
+	dispatch(edge, conn, request, buf_view(&body));
+	free(request);
+	buf_free(&head);
+	buf_free(&body);
+}
+
+static size_t step_body(struct edge *edge, struct conn *conn, const char *at, size_t len)
+{
+	bool is_whole;
+	size_t used = read_body(edge, conn, at, len, &is_whole);
+	if (is_whole)
+		dispatch_collected(edge, conn);
+	return used;
+}
+
+/* A whole head at `at`. The body may be there too, and then nothing needs to be copied. */
+static size_t step_whole_head(struct edge *edge, struct conn *conn, const char *at, size_t len)
+{
+	struct exchange *exchange = conn->exchange;
+	struct http_request *request = exchange->request;
+	if (!may_send_body(edge, conn, request))
+		return len;
+
+	size_t used = request->head_bytes;
+	bool is_here = request->framing == HTTP_NO_BODY ||
+	               (request->framing == HTTP_LENGTH && request->content_length <= len - used);
+	if (is_here) {
+		size_t body_len = request->framing == HTTP_LENGTH ? request->content_length : 0;
+		exchange->request = NULL;
+		dispatch(edge, conn, request, slice_of(at + used, body_len));
+		free(request);
+		return used + body_len;
+	}
+	buf_append(&exchange->head, at, used);
+	if (exchange->head.is_broken) {
+		conn_end(edge, conn, CLOSE_NO_MEMORY);
+		return len;
+	}
+	body_begin(&exchange->framing, request->framing, request->content_length);
+	conn_enter(edge, conn, CONN_BODY);
+	if (request->expects_continue && len == used)
+		conn_write(edge, conn, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
+	return used;
+}
+
+/* Takes one step; gives the bytes used, 0 when more must come first. */
+static size_t step(struct edge *edge, struct conn *conn, const char *at, size_t len)
+{
+	struct exchange *exchange = conn->exchange;
+	if (conn->state == CONN_BODY)
+		return step_body(edge, conn, at, len);
+	if (conn->state == CONN_IDLE || conn->state == CONN_ACCEPTED)
+		conn_enter(edge, conn, CONN_HEAD);
+	struct http_limits limits = {edge->settings->header_bytes_max,
+	                             edge->settings->header_bytes_max};
+	switch (http_request_parse(exchange->request, at, len, &limits)) {
+	case HTTP_MORE:
+		return 0;
+	case HTTP_BAD:
+		refuse_head(edge, conn, exchange->request);
+		return len;
+	case HTTP_DONE:
+		break;
+	}
+	return step_whole_head(edge, conn, at, len);
+}
+
+/* ---- the transport ---- */
+
+static bool takes_requests(struct edge *edge, struct conn *conn)
+{
+	return conn->transport == &transport_http && conn_may_read(edge, conn) &&
+	       exchange_of(edge, conn) != NULL;
+}
+
+/* `bytes` are all that came and was not used. What is still not is kept, or goes to whom the
+ * connection was handed over: a WebSocket's first frames may come with its handshake. */
+static void use_input(struct edge *edge, struct conn *conn, struct buf *bytes)
+{
+	while (bytes->len > 0 && takes_requests(edge, conn)) {
+		size_t used = step(edge, conn, bytes->at, bytes->len);
+		if (used == 0)
+			break;
+		buf_use(bytes, used);
+	}
+	if (bytes->len == 0 || conn->session.is_ended)
+		return;
+	if (conn->transport != &transport_http)
+		conn->transport->input(edge, conn, bytes->at, bytes->len);
+	else if (exchange_of(edge, conn) != NULL)
+		buf_swap(bytes, &conn->exchange->held);
+}
+
+static void http_input(struct edge *edge, struct conn *conn, char *bytes, size_t len)
+{
+	/* Nothing is kept from before: what can be used is, where it lies. */
+	bool has_held = conn->exchange != NULL && conn->exchange->held.len > 0;
+	while (!has_held && len > 0 && takes_requests(edge, conn)) {
+		size_t used = step(edge, conn, bytes, len);
+		if (used == 0)
+			break;
+		bytes += used;
+		len -= used;
+	}
+	if (conn->session.is_ended || (len == 0 && !has_held))
+		return;
+
+	struct buf all = {0};
+	if (has_held)
+		buf_swap(&all, &conn->exchange->held);
+	buf_append(&all, bytes, len);
+	if (all.is_broken)
+		conn_end(edge, conn, CLOSE_NO_MEMORY);
+	else
+		use_input(edge, conn, &all);
+	buf_free(&all);
+}
+
+static void http_event(struct edge *edge, struct conn *conn, const struct hub_event *event)
+{
+	struct buf body = {0};
+	switch (event->type) {
+	case EVENT_ACK:
+		native_ack(&body, event);
+		break;
+	case EVENT_HISTORY:
+		native_history(&body, event);
+		break;
+	default:
+		CHECK(event->type == EVENT_ERROR);
+		exchange_refuse(edge, conn, event->error, event->message);
+		return;
+	}
+	if (body.is_broken)
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, "the server is out of memory");
+	else
+		exchange_json(edge, conn, 200, buf_view(&body));
+	buf_free(&body);
+}
+
+static size_t http_deliver(struct edge *edge, struct conn *conn, const struct delivery *delivery)
+{
+	(void)edge;
+	(void)conn;
+	(void)delivery;
+	CHECK(false); /* a request follows nothing; polls have a transport of their own */
+	return 0;
+}
+
+static void http_timer(struct edge *edge, struct conn *conn)
+{
+	switch ((enum conn_state)conn->state) {
+	case CONN_IDLE:
+		conn_end(edge, conn, CLOSE_IDLE);
+		break;
+	case CONN_ACCEPTED:
+		conn_end(edge, conn, CLOSE_HEADER_TIMEOUT);
+		break;
+	default:
+		CHECK(conn->state == CONN_HEAD || conn->state == CONN_BODY);
+		refuse_and_close(edge, conn, ERROR_TIMEOUT, 408,
+		                 "the request did not arrive in time");
+	}
+}
+
+static bool http_goodbye(struct edge *edge, struct conn *conn)
+{
+	(void)edge;
+	exchange_free(conn);
+	return conn->reason != CLOSE_GONE && conn->reason != CLOSE_NO_MEMORY;
+}
+
+const struct transport transport_http = {
+	.name = "http",
+	.input = http_input,
+	.event = http_event,
+	.deliver = http_deliver,
+	.timer = http_timer,
+	.goodbye = http_goodbye,
+};

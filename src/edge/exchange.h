@@ -1,0 +1,61 @@
+/*
+ * exchange.h - one HTTP request and its answer on a connection.
+ *
+ * Requests of a connection are taken one after the other: the next one is not looked at
+ * before the answer to this one is on its way. A request that came in one piece is carried
+ * out where it lies; one that did not is collected here first.
+ *
+ * Threads:   the worker's own.
+ * Ownership: a connection in an HTTP state owns at most one, none at rest.
+ * Limits:    limits.header_size for target and for header, the route's body_max for the body,
+ *            and TURN_READ_BYTES of what the client has sent beyond that.
+ */
+#pragma once
+
+#include "edge/conn.h"
+#include "http/body.h"
+#include "starling/error.h"
+
+/* A poll's answer in the making; see poll.c. */
+struct poll {
+	struct buf messages;
+	bool is_answered_at_once; /* asked without `since` or without waiting, or a gap */
+	bool has_gap;
+	uint64_t wait_ms;
+};
+
+struct exchange {
+	struct http_request *request; /* while the head is coming */
+	struct buf held;              /* came and is not used yet */
+	struct buf head;              /* while the body is coming: the head, kept */
+	struct buf body;
+	struct http_body framing;
+	uint64_t body_max;
+	bool is_head; /* the method: no body in the answer */
+	bool keeps_alive;
+	bool is_preflight;        /* the answer says what else may be asked */
+	const char *allow_origin; /* for the answer's CORS header; NULL: none */
+	struct poll poll;
+};
+
+struct answer {
+	int status;
+	struct slice type; /* empty: application/json */
+	struct slice body;
+	const char *header_name; /* one more header, or NULL */
+	struct slice header_value;
+};
+
+/* Answers the request that is being carried out. A connection that is not kept alive ends. */
+void exchange_answer(struct edge *edge, struct conn *conn, const struct answer *answer);
+void exchange_json(struct edge *edge, struct conn *conn, int status, struct slice body);
+void exchange_refuse(struct edge *edge, struct conn *conn, enum error_code error,
+                     const char *message);
+/* The head of an answer that goes on until the connection ends (server-sent events). */
+void exchange_stream(struct edge *edge, struct conn *conn, struct slice type);
+/* What the client sent behind its request, for the protocol that is spoken from here on; the
+ * exchange is over. The caller frees `rest`. */
+void exchange_leave(struct conn *conn, struct buf *rest);
+void exchange_free(struct conn *conn);
+/* Headers that tell a page of another origin what it may see. */
+void exchange_cors(struct buf *out, const struct exchange *exchange);

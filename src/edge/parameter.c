@@ -1,0 +1,132 @@
+#include "edge/parameter.h"
+
+#include <stdlib.h>
+
+#include "http/query.h"
+
+static bool is_named(struct slice raw, const char *name)
+{
+	struct buf decoded = {0};
+	/* Names written with escapes are as good. */
+	bool is_it = slice_is(raw, name) ||
+	             (memchr(raw.at, '%', raw.len) != NULL && query_decode(raw, &decoded) &&
+	              slice_is(buf_view(&decoded), name));
+	buf_free(&decoded);
+	return is_it;
+}
+
+enum parameter_result parameter_get(const struct http_request *request, const char *name,
+                                    struct buf *out)
+{
+	struct slice rest = request->query, raw_name, raw;
+	while (query_next(&rest, &raw_name, &raw)) {
+		if (is_named(raw_name, name))
+			return query_decode(raw, out) ? PARAMETER_FOUND : PARAMETER_BAD;
+	}
+	return PARAMETER_ABSENT;
+}
+
+enum parameter_result parameter_number(const struct http_request *request, const char *name,
+                                       uint64_t *value)
+{
+	struct buf text = {0};
+	enum parameter_result got = parameter_get(request, name, &text);
+	if (got == PARAMETER_FOUND && !text_to_u64(buf_view(&text), value))
+		got = PARAMETER_BAD;
+	buf_free(&text);
+	return got;
+}
+
+static bool is_there_already(const struct parameter_channels *channels, const struct buf *names,
+                             struct slice name)
+{
+	for (size_t i = 0; i < channels->count; i++) {
+		const struct parameter_channel *one = &channels->list[i];
+		if (slice_equals(slice_of(names->at + one->at, one->len), name))
+			return true;
+	}
+	return false;
+}
+
+static const char *read_names(const struct http_request *request, size_t count_max,
+                              struct buf *names, struct parameter_channels *channels)
+{
+	struct slice rest = request->query, raw_name, raw;
+	while (query_next(&rest, &raw_name, &raw)) {
+		if (!is_named(raw_name, "channel"))
+			continue;
+		if (channels->count == count_max)
+			return "more channels than one connection may follow";
+		size_t at = names->len;
+		if (!query_decode(raw, names))
+			return "a channel is not decodable";
+		if (is_there_already(channels, names, slice_of(names->at + at, names->len - at)))
+			return "a channel is named twice";
+		channels->list[channels->count++] =
+			(struct parameter_channel){.at = at, .len = names->len - at};
+	}
+	return channels->count == 0 ? "channel is missing" : NULL;
+}
+
+static const char *read_cursors(struct slice text, struct parameter_channels *channels)
+{
+	size_t count = 0;
+	struct slice one;
+	while (slice_cut(&text, ',', &one)) {
+		if (count == channels->count)
+			return "since has more cursors than there are channels";
+		if (!cursor_parse(one, &channels->list[count++].since))
+			return "since is not a cursor";
+	}
+	channels->has_since = true;
+	return count == channels->count ? NULL : "since has fewer cursors than there are channels";
+}
+
+/* `start` alone is the start of every channel. */
+static bool is_start_of_all(struct slice text, struct parameter_channels *channels)
+{
+	if (!slice_is(text, "start"))
+		return false;
+	for (size_t i = 0; i < channels->count; i++)
+		channels->list[i].since = (struct cursor){.is_start = true};
+	channels->has_since = true;
+	return true;
+}
+
+static const char *read_since(const struct http_request *request, const struct slice *last_id,
+                              struct parameter_channels *channels)
+{
+	struct buf text = {0};
+	enum parameter_result got = PARAMETER_FOUND;
+	if (last_id != NULL)
+		buf_slice(&text, *last_id);
+	else
+		got = parameter_get(request, "since", &text);
+	const char *why = NULL;
+	/* An empty one is none: loops begin with a cursor that is still empty. */
+	bool is_given = got == PARAMETER_FOUND && text.len > 0;
+	if (got == PARAMETER_BAD)
+		why = "since is not decodable";
+	else if (is_given && !is_start_of_all(buf_view(&text), channels))
+		why = read_cursors(buf_view(&text), channels);
+	buf_free(&text);
+	return why;
+}
+
+struct parameter_channels *parameter_channels(const struct http_request *request,
+                                              const struct slice *last_id, size_t count_max,
+                                              struct buf *names, const char **why)
+{
+	struct parameter_channels *channels =
+		calloc(1, sizeof(*channels) + count_max * sizeof(channels->list[0]));
+	*why = "the server is out of memory";
+	if (channels == NULL)
+		return NULL;
+	*why = read_names(request, count_max, names, channels);
+	if (*why == NULL)
+		*why = read_since(request, last_id, channels);
+	if (*why == NULL && !names->is_broken)
+		return channels;
+	free(channels);
+	return NULL;
+}

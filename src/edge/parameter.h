@@ -1,0 +1,46 @@
+/*
+ * parameter.h - what a request's query says, decoded.
+ *
+ * Threads:   pure; any thread.
+ * Ownership: values are appended to the caller's buf.
+ * Limits:    as long as the target (limits.header_size).
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "hub/cursor.h"
+#include "http/request.h"
+#include "starling/limits.h"
+
+enum parameter_result {
+	PARAMETER_ABSENT = 0,
+	PARAMETER_FOUND,
+	PARAMETER_BAD, /* not decodable */
+};
+
+/* The first parameter of that name. */
+enum parameter_result parameter_get(const struct http_request *request, const char *name,
+                                    struct buf *out);
+/* The same, the whole value being a number. */
+enum parameter_result parameter_number(const struct http_request *request, const char *name,
+                                       uint64_t *value);
+
+/* The channels a request names, in its order, and the cursors that go with them. */
+struct parameter_channels {
+	size_t count;
+	bool has_since;
+	struct parameter_channel {
+		size_t at, len; /* of the name, in the caller's buf */
+		struct cursor since;
+	} list[];
+};
+
+/*
+ * Reads every `channel` and then `since` (unless `last_id` overrides it) with as many cursors.
+ * Names are appended to `names`. The answer is malloc'd; NULL with a sentence in `*why` when
+ * something is wrong: no channel, more than `count_max`, one twice, a malformed cursor or
+ * another number of them.
+ */
+struct parameter_channels *parameter_channels(const struct http_request *request,
+                                              const struct slice *last_id, size_t count_max,
+                                              struct buf *names, const char **why);

@@ -1,0 +1,137 @@
+#include "edge/route.h"
+
+#include "edge/access.h"
+
+#define METHOD(method) (1u << (method))
+#define READS (METHOD(HTTP_GET) | METHOD(HTTP_HEAD))
+#define POSTS METHOD(HTTP_POST)
+
+enum body_kind { BODY_SMALL = 0, BODY_OF_CLIENT, BODY_OF_API };
+
+#define BODY_SMALL_MAX 4096 /* for requests that need none */
+
+static const struct route {
+	const char *path; /* `*` stands for one part of a path */
+	unsigned methods;
+	enum body_kind body;
+	route_handler *handler;
+} routes[] = {
+	{"/ws", READS, BODY_SMALL, websocket_open},
+	{"/events", READS, BODY_SMALL, sse_open},
+	{"/poll", READS, BODY_SMALL, poll_open},
+	{"/publish", POSTS, BODY_OF_CLIENT, publish_post},
+	{"/echo", READS, BODY_SMALL, echo_open},
+	{"/api/publish", POSTS, BODY_OF_API, api_publish},
+	{"/api/channels/*/history", READS, BODY_SMALL, api_history},
+	{"/health", READS, BODY_SMALL, page_health},
+	{"/ready", READS, BODY_SMALL, page_ready},
+	{"/", READS, BODY_SMALL, page_root},
+	{"/starling.js", READS, BODY_SMALL, page_file},
+	{"/demo.js", READS, BODY_SMALL, page_file},
+	{"/demo.css", READS, BODY_SMALL, page_file},
+};
+
+/* ---- finding ---- */
+
+/* Compares part by part; `*part` is what the `*` stands for. */
+static bool path_fits(struct slice path, struct slice pattern, struct slice *part)
+{
+	struct slice is, wanted;
+	while (slice_cut(&pattern, '/', &wanted)) {
+		if (!slice_cut(&path, '/', &is))
+			return false;
+		if (slice_is(wanted, "*") && is.len > 0)
+			*part = is;
+		else if (!slice_equals(is, wanted))
+			return false;
+	}
+	return path.at == NULL;
+}
+
+struct slice route_part(const struct http_request *request, const char *pattern)
+{
+	struct slice part = {0};
+	bool fits = path_fits(request->path, slice_string(pattern), &part);
+	CHECK(fits);
+	return part;
+}
+
+static const struct route *route_find(const struct http_request *request)
+{
+	struct slice part;
+	for (size_t i = 0; i < COUNT_OF(routes); i++) {
+		if (path_fits(request->path, slice_string(routes[i].path), &part))
+			return &routes[i];
+	}
+	return NULL;
+}
+
+uint64_t route_body_max(const struct edge *edge, const struct http_request *request)
+{
+	const struct route *route = route_find(request);
+	switch (route == NULL ? BODY_SMALL : route->body) {
+	case BODY_OF_CLIENT:
+		return edge->settings->message_bytes_max;
+	case BODY_OF_API:
+		return API_BODY_BYTES_MAX;
+	case BODY_SMALL:
+		break;
+	}
+	return BODY_SMALL_MAX;
+}
+
+/* ---- answering what no handler needs to see ---- */
+
+static void write_methods(const struct route *route, struct buf *out)
+{
+	if ((route->methods & READS) != 0)
+		buf_string(out, "GET, HEAD, ");
+	if ((route->methods & POSTS) != 0)
+		buf_string(out, "POST, ");
+	buf_string(out, "OPTIONS");
+}
+
+static void refuse_method(struct edge *edge, struct conn *conn, const struct route *route)
+{
+	struct buf allow = {0};
+	write_methods(route, &allow);
+	struct answer answer = {
+		.status = error_status(ERROR_METHOD_NOT_ALLOWED),
+		.body = SLICE("{\"error\":{\"code\":\"method_not_allowed\","
+	                      "\"message\":\"this path does not take that method\"}}"),
+		.header_name = "Allow",
+		.header_value = buf_view(&allow),
+	};
+	exchange_answer(edge, conn, &answer);
+	buf_free(&allow);
+}
+
+/* A browser asks whether a page of another origin may ask; or anybody what there is. */
+static void answer_options(struct edge *edge, struct conn *conn, const struct route *route)
+{
+	struct buf allow = {0};
+	write_methods(route, &allow);
+	struct answer answer = {
+		.status = 204, .header_name = "Allow", .header_value = buf_view(&allow)};
+	conn->exchange->is_preflight = true;
+	exchange_answer(edge, conn, &answer);
+	buf_free(&allow);
+}
+
+void route_request(struct edge *edge, struct conn *conn, const struct http_request *request,
+                   struct slice body)
+{
+	const struct route *route = route_find(request);
+	conn->exchange->allow_origin = access_allow_origin(edge, request);
+	if (!access_origin_is_good(edge, request))
+		exchange_refuse(edge, conn, ERROR_FORBIDDEN,
+		                "pages of this origin are not let in (auth.allowed_origins)");
+	else if (route == NULL)
+		exchange_refuse(edge, conn, ERROR_NOT_FOUND, "there is nothing at this path");
+	else if (request->method == HTTP_OPTIONS)
+		answer_options(edge, conn, route);
+	else if ((route->methods & METHOD(request->method)) == 0)
+		refuse_method(edge, conn, route);
+	else
+		route->handler(edge, conn, request, body);
+}

@@ -1,0 +1,212 @@
+/*
+ * Server-sent events (WHATWG HTML 9.2): one answer that goes on, of any number of channels.
+ *
+ * Nothing is sent before all channels have answered, because each event's id is the cursors of
+ * all of them. The id of where the stream begins is sent too, without an event: a client
+ * that loses its connection before the first message then resumes from there.
+ */
+#include <stdlib.h>
+
+#include "dialect/native.h"
+#include "edge/access.h"
+#include "edge/following.h"
+#include "edge/parameter.h"
+#include "edge/route.h"
+#include "wire/sse_event.h"
+
+#define RETRY_MS_MIN 1000
+#define RETRY_MS_SPAN 2000 /* and so much more by chance, so that not all come back at once */
+
+static void begin_delivery(struct edge *edge, struct conn *conn);
+
+static bool read_format(const struct http_request *request, struct conn *conn)
+{
+	static const char *const names[] = {
+		[SSE_JSON] = "json", [SSE_TEXT] = "text", [SSE_FULL] = "full"};
+	struct buf text = {0};
+	bool is_good = false;
+	enum parameter_result got = parameter_get(request, "format", &text);
+	conn->format = SSE_JSON;
+	if (got == PARAMETER_ABSENT)
+		is_good = true;
+	for (unsigned i = 0; got == PARAMETER_FOUND && i < COUNT_OF(names); i++) {
+		if (slice_is(buf_view(&text), names[i])) {
+			conn->format = i & 3;
+			is_good = true;
+		}
+	}
+	buf_free(&text);
+	return is_good;
+}
+
+static void begin_stream(struct edge *edge, struct conn *conn)
+{
+	struct buf retry = {0}, rest;
+	exchange_stream(edge, conn, SLICE("text/event-stream"));
+	exchange_leave(conn, &rest); /* an SSE client has nothing more to say */
+	buf_free(&rest);
+	conn->transport = &transport_sse;
+	conn_enter(edge, conn, CONN_STREAM);
+	sse_retry(&retry, RETRY_MS_MIN + random_below(&edge->random, RETRY_MS_SPAN));
+	sse_end(&retry);
+	conn_write(edge, conn, buf_view(&retry));
+	buf_free(&retry);
+}
+
+static void answer_head(struct edge *edge, struct conn *conn)
+{
+	struct answer answer = {.status = 200, .type = SLICE("text/event-stream")};
+	exchange_answer(edge, conn, &answer);
+}
+
+void sse_open(struct edge *edge, struct conn *conn, const struct http_request *request,
+              struct slice body)
+{
+	(void)body;
+	const char *why = "format is none of json, text and full";
+	const struct slice *last_id = http_request_header(request, "last-event-id");
+	if (!read_format(request, conn)) {
+		exchange_refuse(edge, conn, ERROR_BAD_REQUEST, why);
+		return;
+	}
+	struct following following;
+	enum error_code error = following_begin(edge, conn, request, last_id, &following, &why);
+	if (error == ERROR_NONE && request->method == HTTP_HEAD) {
+		following_end(&following);
+		answer_head(edge, conn);
+		return;
+	}
+	if (error == ERROR_NONE) {
+		begin_stream(edge, conn);
+		following_subscribe(edge, conn, &following);
+		begin_delivery(edge, conn);
+	} else {
+		exchange_refuse(edge, conn, error, why);
+	}
+	following_end(&following);
+}
+
+/* ---- events ---- */
+
+static void write_id(struct buf *out, const struct conn *conn, const struct follower *current,
+                     uint64_t seq)
+{
+	buf_string(out, "id: ");
+	following_cursor(out, conn, current, seq);
+	buf_char(out, '\n');
+	sse_end(out);
+}
+
+static void write_gap(struct edge *edge, struct conn *conn, const struct hub_event *event)
+{
+	struct buf data = {0}, gap = {0};
+	buf_string(&data, "{\"channel\":\"");
+	buf_slice(&data, event->channel); /* no channel name needs escaping */
+	buf_string(&data, "\",\"cursor\":");
+	native_cursor(&data, event->epoch, event->seq);
+	buf_char(&data, '}');
+	sse_event_append(&gap, SLICE("gap"), buf_view(&data));
+	sse_end(&gap);
+	conn_write(edge, conn, buf_view(&gap));
+	buf_free(&data);
+	buf_free(&gap);
+}
+
+/* Once all channels have answered: where the stream begins, and what follows from there. */
+static void begin_delivery(struct edge *edge, struct conn *conn)
+{
+	if (!following_is_complete(conn))
+		return;
+	struct buf id = {0};
+	write_id(&id, conn, NULL, 0);
+	conn_write(edge, conn, buf_view(&id));
+	buf_free(&id);
+	following_release(edge, conn);
+}
+
+static void sse_event(struct edge *edge, struct conn *conn, const struct hub_event *event)
+{
+	if (event->type == EVENT_ERROR) {
+		/* Rights were checked before: the server could not, though it wanted to. */
+		conn_end(edge, conn, CLOSE_NO_MEMORY);
+		return;
+	}
+	CHECK(event->type == EVENT_SUBSCRIBED);
+	if (event->has_recovered && !event->is_recovered)
+		write_gap(edge, conn, event);
+	begin_delivery(edge, conn);
+}
+
+static const struct dialect_encoding *encoding_of(const struct conn *conn)
+{
+	switch ((enum sse_format)conn->format) {
+	case SSE_TEXT:
+		return &native_sse_text;
+	case SSE_FULL:
+		return &native_sse_full;
+	case SSE_JSON:
+		break;
+	}
+	return &native_sse_json;
+}
+
+/* Two parts an event: what all followers share, and this one's id. */
+static size_t sse_deliver(struct edge *edge, struct conn *conn, const struct delivery *delivery)
+{
+	const struct dialect_encoding *encoding = encoding_of(conn);
+	struct iovec parts[2 * WALK_RECORDS_MAX];
+	size_t id_ends[WALK_RECORDS_MAX];
+	struct buf *ids = &edge->text;
+	buf_clear(ids);
+	for (size_t i = 0; i < delivery->count; i++) {
+		struct record *record = delivery->records[i];
+		const struct blob *shared = record_wire(record, encoding->wire, encoding->encode);
+		write_id(ids, conn, delivery->follower, record->seq);
+		if (shared == NULL || ids->is_broken) {
+			conn_end(edge, conn, CLOSE_NO_MEMORY);
+			return 0;
+		}
+		parts[2 * i] = (struct iovec){(void *)(uintptr_t)shared->bytes, shared->len};
+		id_ends[i] = ids->len;
+	}
+	for (size_t i = 0; i < delivery->count; i++) {
+		size_t start = i == 0 ? 0 : id_ends[i - 1];
+		parts[2 * i + 1] = (struct iovec){ids->at + start, id_ends[i] - start};
+	}
+	size_t taken = conn_write_parts(edge, conn, parts, 2 * delivery->count);
+	/* Half an event is an event: its id goes after it, whenever that may be. */
+	if (taken % 2 == 1 && !conn->session.is_ended) {
+		conn_write(edge, conn, slice_of(parts[taken].iov_base, parts[taken].iov_len));
+		taken++;
+	}
+	return taken / 2;
+}
+
+static void sse_input(struct edge *edge, struct conn *conn, char *bytes, size_t len)
+{
+	(void)edge;
+	(void)conn;
+	(void)bytes;
+	(void)len;
+}
+
+static void sse_timer(struct edge *edge, struct conn *conn)
+{
+	conn_heartbeat(edge, conn, SLICE(":\n\n"), false);
+}
+
+static bool sse_goodbye(struct edge *edge, struct conn *conn)
+{
+	(void)edge;
+	/* Half an event that is stuck will not be missed: the client resumes before it. */
+	return conn->out == NULL && conn->reason == CLOSE_DRAIN;
+}
+
+const struct transport transport_sse = {
+	.name = "sse",
+	.input = sse_input,
+	.event = sse_event,
+	.deliver = sse_deliver,
+	.timer = sse_timer,
+	.goodbye = sse_goodbye,
+};

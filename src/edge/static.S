@@ -1,0 +1,18 @@
+/* The files of the demo page and the browser client, as part of the binary. */
+	.section .rodata
+
+	.macro static_file symbol, path
+	.global static_\symbol, static_\symbol\()_end
+	.balign 16
+static_\symbol:
+	.incbin "\path"
+static_\symbol\()_end:
+	.byte 0
+	.endm
+
+	static_file index_html, "src/edge/static/index.html"
+	static_file demo_js, "src/edge/static/demo.js"
+	static_file demo_css, "src/edge/static/demo.css"
+	static_file starling_js, "src/edge/static/starling.js"
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,147 @@
+/*
+ * demo.js - a chat room over one channel, to see the client at work.
+ *
+ * ?room=NAME picks another room than chat:lobby.
+ */
+import { connect } from "/starling.js";
+
+const MESSAGES_MAX = 500; // shown at once
+const EVENTS_MAX = 4;
+const NAMES = { websocket: "WebSocket", sse: "SSE", poll: "long poll" };
+const room = `chat:${new URLSearchParams(location.search).get("room") ?? "lobby"}`;
+const $ = (id) => document.getElementById(id);
+
+let client, subscription;
+
+/* ---- what is shown ---- */
+
+function element(name, className, text = "") {
+	const made = document.createElement(name);
+	made.className = className;
+	made.textContent = text;
+	return made;
+}
+
+function addLine(line) {
+	const list = $("messages");
+	const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+	list.append(line);
+	while (list.children.length > MESSAGES_MAX) list.firstChild.remove();
+	if (isAtEnd) list.scrollTop = list.scrollHeight; // else somebody is reading further up
+}
+
+function showMessage(data, { id, ts, user }) {
+	const name = String(data?.name || user || "somebody");
+	const text = typeof data === "string" ? data : (data?.text ?? JSON.stringify(data));
+	const line = element("li", name === $("name").value ? "message own" : "message");
+	const time = element(
+		"time",
+		"",
+		new Date(ts ?? Date.now()).toLocaleTimeString([], { timeStyle: "short" }),
+	);
+	time.title = id;
+	line.append(element("b", "", name), time, element("p", "", String(text)));
+	addLine(line);
+	showCursor();
+}
+
+function showNote(text) {
+	addLine(element("li", "note", text));
+}
+
+function showEvent(text) {
+	const line = element("li", "");
+	line.append(element("time", "", new Date().toLocaleTimeString()), ` ${text}`);
+	$("events").prepend(line);
+	while ($("events").children.length > EVENTS_MAX) $("events").lastChild.remove();
+}
+
+function showStatus(state, text) {
+	$("status").dataset.state = state;
+	$("status").textContent = text;
+	$("transport").textContent =
+		state === "open" ? NAMES[client.transport] : "none at the moment";
+	$("drop").disabled = state !== "open";
+}
+
+function showCursor() {
+	$("cursor").textContent = subscription?.cursor ?? "none yet";
+}
+
+/* ---- the client ---- */
+
+/* Follows the room over the transport chosen, from where the client before it stopped. */
+function join(since) {
+	const chosen = new FormData($("transports")).get("transport");
+	client = connect(undefined, chosen === "auto" ? {} : { transports: [chosen] });
+	showStatus("connecting", "connecting");
+
+	let resumeFrom = null;
+	client.on("open", ({ transport }) => {
+		showStatus("open", `connected, ${NAMES[transport]}`);
+		showEvent(`open over ${NAMES[transport]}`);
+		if (resumeFrom)
+			showNote(`Back over ${NAMES[transport]}, resuming after ${resumeFrom}.`);
+	});
+	client.on("transport", ({ transport }) =>
+		showStatus("open", `connected, ${NAMES[transport]}`),
+	);
+	client.on("close", ({ reason }) => {
+		showEvent(`closed: ${reason || "connection lost"}`);
+		if (client.state === "closed") return; // by this page, for another transport
+		resumeFrom = subscription.cursor;
+		showNote(`The connection was lost after ${resumeFrom}.`);
+	});
+	client.on("reconnecting", ({ delay }) => {
+		showStatus("waiting", "reconnecting");
+		showEvent(`trying again in ${(delay / 1000).toFixed(1)} s`);
+	});
+	client.on("error", ({ code, message }) => showEvent(`error: ${code}, ${message}`));
+
+	subscription = client.subscribe(room, showMessage, { since });
+	subscription.on("gap", ({ cursor }) => {
+		showNote(`A gap: the server no longer holds what followed. On after ${cursor}.`);
+		showEvent("gap: not everything could be recovered");
+	});
+	subscription.ready.then(showCursor, () => showStatus("waiting", "refused"));
+}
+
+async function send() {
+	const text = $("text").value;
+	$("text").value = "";
+	try {
+		await client.publish(room, { name: $("name").value || "somebody", text });
+	} catch (error) {
+		showNote(`Not sent (${error.code}): ${text}`);
+	}
+}
+
+/* ---- the page ---- */
+
+$("name").value = localStorage.getItem("name") ?? `guest-${Math.floor(Math.random() * 900 + 100)}`;
+$("name").addEventListener("change", () => localStorage.setItem("name", $("name").value));
+$("composer").addEventListener("submit", (event) => {
+	event.preventDefault();
+	localStorage.setItem("name", $("name").value);
+	send();
+});
+$("transports").addEventListener("change", () => {
+	const { cursor } = subscription;
+	client.close();
+	join(cursor);
+});
+$("drop").addEventListener("click", () => client.drop());
+
+$("room").textContent = room;
+$("another").href = location.href;
+for (const place of document.querySelectorAll(".room")) place.textContent = room;
+const example = JSON.stringify({ channel: room, data: { name: "curl", text: "hello" } });
+$("curl").textContent =
+	`curl ${location.origin}/api/publish -d '${example.replaceAll("'", "\\u0027")}'`;
+$("copy").addEventListener("click", async () => {
+	await navigator.clipboard.writeText($("curl").textContent);
+	$("copy").textContent = "Copied";
+	setTimeout(() => ($("copy").textContent = "Copy"), 1500);
+});
+
+join("start");
