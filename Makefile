@@ -1,0 +1,163 @@
+# Starling: a real-time server.
+#
+#   make            build/release/starling
+#   make run        build it and start it; ARGS="-o limits.connections=20000" go to the server
+#   make test       install what the tests need (as root on a Debian-like system; else it says
+#                   which line to run), then all tests
+#   make check      all tests, with what is there
+#   make unit       the unit tests alone, in MODE; so do make sim, make wire and make replay
+#   make tidy       layers, headers, banned calls, tables, formatting
+#   make fuzz-NAME  fuzz tests/fuzz/NAME_fuzz.c for FUZZ_SECONDS=60 (clang); make fuzz-all: each
+#   make coverage   the lines that the unit tests, simulations and replayed inputs reach
+#   make bench      user memory per idle connection, in short
+#   make format     clang-format, in place
+#   make install    the program, its unit and its sysctl file; DESTDIR= and PREFIX= are honoured
+#   make clean
+#
+# MODE is release, debug, asan, tsan, fuzz or coverage; each has its own build/MODE, or another
+# place with B=. CC is gcc or clang. CFLAGS and LDFLAGS are added to ours. V=1 shows the commands.
+
+ifeq ($(origin CC),default)
+CC     := gcc
+endif
+MODE   ?= release
+B      := build/$(MODE)
+PREFIX ?= /usr/local
+Q      := $(if $(V),,@)
+
+SLOW   := -DSTARLING_SLOW_CHECKS -fno-omit-frame-pointer
+MODE.release  := -O2 -g
+MODE.debug    := -O0 -g3 $(SLOW)
+MODE.asan     := -O1 -g $(SLOW) -fsanitize=address,undefined -fno-sanitize-recover=all
+MODE.tsan     := -O1 -g $(SLOW) -fsanitize=thread
+MODE.fuzz     := $(MODE.asan) -fsanitize=fuzzer-no-link
+MODE.coverage := -O0 -g $(SLOW) --coverage
+ifeq ($(MODE.$(MODE)),)
+$(error MODE=$(MODE) is none of release, debug, asan, tsan, fuzz and coverage)
+endif
+
+WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
+          -Wmissing-prototypes -Wvla -Werror $(if $(findstring clang,$(CC)),-Wthread-safety)
+FLAGS  := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -pthread $(WARN) $(MODE.$(MODE)) $(CFLAGS)
+LINK    = $(CC) $(MODE.$(MODE)) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $(filter %.o %.a,$^)
+LIBS   := -lssl -lcrypto
+
+SRC    := $(filter-out src/main.c,$(sort $(shell find src -name '*.[cS]')))
+OBJ    := $(SRC:%=$B/%.o)
+STATIC := $(shell find src -path '*/static/*' -type f)
+TEST   := $(sort $(shell find tests/unit tests/sim -name '*_test.c' 2>/dev/null))
+FUZZ   := $(sort $(wildcard tests/fuzz/*_fuzz.c))
+C      := $(shell find src include tests bench -name '*.[ch]' -not -path '*/node_modules/*')
+
+all: $B/starling
+
+run: all
+	$Q exec $B/starling $(ARGS)
+
+test:
+	$Q.ci/run
+
+check:
+	$Qtests/run
+
+unit wire:
+	$Qtests/run $@-$(MODE)
+
+sim:
+	$Qtests/run sim-asan
+
+replay:
+	$Qtests/run fuzz-asan
+
+tidy:
+	$Qtests/tidy
+
+# Programs
+
+$B/starling: $B/src/main.c.o $B/starling.a
+	@echo "  LINK  $@"
+	$Q$(LINK) $(LIBS)
+
+tests: $(TEST:%.c=$B/%) $(FUZZ:%.c=$B/%)
+
+# A program that dies must have said its last line: line.c.o has stdout written by the line.
+$B/tests/%_test: $B/tests/%_test.c.o $B/tests/line.c.o $B/starling.a
+	@echo "  LINK  $@"
+	@mkdir -p $(@D)
+	$Q$(LINK) $(LIBS)
+
+FUZZER := $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer)
+$B/tests/fuzz/%_fuzz: $B/tests/fuzz/%_fuzz.c.o $B/starling.a \
+		      $(if $(FUZZER),,$B/tests/fuzz/replay.c.o $B/tests/line.c.o)
+	@echo "  LINK  $@"
+	$Q$(LINK) $(FUZZER) $(LIBS)
+
+$B/bench/%: $B/bench/%.c.o $B/starling.a
+	@echo "  LINK  $@"
+	$Q$(LINK) $(LIBS)
+
+# Objects
+
+$B/starling.a: $(OBJ) $B/sources
+	@echo "  AR    $@"
+	$Qrm -f $@ && ar rcs $@ $(OBJ)
+
+$B/%.c.o: %.c $B/flags
+	@echo "  CC    $<"
+	@mkdir -p $(@D)
+	$Q$(CC) $(FLAGS) -MMD -MP -c -o $@ $<
+
+$B/%.S.o: %.S $(STATIC) $B/flags
+	@echo "  AS    $<"
+	@mkdir -p $(@D)
+	$Q$(CC) $(FLAGS) -MMD -MP -c -o $@ $<
+
+# Two files that are written only when their text changes: other flags compile everything anew,
+# and the archive loses what is no longer in src.
+$B/flags:   text = $(CC) $(FLAGS)
+$B/sources: text = $(SRC)
+$B/flags $B/sources: FORCE
+	@tests/setup build $(CC)
+	@mkdir -p $B
+	@echo '$(text)' | cmp -s - $@ || echo '$(text)' >$@
+
+# Tools
+
+FUZZ_SECONDS ?= 60
+fuzz-%:
+	$Q$(MAKE) --no-print-directory CC=clang MODE=fuzz build/fuzz/tests/fuzz/$*_fuzz
+	@mkdir -p build/fuzz/corpus/$* tests/fuzz/crashers/$*
+	$Qbuild/fuzz/tests/fuzz/$*_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+		-artifact_prefix=tests/fuzz/crashers/$*/ \
+		build/fuzz/corpus/$* $(wildcard tests/fuzz/corpus/$*) tests/fuzz/crashers/$*
+	@rmdir --ignore-fail-on-non-empty tests/fuzz/crashers/$*
+
+fuzz-all: $(FUZZ:tests/fuzz/%_fuzz.c=fuzz-%)
+
+coverage:
+	$Qtests/coverage
+
+bench: all $B/bench/idle
+	$Qbench/run $B --connections 3000
+
+format:
+	$Qclang-format -i $C
+
+install: all
+	install -D -m 755 $B/starling $(DESTDIR)$(PREFIX)/bin/starling
+	install -D -m 644 systemd/90-starling-sysctl.conf \
+		$(DESTDIR)$(PREFIX)/lib/sysctl.d/90-starling-sysctl.conf
+	sed 's|/usr/local/|$(PREFIX)/|' systemd/starling.service | install -D -m 644 /dev/stdin \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/starling.service
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
+
+clean:
+	rm -rf build
+
+FORCE:
+.PHONY: FORCE all run test check unit wire sim replay tidy tests fuzz-all coverage bench format \
+	install help clean
+.SECONDARY:
+-include $(shell find $B -name '*.d' 2>/dev/null)

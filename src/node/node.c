@@ -1,0 +1,290 @@
+#include "node/node.h"
+
+#include <errno.h>
+#include <openssl/rand.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "node/settings.h"
+#include "node/worker.h"
+#include "starling/limits.h"
+#include "starling/version.h"
+
+#define JOIN_LOOK_MS 20 /* between looks for a second signal, while stopping */
+
+struct node {
+	const struct config *config;
+	struct edge_settings settings;
+	struct post_office *office;
+	uint32_t worker_count, started;
+	struct worker *workers;
+	struct listen_address *addresses;
+	int *shared; /* by address: a unix listener that all workers share, or -1 */
+	size_t address_count;
+	sem_t is_up;
+	sigset_t signals;
+};
+
+enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_MISUSED = 2 };
+
+static int fail(int status, const char *what, const char *which, int error)
+{
+	fprintf(stderr, "starling: %s%s%s: %s\n", what, which[0] == '\0' ? "" : " ", which,
+	        strerror(-error));
+	return status;
+}
+
+/* ---- addresses ---- */
+
+static bool address_of(const struct config_address *configured, struct listen_address *address)
+{
+	if (configured->family == AF_UNIX)
+		return listen_unix(address, configured->host);
+	return listen_ip(address, configured->host, configured->port);
+}
+
+static int claim_addresses(struct node *node)
+{
+	const struct config_addresses *configured = &node->config->listen.http;
+	node->addresses = calloc(configured->count + 1, sizeof(*node->addresses));
+	node->shared = calloc(configured->count + 1, sizeof(*node->shared));
+	if (node->addresses == NULL || node->shared == NULL)
+		return fail(STATUS_FAILED, "cannot start", "", -ENOMEM);
+	for (size_t i = 0; i < configured->count; i++) {
+		struct listen_address *address = &node->addresses[i];
+		CHECK(address_of(&configured->list[i], address)); /* the config was checked */
+		int error = listen_claim(address);
+		node->shared[i] = -1;
+		if (error == 0 && listen_is_unix(address)) {
+			node->shared[i] = listen_open(address);
+			error = node->shared[i] < 0 ? node->shared[i] : 0;
+		}
+		if (error != 0)
+			return fail(STATUS_FAILED, "cannot listen on", configured->list[i].text,
+			            error);
+		node->address_count++;
+	}
+	return STATUS_DONE;
+}
+
+static void release_addresses(struct node *node)
+{
+	for (size_t i = 0; i < node->address_count; i++) {
+		if (node->shared[i] < 0)
+			continue;
+		close(node->shared[i]);
+		const struct config_address *address = &node->config->listen.http.list[i];
+		(void)unlink(address->host);
+	}
+	free(node->addresses);
+	free(node->shared);
+}
+
+/* ---- workers ---- */
+
+/* The CPUs this process may run on, one after the other. */
+static int nth_cpu(const cpu_set_t *allowed, uint32_t n)
+{
+	int count = CPU_COUNT(allowed);
+	uint32_t wanted = count > 0 ? n % (uint32_t)count : 0;
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (CPU_ISSET((size_t)cpu, allowed) && wanted-- == 0)
+			return cpu;
+	}
+	return 0;
+}
+
+static int start_worker(struct node *node, const cpu_set_t *allowed) CONTROL_ONLY;
+static int start_worker(struct node *node, const cpu_set_t *allowed)
+{
+	uint32_t number = node->started;
+	struct worker_options options = {
+		.number = number,
+		.workers = node->worker_count,
+		.control = node->worker_count,
+		.office = node->office,
+		.settings = &node->settings,
+		.addresses = node->addresses,
+		.shared = node->shared,
+		.address_count = node->address_count,
+		.pins_cpu = node->config->workers.pin_cpus,
+		.has_private_fds = node->config->workers.private_fds,
+		.cpu = nth_cpu(allowed, number),
+		.is_up = &node->is_up,
+	};
+	if (RAND_bytes((unsigned char *)&options.seed, sizeof(options.seed)) != 1)
+		return -EIO;
+	int error = worker_start(&node->workers[number], &options);
+	if (error != 0)
+		return error;
+	node->started++;
+	while (sem_wait(&node->is_up) != 0)
+		CHECK(errno == EINTR);
+	return node->workers[number].error;
+}
+
+static int start_workers(struct node *node) CONTROL_ONLY;
+static int start_workers(struct node *node)
+{
+	cpu_set_t allowed;
+	CPU_ZERO(&allowed);
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
+		return fail(STATUS_FAILED, "cannot start", "", -errno);
+	node->worker_count = node->config->workers.count;
+	if (node->worker_count == 0)
+		node->worker_count = (uint32_t)CPU_COUNT(&allowed);
+	if (node->worker_count > WORKERS_MAX)
+		node->worker_count = WORKERS_MAX;
+	node->workers = calloc(node->worker_count, sizeof(*node->workers));
+	node->office = post_office_create(node->worker_count + 1, sizeof(struct letter));
+	if (node->workers == NULL || node->office == NULL)
+		return fail(STATUS_FAILED, "cannot start", "", -ENOMEM);
+	for (uint32_t i = 0; i < node->worker_count; i++) {
+		int error = start_worker(node, &allowed);
+		if (error != 0)
+			return fail(STATUS_FAILED, "cannot start a worker", "", error);
+	}
+	return STATUS_DONE;
+}
+
+/* Waits for one of our signals; false: none in that time. */
+static bool signal_came(const struct node *node, uint64_t wait_ms)
+{
+	struct timespec wait = {(time_t)(wait_ms / 1000), (long)(wait_ms % 1000) * 1000000};
+	return sigtimedwait(&node->signals, NULL, &wait) > 0;
+}
+
+static int stop_workers(struct node *node) CONTROL_ONLY;
+static int stop_workers(struct node *node)
+{
+	int status = STATUS_DONE;
+	for (uint32_t i = 0; i < node->started; i++)
+		worker_stop(&node->workers[i]);
+	for (uint32_t i = 0; i < node->started; i++) {
+		while (!worker_join(&node->workers[i], JOIN_LOOK_MS)) {
+			if (signal_came(node, 0))
+				_exit(STATUS_FAILED); /* a second time: at once */
+		}
+	}
+	return status;
+}
+
+/* What was still under way between workers when they ended. */
+static void discard_letters(struct node *node)
+{
+	struct letter letter;
+	bool is_empty;
+	do {
+		is_empty = true;
+		for (uint32_t me = 0; me <= node->worker_count; me++) {
+			mailbox_flush(node->office, me);
+			while (mailbox_take(node->office, me, &letter)) {
+				is_empty = false;
+				if (letter.kind == LETTER_HUB)
+					hub_mail_discard(&letter.mail);
+			}
+		}
+	} while (!is_empty);
+}
+
+/* ---- start and stop ---- */
+
+/* Descriptors are what connections are made of: as many as we may have. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit); /* refused: then as many as we have */
+}
+
+static void block_signals(struct node *node)
+{
+	sigemptyset(&node->signals);
+	sigaddset(&node->signals, SIGTERM);
+	sigaddset(&node->signals, SIGINT);
+	CHECK(pthread_sigmask(SIG_BLOCK, &node->signals, NULL) == 0);
+	CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+}
+
+static void greet(const struct node *node)
+{
+	fprintf(stderr, "starling %s: %s, %u worker%s\n", STARLING_VERSION,
+	        node->settings.is_open ? "open mode: anyone may do everything" : "keys required",
+	        node->worker_count, node->worker_count == 1 ? "" : "s");
+	for (size_t i = 0; i < node->address_count; i++) {
+		char text[LISTEN_TEXT_MAX];
+		const struct listen_address *address = &node->addresses[i];
+		listen_text(address, text);
+		if (listen_is_unix(address)) {
+			fprintf(stderr, "  listens on  %s\n", text);
+		} else {
+			fprintf(stderr, "  page        http://%s/\n", text);
+			fprintf(stderr,
+			        "  publish     curl --json '\"hello\"' "
+			        "'http://%s/publish?channel=lobby'\n",
+			        text);
+		}
+	}
+}
+
+static void node_name(const struct node *node, char out[LISTEN_TEXT_MAX])
+{
+	const char *name = node->config->mesh.name;
+	if (name != NULL && name[0] != '\0')
+		snprintf(out, LISTEN_TEXT_MAX, "%s", name);
+	else if (node->address_count > 0)
+		listen_text(&node->addresses[0], out);
+	else
+		snprintf(out, LISTEN_TEXT_MAX, "starling");
+}
+
+static int start(struct node *node) CONTROL_ONLY;
+static int start(struct node *node)
+{
+	char name[LISTEN_TEXT_MAX];
+	struct buf error = {0};
+	int status = claim_addresses(node);
+	if (status != STATUS_DONE)
+		return status;
+	node_name(node, name);
+	int result = settings_make(&node->settings, node->config, name, &error);
+	if (result != 0) {
+		if (error.len > 0)
+			fprintf(stderr, "starling: %.*s\n", (int)error.len, error.at);
+		else
+			fail(0, "cannot start", "", result);
+		buf_free(&error);
+		return STATUS_MISUSED;
+	}
+	return start_workers(node);
+}
+
+int node_run(const struct config *config)
+{
+	role_enter_control();
+	struct node node = {.config = config};
+	CHECK(sem_init(&node.is_up, 0, 0) == 0);
+	raise_descriptor_limit();
+	block_signals(&node);
+	int status = start(&node);
+	if (status == STATUS_DONE) {
+		greet(&node);
+		while (!signal_came(&node, 3600 * 1000))
+			;
+	}
+	stop_workers(&node);
+	if (node.office != NULL)
+		discard_letters(&node);
+	post_office_destroy(node.office);
+	free(node.workers);
+	release_addresses(&node);
+	settings_free(&node.settings);
+	sem_destroy(&node.is_up);
+	return status;
+}

@@ -1,0 +1,205 @@
+#include "node/worker.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "net/loop.h"
+#include "starling/limits.h"
+
+/* Clients get so long to take our goodbye; then the connections are cut. */
+#define GOODBYE_MS 3000
+/* A letter is followed by at most two to each worker: an answer and a record. */
+#define LETTERS_PER_LETTER 2
+
+static struct worker *worker_of(struct loop_handler *handler)
+{
+	return CONTAINER_OF(handler, struct worker, handler);
+}
+
+/* ---- what the loop asks ---- */
+
+static void on_begin(struct loop_handler *handler)
+{
+	edge_begin(worker_of(handler)->edge);
+}
+
+static void on_ready(struct loop_handler *handler, uint64_t tag, unsigned ready)
+{
+	role_enter_worker();
+	edge_ready(worker_of(handler)->edge, tag, ready);
+}
+
+static uint32_t on_letters_max(struct loop_handler *handler)
+{
+	const struct worker_options *options = &worker_of(handler)->options;
+	bool has_room = mailbox_has_room(options->office, options->number,
+	                                 LETTERS_PER_LETTER * TURN_MAILS_MAX);
+	return has_room ? TURN_MAILS_MAX : 0;
+}
+
+static void on_letter(struct loop_handler *handler, const void *bytes)
+{
+	role_enter_worker();
+	struct worker *worker = worker_of(handler);
+	const struct letter *letter = bytes;
+	switch ((enum letter_kind)letter->kind) {
+	case LETTER_HUB:
+		edge_receive(worker->edge, &letter->mail);
+		break;
+	case LETTER_STOP:
+		worker->stop_by_ms = loop_now_ms(worker->loop) + GOODBYE_MS;
+		edge_stop(worker->edge);
+		break;
+	}
+}
+
+static void on_timer(struct loop_handler *handler, struct timer *timer)
+{
+	role_enter_worker();
+	edge_timer(worker_of(handler)->edge, timer);
+}
+
+static bool on_after(struct loop_handler *handler)
+{
+	role_enter_worker();
+	struct worker *worker = worker_of(handler);
+	bool has_more = edge_after(worker->edge);
+	if (worker->stop_by_ms != 0 &&
+	    (edge_is_empty(worker->edge) || loop_now_ms(worker->loop) >= worker->stop_by_ms))
+		loop_stop(worker->loop);
+	return has_more;
+}
+
+/* ---- what the edge asks ---- */
+
+static struct worker *worker_under(struct edge_up *up)
+{
+	return CONTAINER_OF(up, struct worker, up);
+}
+
+static void up_post(struct edge_up *up, uint32_t to, const struct hub_mail *mail)
+{
+	const struct worker_options *options = &worker_under(up)->options;
+	struct letter letter = {.kind = LETTER_HUB, .mail = *mail};
+	mailbox_post(options->office, options->number, to, &letter);
+}
+
+static bool up_is_congested(struct edge_up *up)
+{
+	const struct worker_options *options = &worker_under(up)->options;
+	return mailbox_is_congested(options->office, options->number);
+}
+
+/* ---- the thread ---- */
+
+static void pin_to_cpu(int cpu)
+{
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	CPU_SET((size_t)cpu, &set);
+	/* Where it is not allowed it is only slower. */
+	(void)pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+}
+
+static int open_listeners(struct worker *worker) WORKER_ONLY;
+static int open_listeners(struct worker *worker)
+{
+	const struct worker_options *options = &worker->options;
+	for (size_t i = 0; i < options->address_count; i++) {
+		int fd = options->shared[i] >= 0 ? dup(options->shared[i])
+		                                 : listen_open(&options->addresses[i]);
+		if (fd < 0)
+			return options->shared[i] >= 0 ? -errno : fd;
+		int error = edge_listen(worker->edge, fd);
+		if (error != 0) {
+			close(fd);
+			return error;
+		}
+	}
+	return 0;
+}
+
+static int set_up(struct worker *worker) WORKER_ONLY;
+static int set_up(struct worker *worker)
+{
+	const struct worker_options *options = &worker->options;
+	if (options->pins_cpu)
+		pin_to_cpu(options->cpu);
+	if (options->has_private_fds && unshare(CLONE_FILES) != 0)
+		return -errno;
+	struct loop_options loop_options = {
+		.handler = &worker->handler,
+		.office = options->office,
+		.member = options->number,
+		.letter_bytes = sizeof(struct letter),
+	};
+	worker->loop = loop_create(&loop_options);
+	if (worker->loop == NULL)
+		return -errno;
+	struct edge_options edge_options = {
+		.settings = options->settings,
+		.up = &worker->up,
+		.loop = worker->loop,
+		.worker = options->number,
+		.workers = options->workers,
+		.seed = options->seed,
+	};
+	worker->edge = edge_create(&edge_options);
+	if (worker->edge == NULL)
+		return -ENOMEM;
+	return open_listeners(worker);
+}
+
+static void *worker_main(void *argument)
+{
+	role_enter_worker();
+	struct worker *worker = argument;
+	worker->error = set_up(worker);
+	bool is_good = worker->error == 0;
+	CHECK(sem_post(worker->options.is_up) == 0);
+	if (is_good)
+		loop_run(worker->loop);
+	edge_destroy(worker->edge);
+	loop_destroy(worker->loop);
+	return NULL;
+}
+
+int worker_start(struct worker *worker, const struct worker_options *options)
+{
+	*worker = (struct worker){
+		.options = *options,
+		.up = {.post = up_post, .is_congested = up_is_congested},
+		.handler =
+			{
+				.begin = on_begin,
+				.ready = on_ready,
+				.letters_max = on_letters_max,
+				.letter = on_letter,
+				.timer = on_timer,
+				.after = on_after,
+			},
+	};
+	return -pthread_create(&worker->thread, NULL, worker_main, worker);
+}
+
+void worker_stop(struct worker *worker)
+{
+	const struct worker_options *options = &worker->options;
+	struct letter letter = {.kind = LETTER_STOP};
+	mailbox_post(options->office, options->control, options->number, &letter);
+	mailbox_flush(options->office, options->control);
+}
+
+bool worker_join(struct worker *worker, uint64_t wait_ms)
+{
+	struct timespec until;
+	CHECK(clock_gettime(CLOCK_REALTIME, &until) == 0);
+	uint64_t ns = (uint64_t)until.tv_nsec + wait_ms * 1000000;
+	until.tv_sec += (time_t)(ns / 1000000000);
+	until.tv_nsec = (long)(ns % 1000000000);
+	int error = pthread_timedjoin_np(worker->thread, NULL, &until);
+	CHECK(error == 0 || error == ETIMEDOUT);
+	return error == 0;
+}

@@ -1,0 +1,59 @@
+/*
+ * worker.h - one worker thread: its loop, its clients, its hub.
+ *
+ * Threads:   worker_start(), worker_stop() and worker_join() are the control thread's; all
+ *            else happens on the thread they start.
+ * Ownership: the worker makes and frees its loop and edge on its own thread. Options are the
+ *            node's and outlive it.
+ * Limits:    none of its own.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <semaphore.h>
+
+#include "base/role.h"
+#include "edge/edge.h"
+#include "net/listen.h"
+#include "net/mailbox.h"
+
+enum letter_kind {
+	LETTER_HUB = 0,
+	LETTER_STOP,
+};
+
+/* What the threads of the node send each other. */
+struct letter {
+	uint32_t kind;
+	struct hub_mail mail; /* LETTER_HUB */
+};
+
+struct worker_options {
+	uint32_t number, workers;
+	uint32_t control; /* the control thread's number in the post office */
+	struct post_office *office;
+	const struct edge_settings *settings;
+	const struct listen_address *addresses;
+	const int *shared; /* a descriptor where all workers listen on one, or -1 */
+	size_t address_count;
+	bool pins_cpu, has_private_fds;
+	int cpu; /* to be pinned to */
+	uint64_t seed;
+	sem_t *is_up; /* posted once: it serves, or `error` says why not */
+};
+
+struct worker {
+	struct worker_options options;
+	pthread_t thread;
+	int error; /* 0 or -errno; to be read after is_up */
+	struct edge_up up;
+	struct loop_handler handler;
+	struct loop *loop;
+	struct edge *edge;
+	uint64_t stop_by_ms; /* while stopping; 0: not told to */
+};
+
+MUST_CHECK int worker_start(struct worker *worker,
+                            const struct worker_options *options) CONTROL_ONLY;
+void worker_stop(struct worker *worker) CONTROL_ONLY; /* tells it to; does not wait */
+MUST_CHECK bool worker_join(struct worker *worker, uint64_t wait_ms) CONTROL_ONLY;
