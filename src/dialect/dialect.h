@@ -54,23 +54,26 @@ enum dialect_result {
 struct dialect_reader {
 	struct slice rest; /* what is still to be read of the message */
 	struct slice ref;  /* common to the commands of one message */
+	bool is_binary;    /* the message is not text */
 	int step;          /* the dialect's */
 	struct buf scratch;
 };
 
 struct dialect {
 	const char *name; /* the subprotocol */
-	/* Commands of the text message `reader` was begun with. */
+	/* Commands of the message `reader` was begun with. */
 	enum dialect_result (*read)(struct dialect_reader *reader, struct hub_command *command,
 	                            struct dialect_fault *fault);
 	void (*write)(struct buf *out, const struct hub_event *event);
 	struct dialect_encoding websocket;
 };
 
-static inline void dialect_begin(struct dialect_reader *reader, struct slice message)
+static inline void dialect_begin(struct dialect_reader *reader, struct slice message,
+                                 bool is_binary)
 {
 	buf_clear(&reader->scratch);
 	reader->rest = message;
 	reader->ref = slice_of(NULL, 0);
+	reader->is_binary = is_binary;
 	reader->step = 0;
 }

@@ -246,6 +246,53 @@ static enum dialect_result read_message(struct reading *r)
 	return read_typed(r);
 }
 
+/* ---- reading: one binary message, one publication ---- */
+
+#define BINARY_VERSION 0x01
+
+/* Unsigned LEB128; at most 5 bytes, which is more than any length here needs. */
+static bool read_varint(struct slice *rest, uint64_t *value)
+{
+	*value = 0;
+	for (unsigned shift = 0; shift < 35 && rest->len > 0; shift += 7) {
+		unsigned char byte = (unsigned char)rest->at[0];
+		*rest = slice_after(*rest, 1);
+		*value |= (uint64_t)(byte & 0x7f) << shift;
+		if (byte < 0x80)
+			return true;
+	}
+	return false;
+}
+
+/* A length, and so many bytes. */
+static bool read_counted(struct slice *rest, struct slice *out)
+{
+	uint64_t len;
+	if (!read_varint(rest, &len) || len > rest->len)
+		return false;
+	*out = slice_of(rest->at, len);
+	*rest = slice_after(*rest, len);
+	return true;
+}
+
+static enum dialect_result read_binary(struct reading *r)
+{
+	struct slice rest = r->reader->rest, id;
+	if (rest.len == 0 || rest.at[0] != BINARY_VERSION)
+		return refuse(r, "a binary message begins with the byte 1");
+	rest = slice_after(rest, 1);
+	if (!read_counted(&rest, &r->command->channel) || !read_counted(&rest, &id))
+		return refuse(r, "a binary message is 1, channel, id and payload, the first two "
+		                 "with their lengths before them");
+	if (id.len != 0)
+		return refuse(r, "the id of a publication is the server's to give");
+	r->command->type = COMMAND_PUBLISH;
+	r->command->is_unanswered = true;
+	r->command->publication.payload = rest;
+	r->command->publication.is_binary = true;
+	return DIALECT_COMMAND;
+}
+
 static enum dialect_result native_read(struct dialect_reader *reader, struct hub_command *command,
                                        struct dialect_fault *fault)
 {
@@ -257,7 +304,7 @@ static enum dialect_result native_read(struct dialect_reader *reader, struct hub
 	if (reader->step == STEP_CHANNELS)
 		return read_resumed_channel(&r);
 	reader->step = STEP_END;
-	return read_message(&r);
+	return reader->is_binary ? read_binary(&r) : read_message(&r);
 }
 
 /* ---- publications ---- */
@@ -321,16 +368,39 @@ static struct blob *blob_from(struct buf *made)
 	return blob;
 }
 
+static void write_counted(struct buf *out, const char *bytes, size_t len)
+{
+	CHECK(len < 1u << 14);
+	if (len >= 0x80)
+		buf_char(out, (char)((len & 0x7f) | 0x80));
+	buf_char(out, (char)(len >= 0x80 ? len >> 7 : len));
+	buf_append(out, bytes, len);
+}
+
+static void write_binary(struct buf *out, const struct record *record)
+{
+	struct slice channel = record_channel(record);
+	char id[CURSOR_TEXT_MAX];
+	buf_char(out, BINARY_VERSION);
+	write_counted(out, channel.at, channel.len);
+	write_counted(out, id, cursor_write(id, record->epoch, record->seq));
+	buf_slice(out, record_payload(record));
+}
+
 static struct blob *encode_websocket(const struct record *record)
 {
 	/* The head comes first and says how long the rest is: room for it is left in front. */
 	char gap[WS_SERVER_HEAD_MAX] = {0};
 	struct buf made = {0};
 	buf_append(&made, gap, sizeof(gap));
-	write_message(&made, record);
+	if (record->is_binary)
+		write_binary(&made, record);
+	else
+		write_message(&made, record);
 	if (!made.is_broken) {
 		char head[WS_SERVER_HEAD_MAX];
-		size_t len = ws_head(head, WS_OPCODE_TEXT, made.len - sizeof(gap));
+		enum ws_opcode opcode = record->is_binary ? WS_OPCODE_BINARY : WS_OPCODE_TEXT;
+		size_t len = ws_head(head, opcode, made.len - sizeof(gap));
 		buf_use(&made, sizeof(gap) - len);
 		memcpy(made.at, head, len);
 	}
@@ -350,6 +420,10 @@ static struct slice object_in(const struct blob *frame)
 
 bool native_message(struct buf *out, struct record *record)
 {
+	if (record->is_binary) {
+		write_message(out, record);
+		return !out->is_broken;
+	}
 	const struct blob *frame = record_wire(record, WIRE_NATIVE, encode_websocket);
 	if (frame == NULL)
 		return false;
@@ -444,6 +518,12 @@ static void write_welcome(struct buf *out, const struct hub_event *event)
 	buf_u64(out, event->heartbeat_s);
 }
 
+static void write_reconnect(struct buf *out, const struct hub_event *event)
+{
+	buf_string(out, ",\"after\":");
+	buf_u64(out, event->after_ms);
+}
+
 static void write_subscribed(struct buf *out, const struct hub_event *event)
 {
 	write_channel(out, event->channel);
@@ -499,6 +579,7 @@ static void native_write(struct buf *out, const struct hub_event *event)
 		[EVENT_ACK] = {"ack", write_ack},
 		[EVENT_HISTORY] = {"history", write_history},
 		[EVENT_PONG] = {"pong", write_pong},
+		[EVENT_RECONNECT] = {"reconnect", write_reconnect},
 		[EVENT_ERROR] = {"error", write_error},
 	};
 	CHECK(event->type < COUNT_OF(words));

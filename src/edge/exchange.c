@@ -266,14 +266,16 @@ static size_t read_body(struct edge *edge, struct conn *conn, const char *at, si
 	while ((got = body_read(&exchange->framing, at + total, len - total, &used, &piece)) ==
 	       BODY_PIECE) {
 		total += used;
-		if (exchange->body.len + piece.len > exchange->body_max) {
-			refuse_and_close(edge, conn, ERROR_TOO_LARGE, 413, "the body is too large");
-			return total;
-		}
 		buf_slice(&exchange->body, piece);
+		if (exchange->body.len + exchange->framing.left > exchange->body_max)
+			break;
 	}
-	total += used;
-	if (got == BODY_BAD)
+	if (got != BODY_PIECE)
+		total += used;
+	/* A chunk says how long it is before it comes. */
+	if (exchange->body.len + exchange->framing.left > exchange->body_max)
+		refuse_and_close(edge, conn, ERROR_TOO_LARGE, 413, "the body is too large");
+	else if (got == BODY_BAD)
 		refuse_and_close(edge, conn, ERROR_BAD_REQUEST, 400, exchange->framing.why);
 	else if (exchange->body.is_broken)
 		conn_end(edge, conn, CLOSE_NO_MEMORY);

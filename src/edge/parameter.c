@@ -82,17 +82,6 @@ static const char *read_cursors(struct slice text, struct parameter_channels *ch
 	return count == channels->count ? NULL : "since has fewer cursors than there are channels";
 }
 
-/* `start` alone is the start of every channel. */
-static bool is_start_of_all(struct slice text, struct parameter_channels *channels)
-{
-	if (!slice_is(text, "start"))
-		return false;
-	for (size_t i = 0; i < channels->count; i++)
-		channels->list[i].since = (struct cursor){.is_start = true};
-	channels->has_since = true;
-	return true;
-}
-
 static const char *read_since(const struct http_request *request, const struct slice *last_id,
                               struct parameter_channels *channels)
 {
@@ -107,7 +96,7 @@ static const char *read_since(const struct http_request *request, const struct s
 	bool is_given = got == PARAMETER_FOUND && text.len > 0;
 	if (got == PARAMETER_BAD)
 		why = "since is not decodable";
-	else if (is_given && !is_start_of_all(buf_view(&text), channels))
+	else if (is_given)
 		why = read_cursors(buf_view(&text), channels);
 	buf_free(&text);
 	return why;

@@ -15,6 +15,8 @@
 #include "wire/ws_frame.h"
 #include "wire/ws_handshake.h"
 
+#define RECONNECT_MS_MAX 5000
+
 struct socket_input {
 	struct ws_reader reader;
 	struct buf held; /* came and waits */
@@ -184,11 +186,12 @@ static void refuse_part(struct edge *edge, struct conn *conn, const struct diale
 	websocket_event(edge, conn, &event);
 }
 
-static void take_text(struct edge *edge, struct conn *conn, struct slice text)
+static void take_commands(struct edge *edge, struct conn *conn, struct slice message,
+                          bool is_binary)
 {
 	struct hub_command command;
 	struct dialect_fault fault;
-	dialect_begin(&edge->reader, text);
+	dialect_begin(&edge->reader, message, is_binary);
 	while (!conn->session.is_ended) {
 		switch (native.read(&edge->reader, &command, &fault)) {
 		case DIALECT_COMMAND:
@@ -203,25 +206,14 @@ static void take_text(struct edge *edge, struct conn *conn, struct slice text)
 	}
 }
 
-static void refuse_binary(struct edge *edge, struct conn *conn)
-{
-	const struct dialect_fault fault = {
-		.error = ERROR_BAD_REQUEST,
-		.message = "binary messages are not understood here; send JSON as text",
-	};
-	refuse_part(edge, conn, &fault);
-}
-
 static void take_message(struct edge *edge, struct conn *conn, enum ws_result kind,
                          struct slice payload)
 {
 	if (conn->transport == &transport_echo)
 		write_frame(edge, conn, kind == WS_TEXT ? WS_OPCODE_TEXT : WS_OPCODE_BINARY,
 		            payload);
-	else if (kind == WS_TEXT)
-		take_text(edge, conn, payload);
 	else
-		refuse_binary(edge, conn);
+		take_commands(edge, conn, payload, kind == WS_BINARY);
 }
 
 static void write_close(struct edge *edge, struct conn *conn, uint16_t code, struct slice reason)
@@ -356,6 +348,14 @@ static void websocket_timer(struct edge *edge, struct conn *conn)
 	conn_heartbeat(edge, conn, slice_of(head, ws_head(head, WS_OPCODE_PING, 0)), true);
 }
 
+/* Some time from now, each at another, so that not all come back at once. */
+static void say_reconnect(struct edge *edge, struct conn *conn)
+{
+	struct hub_event event = {.type = EVENT_RECONNECT,
+	                          .after_ms = random_below(&edge->random, RECONNECT_MS_MAX)};
+	websocket_event(edge, conn, &event);
+}
+
 static bool websocket_goodbye(struct edge *edge, struct conn *conn)
 {
 	static const struct {
@@ -375,6 +375,8 @@ static bool websocket_goodbye(struct edge *edge, struct conn *conn)
 	               reason == CLOSE_NOT_TEXT || reason == CLOSE_TOO_LARGE;
 	if (!is_said && conn->out != NULL)
 		return false; /* no frame fits behind half a frame that is stuck */
+	if (reason == CLOSE_DRAIN && conn->transport == &transport_websocket)
+		say_reconnect(edge, conn);
 	if (!is_said)
 		write_close(edge, conn, words[reason].code, slice_string(words[reason].reason));
 	return true;

@@ -57,7 +57,9 @@ void answer_subscribed(struct hub *hub, struct follower *follower, struct slice 
 	struct channel *channel = follower->channel;
 	struct session *session = follower->session;
 	channel_join(channel, follower, result->from + 1);
+	CHECK(result->head - result->from <= FOLLOWER_REPLAY_MAX);
 	follower->replay_end = result->head;
+	follower->replay_count = (uint32_t)(result->head - result->from) & FOLLOWER_REPLAY_MAX;
 	struct hub_event event = {.type = EVENT_SUBSCRIBED,
 	                          .ref = ref,
 	                          .channel = channel_name(channel),
@@ -70,16 +72,26 @@ void answer_subscribed(struct hub *hub, struct follower *follower, struct slice 
 	hub_settle(hub, channel);
 }
 
+/* Was it, or will it be, sent everything after `since`? */
+static bool follower_covers(const struct follower *follower, const struct cursor *since)
+{
+	const struct channel *channel = follower->channel;
+	uint64_t start = follower->replay_end - follower->replay_count;
+	return since->is_start || (since->epoch == channel->epoch && since->seq >= start &&
+	                           since->seq < log_next(&channel->log));
+}
+
 void answer_again(struct hub *hub, const struct follower *follower, struct slice ref,
-                  bool has_since, bool is_recovered)
+                  const struct cursor *since)
 {
 	struct hub_event event = {.type = EVENT_SUBSCRIBED,
 	                          .ref = ref,
 	                          .channel = channel_name(follower->channel),
 	                          .epoch = follower->channel->epoch,
 	                          .seq = follower->next - 1,
-	                          .has_recovered = has_since,
-	                          .is_recovered = is_recovered};
+	                          .has_recovered = since != NULL,
+	                          .is_recovered =
+	                                  since != NULL && follower_covers(follower, since)};
 	hub->out->event(hub->out, follower->session, &event);
 }
 
@@ -111,30 +123,45 @@ static void answer_free(struct mail_answer *answer)
 	free(answer);
 }
 
+/* The follower got its position, or an answer again; or it cannot have one. */
+static void settle_follower(struct hub *hub, struct follower *follower, struct request *request,
+                            const struct hub_mail *mail)
+{
+	const struct mail_answer *answer = mail->answer;
+	bool is_pending = follower->state == FOLLOWER_PENDING;
+	if (is_pending && follower->request == request->generation) {
+		struct follow_result result = {.epoch = mail->epoch,
+		                               .head = mail->seq,
+		                               .from = answer->from,
+		                               .is_recovered = answer->is_recovered};
+		answer_subscribed(hub, follower, request_ref(request), &result, request->has_since);
+	} else if (is_pending) {
+		hub_refuse(hub, follower->session, request_ref(request), ERROR_NOT_SUBSCRIBED,
+		           "unsubscribed before this was answered");
+	} else {
+		answer_again(hub, follower, request_ref(request),
+		             request->has_since ? &request->since : NULL);
+	}
+}
+
 static void receive_followed(struct hub *hub, struct session *session, struct request *request,
                              const struct hub_mail *mail)
 {
 	struct channel *channel = request->channel;
-	struct follower *follower = session == NULL ? NULL : session_follower(session, channel);
 	bool is_good = mail->error == ERROR_NONE && tail_extend(hub, channel, mail);
-	if (follower == NULL)
-		return; /* unsubscribed, or gone */
-
-	if (!is_good) {
-		hub_refuse(hub, session, request_ref(request), ERROR_UNAVAILABLE,
-		           "the server is out of memory");
-		if (follower->state == FOLLOWER_PENDING)
-			session_unfollow(hub, session, follower);
-	} else if (follower->state == FOLLOWER_PENDING) {
-		struct follow_result result = {.epoch = mail->epoch,
-		                               .head = mail->seq,
-		                               .from = mail->answer->from,
-		                               .is_recovered = mail->answer->is_recovered};
-		answer_subscribed(hub, follower, request_ref(request), &result, request->has_since);
-	} else {
-		answer_again(hub, follower, request_ref(request), request->has_since,
-		             mail->answer->is_recovered);
+	if (session == NULL)
+		return;
+	struct follower *follower = session_follower(session, channel);
+	if (is_good && follower != NULL) {
+		settle_follower(hub, follower, request, mail);
+		return;
 	}
+	hub_refuse(hub, session, request_ref(request),
+	           is_good ? ERROR_NOT_SUBSCRIBED : ERROR_UNAVAILABLE,
+	           is_good ? "unsubscribed before this was answered"
+	                   : "the server is out of memory");
+	if (follower != NULL && follower->state == FOLLOWER_PENDING)
+		session_unfollow(hub, session, follower);
 }
 
 /* ---- the others ---- */
@@ -147,6 +174,8 @@ static void receive_published(struct hub *hub, struct session *session,
 		           "the server is out of memory");
 		return;
 	}
+	if (request->is_unanswered)
+		return;
 	struct hub_event event = {.type = EVENT_ACK,
 	                          .ref = request_ref(request),
 	                          .epoch = mail->epoch,

@@ -63,7 +63,6 @@ void channel_join(struct channel *channel, struct follower *follower, uint64_t n
 	log_stand(&channel->log, next);
 	follower->state = FOLLOWER_LIVE;
 	list_append(&channel->live, &follower->in_channel);
-	channel->follower_count++;
 }
 
 /* Takes it out of its list; a walk that stands before it goes on behind it. */
@@ -81,8 +80,6 @@ void channel_leave(struct channel *channel, struct follower *follower)
 	channel_unlink(channel, follower);
 	log_leave(&channel->log, follower->next);
 	follower->state = FOLLOWER_PENDING;
-	CHECK(channel->follower_count > 0);
-	channel->follower_count--;
 }
 
 void channel_move(struct channel *channel, struct follower *follower, uint64_t next)

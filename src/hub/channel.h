@@ -45,7 +45,7 @@ struct channel {
 	struct list live, stuck; /* followers that are not pending */
 	struct list_node dirty;  /* linked while a walk is due */
 	struct list_node *walk;  /* the follower to visit next; NULL: no walk is under way */
-	uint32_t follower_count; /* in live and stuck */
+	uint32_t follower_count; /* in live and stuck, and those that are pending */
 	uint32_t request_count;  /* letters to the agent whose answers are to come */
 	uint64_t workers[CHANNEL_WORKER_WORDS]; /* agent: those that follow, a bit each */
 	struct timer timer;                     /* agent: expiry of history, then of the channel */
@@ -64,7 +64,7 @@ bool channel_has_name(const struct channel *channel, struct slice name);
 uint64_t channel_history_first(const struct channel *channel, uint64_t now_ms);
 void channel_trim(struct channel *channel, uint64_t now_ms);
 
-/* A pending follower gets its position; it goes to live. It leaves from any state. */
+/* A pending follower gets its position and goes to live; and back, giving it up. */
 void channel_join(struct channel *channel, struct follower *follower, uint64_t next);
 void channel_leave(struct channel *channel, struct follower *follower);
 void channel_move(struct channel *channel, struct follower *follower, uint64_t next);

@@ -136,25 +136,27 @@ static struct follower *follower_make(struct hub *hub, struct session *session,
 		session->last->next_of_session = follower;
 	session->last = follower;
 	session->follower_count++;
+	channel->follower_count++;
 	hub->counters.followers++;
 	return follower;
 }
 
-static bool ask_to_follow(struct hub *hub, struct session *session,
-                          const struct hub_command *command, struct channel *channel)
+static struct request *ask_to_follow(struct hub *hub, struct session *session,
+                                     const struct hub_command *command, struct channel *channel)
 {
 	struct hub_mail mail = {.kind = MAIL_FOLLOW, .ask = ask_make(command)};
 	if (mail.ask == NULL)
-		return false;
+		return NULL;
 	struct request *request = post_request(hub, session, command, &mail);
 	if (request == NULL) {
 		free(mail.ask);
-		return false;
+		return NULL;
 	}
 	request->channel = channel;
 	request->has_since = command->has_since;
+	request->since = command->since;
 	channel->request_count++;
-	return true;
+	return request;
 }
 
 /* Subscribing again changes nothing; the answer is where the follower stands. Where that is
@@ -164,11 +166,9 @@ static void subscribe_again(struct hub *hub, struct session *session,
 {
 	struct channel *channel = follower->channel;
 	if (follower->state != FOLLOWER_PENDING) {
-		const struct cursor *since = &command->since;
-		bool is_within = since->is_start || (since->epoch == channel->epoch &&
-		                                     since->seq < log_next(&channel->log));
-		answer_again(hub, follower, command->ref, command->has_since, is_within);
-	} else if (!ask_to_follow(hub, session, command, channel)) {
+		answer_again(hub, follower, command->ref,
+		             command->has_since ? &command->since : NULL);
+	} else if (ask_to_follow(hub, session, command, channel) == NULL) {
 		refuse_no_memory(hub, session, command);
 	}
 }
@@ -201,9 +201,14 @@ static void subscribe(struct hub *hub, struct session *session, const struct hub
 	if (channel->is_agent) {
 		struct follow_result result = agent_follow(hub, channel, since);
 		answer_subscribed(hub, follower, command->ref, &result, command->has_since);
-	} else if (!ask_to_follow(hub, session, command, channel)) {
+		return;
+	}
+	struct request *request = ask_to_follow(hub, session, command, channel);
+	if (request == NULL) {
 		refuse_no_memory(hub, session, command);
 		session_unfollow(hub, session, follower);
+	} else {
+		follower->request = request->generation;
 	}
 }
 
@@ -238,18 +243,21 @@ static void publish(struct hub *hub, struct session *session, const struct hub_c
 	}
 	if (hub_agent_of(hub, command->channel) != hub->options.worker) {
 		struct hub_mail mail = {.kind = MAIL_PUBLISH, .record = record};
-		if (post_request(hub, session, command, &mail) == NULL) {
+		struct request *request = post_request(hub, session, command, &mail);
+		if (request == NULL) {
 			record_drop(record);
 			refuse_no_memory(hub, session, command);
+		} else {
+			request->is_unanswered = command->is_unanswered;
 		}
 		return;
 	}
 	struct hub_event event = {.type = EVENT_ACK, .ref = command->ref};
 	enum error_code error = agent_publish(hub, record, &event.epoch, &event.seq);
-	if (error == ERROR_NONE)
-		hub->out->event(hub->out, session, &event);
-	else
+	if (error != ERROR_NONE)
 		refuse_no_memory(hub, session, command);
+	else if (!command->is_unanswered)
+		hub->out->event(hub->out, session, &event);
 }
 
 /* ---- history ---- */

@@ -16,7 +16,8 @@ enum event_type {
 	EVENT_ACK,          /* epoch, seq, is_duplicate */
 	EVENT_HISTORY,      /* channel, epoch, seq, records, has_more */
 	EVENT_PONG,
-	EVENT_ERROR, /* error, message; channel when it is about one of several */
+	EVENT_RECONNECT, /* after_ms: the server is going down, come back then */
+	EVENT_ERROR,     /* error, message; channel when it is about one of several */
 };
 
 struct hub_event {
@@ -30,5 +31,5 @@ struct hub_event {
 	struct record *const *records;
 	size_t record_count;
 	struct slice connection, node, user;
-	uint64_t heartbeat_s;
+	uint64_t heartbeat_s, after_ms;
 };

@@ -20,15 +20,21 @@ enum follower_state {
 	FOLLOWER_STUCK,
 };
 
+#define FOLLOWER_REPLAY_MAX 0xffffffu /* above what a rule's history_size can be */
+
 struct follower {
-	uint32_t generation; /* the slab's */
-	uint8_t state;
+	uint32_t generation;        /* the slab's */
+	uint32_t state : 8;         /* enum follower_state */
+	uint32_t replay_count : 24; /* records that it began with, up to replay_end */
 	struct list_node in_channel;
 	struct follower *next_of_session;
 	struct session *session;
 	struct channel *channel;
-	uint64_t next;       /* number of the record it wants next */
-	uint64_t replay_end; /* what it asked for by `since` ends here: no lag until there */
+	uint64_t next; /* number of the record it wants next */
+	union {
+		uint64_t replay_end; /* what it asked for by `since` ends here: no lag before */
+		uint32_t request;    /* PENDING: generation of the request that asks for it */
+	};
 };
 
 static_assert(sizeof(struct follower) <= 64, "a subscription is one cache line");

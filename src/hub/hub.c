@@ -355,6 +355,8 @@ void session_unfollow(struct hub *hub, struct session *session, struct follower 
 
 	struct channel *channel = follower->channel;
 	channel_leave(channel, follower);
+	CHECK(channel->follower_count > 0);
+	channel->follower_count--;
 	slab_release(&hub->followers, follower);
 	hub->counters.followers--;
 	hub_settle(hub, channel);

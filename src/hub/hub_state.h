@@ -13,9 +13,11 @@ struct request {
 	uint32_t generation;
 	uint8_t kind; /* enum mail_kind of the letter that asked */
 	bool has_since;
+	bool is_unanswered; /* MAIL_PUBLISH: only a refusal is told */
 	uint32_t ref_len;
 	struct slab_handle session;
 	struct channel *channel; /* MAIL_FOLLOW: counted in its request_count */
+	struct cursor since;     /* MAIL_FOLLOW, when has_since */
 	union {
 		char ref_small[24];
 		char *ref_large; /* when ref_len is larger */
@@ -79,8 +81,8 @@ void answer_receive(struct hub *hub, const struct hub_mail *mail); /* MAIL_PUBLI
 /* The follower gets its position and the client its answer; what it lags is sent. */
 void answer_subscribed(struct hub *hub, struct follower *follower, struct slice ref,
                        const struct follow_result *result, bool has_since);
-/* The answer to one that subscribes again. */
+/* The answer to one that subscribes again; without `since` that is NULL. */
 void answer_again(struct hub *hub, const struct follower *follower, struct slice ref,
-                  bool has_since, bool is_recovered);
+                  const struct cursor *since);
 struct follower *session_follower(const struct session *session, const struct channel *channel);
 void session_unfollow(struct hub *hub, struct session *session, struct follower *follower);

@@ -227,7 +227,7 @@ static void greet(const struct node *node)
 			fprintf(stderr, "  page        http://%s/\n", text);
 			fprintf(stderr,
 			        "  publish     curl --json '\"hello\"' "
-			        "'http://%s/publish?channel=lobby'\n",
+			        "'http://%s/publish?channel=chat:lobby'\n",
 			        text);
 		}
 	}

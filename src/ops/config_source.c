@@ -94,7 +94,7 @@ int config_take_file(struct config *config, struct slice text, struct buf *error
 		case CONFIG_TEXT_END:
 			return 0;
 		case CONFIG_TEXT_BAD:
-			return refuse_line(config, reader.line, statement.fault, slice_of(NULL, 0),
+			return refuse_line(config, reader.line, statement.fault, statement.name,
 			                   error);
 		case CONFIG_TEXT_SECTION:
 			result = open_section(config, reader.line, &statement, &section, error);

@@ -271,7 +271,7 @@ class Http {
 		if (response.ok) return response;
 		const { status } = response;
 		const after = Number(response.headers.get("retry-after")) * 1000 || undefined;
-		const answer = await response.json().catch(() => null); // a page of some proxy, perhaps
+		const answer = await response.json().catch(() => null); // some proxy's page?
 		const { code = "unavailable", message = `${path}: HTTP ${status}` } =
 			answer?.error ?? {};
 		throw new StarlingError(code, message, { status, after });
@@ -280,7 +280,7 @@ class Http {
 
 /**
  * The data of the events in a response, and null for a comment. An EventSource would not do: it
- * gives events only to who knows their names beforehand, no heartbeats, and for a refusal no reason.
+ * hides events whose names are not known beforehand, heartbeats, and why it was refused.
  */
 async function* eventsOf(response) {
 	const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -314,7 +314,7 @@ function messageOfFrame(bytes) {
 	return { type: "message", channel: text(), id: text(), data: bytes.slice(at) };
 }
 
-/** In JSON a binary publication is {"base64": "…"}: the same bytes again. */
+/** Where it comes as JSON, a binary publication is {"base64": "…"}: the same bytes again. */
 function messageOfJson(message) {
 	const { data } = message;
 	const isEncoded = typeof data?.base64 === "string" && Object.keys(data).length === 1;
@@ -680,7 +680,7 @@ class HttpLink {
 			const own = messages.filter((message) => message.channel === sub.channel);
 			const begin = own.length > 0 ? cursorBefore(own[0].id) : cursors[i];
 			this.host.answered(sub, { cursor: begin, recovered });
-			for (const message of own) this.host.message(sub, messageOfJson(message));
+			for (const message of own) this.host.message(sub, message);
 			sub.advance(cursors[i]);
 		});
 	}
@@ -738,8 +738,9 @@ class StreamLink extends HttpLink {
 	#take(subs, event) {
 		const { type, channel, cursor } = event;
 		const sub = subs.find((each) => each.channel === channel);
-		if (type === "message") this.host.message(sub, messageOfJson(event));
-		else if (type === undefined) this.host.answered(sub, { cursor, recovered: false }); // a gap
+		if (type === "message") this.host.message(sub, event);
+		const isGap = type === undefined;
+		if (isGap) this.host.answered(sub, { cursor, recovered: false });
 	}
 }
 
@@ -941,8 +942,10 @@ export class Starling extends Emitter {
 			answered: (sub, answer) => sub.answered(answer),
 			refused: (sub, error) => this.#refused(sub, error),
 			ended: (sub, reason) => this.#ended(sub, reason),
-			message: (sub, message) =>
-				sub.take(message, this.#muted.delete(message.idempotency_key)),
+			message: (sub, message) => {
+				const isMuted = this.#muted.delete(message.idempotency_key);
+				sub.take(messageOfJson(message), isMuted);
+			},
 			other: (message) => this.#other(message),
 			mute: (key) => {
 				if (this.#muted.size === MUTED_MAX)
