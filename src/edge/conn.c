@@ -195,6 +195,8 @@ static void conn_flush(struct edge *edge, struct conn *conn)
 		struct iovec part = {conn->out->at, conn->out->len};
 		size_t put = write_now(edge, conn, &part, 1, part.iov_len);
 		buf_use(conn->out, put);
+		if (put > 0 && conn->transport == &transport_sse)
+			conn->heard_ms = (uint32_t)edge_now_ms(edge);
 		if (conn->out->len > 0)
 			return;
 		out_free(conn);
@@ -278,24 +280,40 @@ static uint32_t silent_ms(const struct edge *edge, const struct conn *conn)
 	return (uint32_t)edge_now_ms(edge) - conn->heard_ms;
 }
 
+/* A client that only listens is alive as long as its socket takes bytes. */
+static void beat_listener(struct edge *edge, struct conn *conn, struct slice beat)
+{
+	if (!conn->session.is_blocked) {
+		conn->heard_ms = (uint32_t)edge_now_ms(edge);
+		conn_write(edge, conn, beat);
+	} else if (silent_ms(edge, conn) >= edge->settings->heartbeat_timeout_ms) {
+		conn_end(edge, conn, CLOSE_TIMEOUT);
+		return;
+	}
+	conn_set_timer(edge, conn, edge->settings->heartbeat_interval_ms);
+}
+
 void conn_heartbeat(struct edge *edge, struct conn *conn, struct slice beat, bool expects_answer)
 {
 	uint64_t interval = edge->settings->heartbeat_interval_ms;
 	uint64_t timeout = edge->settings->heartbeat_timeout_ms;
 	uint64_t silent = silent_ms(edge, conn);
-	if (expects_answer && silent >= timeout) {
+	if (!expects_answer) {
+		beat_listener(edge, conn, beat);
+		return;
+	}
+	if (silent >= timeout) {
 		conn_end(edge, conn, CLOSE_TIMEOUT);
 		return;
 	}
-	if (expects_answer && silent < interval) {
+	if (silent < interval) {
 		conn_set_timer(edge, conn, interval - silent);
 		return;
 	}
 	/* One whose socket takes nothing has bytes enough on the way. */
 	if (conn->out == NULL)
 		conn_write(edge, conn, beat);
-	bool is_last = expects_answer && timeout - silent < interval;
-	conn_set_timer(edge, conn, is_last ? timeout - silent : interval);
+	conn_set_timer(edge, conn, timeout - silent < interval ? timeout - silent : interval);
 }
 
 /* ---- ending ---- */

@@ -120,19 +120,25 @@ int listen_claim(struct listen_address *address)
 	return error;
 }
 
-int listen_open(const struct listen_address *address)
+/* Accepted sockets inherit the last two. */
+static int set_tcp_options(int fd, uint32_t silence_ms_max)
 {
 	const int yes = 1;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)) != 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)) != 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms_max,
+	               sizeof(silence_ms_max)) != 0)
+		return -errno;
+	return 0;
+}
+
+int listen_open(const struct listen_address *address, uint32_t silence_ms_max)
+{
 	int fd = open_socket(address);
 	if (fd < 0)
 		return fd;
-	int error = 0;
-	if (!listen_is_unix(address) &&
-	    (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
-	     setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)) != 0 ||
-	     /* Accepted sockets inherit it. */
-	     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)) != 0))
-		error = -errno;
+	int error = listen_is_unix(address) ? 0 : set_tcp_options(fd, silence_ms_max);
 	if (error == 0)
 		error = bind_and_listen(fd, address);
 	if (error == 0)

@@ -31,8 +31,9 @@ void listen_text(const struct listen_address *address, char out[LISTEN_TEXT_MAX]
  * left is cleared away. 0 or -errno. */
 MUST_CHECK int listen_claim(struct listen_address *address);
 
-/* A descriptor, or -errno. TCP addresses may be opened by several threads, between which
- * the kernel then spreads connections (SO_REUSEPORT). */
-MUST_CHECK int listen_open(const struct listen_address *address);
+/* A descriptor, or -errno. Connections from it end when a peer acknowledges nothing for
+ * `silence_ms_max` of what was sent (TCP_USER_TIMEOUT). TCP addresses may be opened by several
+ * threads, between which the kernel then spreads connections (SO_REUSEPORT). */
+MUST_CHECK int listen_open(const struct listen_address *address, uint32_t silence_ms_max);
 /* A descriptor; -EAGAIN: none waits now; or -errno. */
 MUST_CHECK int listen_accept(int listener, struct listen_address *peer);

@@ -107,9 +107,11 @@ static int open_listeners(struct worker *worker) WORKER_ONLY;
 static int open_listeners(struct worker *worker)
 {
 	const struct worker_options *options = &worker->options;
+	uint32_t silence_ms_max = (uint32_t)options->settings->heartbeat_timeout_ms;
 	for (size_t i = 0; i < options->address_count; i++) {
-		int fd = options->shared[i] >= 0 ? dup(options->shared[i])
-		                                 : listen_open(&options->addresses[i]);
+		int fd = options->shared[i] >= 0
+		                 ? dup(options->shared[i])
+		                 : listen_open(&options->addresses[i], silence_ms_max);
 		if (fd < 0)
 			return options->shared[i] >= 0 ? -errno : fd;
 		int error = edge_listen(worker->edge, fd);
