@@ -58,6 +58,18 @@ static inline void list_remove(struct list_node *node)
 	node->next = node->prev = NULL;
 }
 
+/* All of `from`, in their order, behind those of `to`. */
+static inline void list_move_all(struct list *to, struct list *from)
+{
+	if (list_is_empty(from))
+		return;
+	from->ends.next->prev = to->ends.prev;
+	from->ends.prev->next = &to->ends;
+	to->ends.prev->next = from->ends.next;
+	to->ends.prev = from->ends.prev;
+	list_init(from);
+}
+
 static inline struct list_node *list_first(const struct list *list) /* NULL: empty */
 {
 	return list_is_empty(list) ? NULL : list->ends.next;

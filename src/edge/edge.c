@@ -226,15 +226,14 @@ void edge_timer(struct edge *edge, struct timer *timer)
 /* Those that are linked now; who comes back while they are looked at waits for the next turn. */
 static void step_again(struct edge *edge)
 {
-	if (list_is_empty(&edge->again))
-		return;
-	struct list_node *node, *last = edge->again.ends.prev;
-	do {
-		node = list_first(&edge->again);
-		struct conn *conn = CONTAINER_OF(node, struct conn, in_list);
+	struct list batch;
+	struct list_node *node;
+	list_init(&batch);
+	list_move_all(&batch, &edge->again);
+	while ((node = list_first(&batch)) != NULL) {
 		list_remove(node);
-		conn_step(edge, conn);
-	} while (node != last && !list_is_empty(&edge->again));
+		conn_step(edge, CONTAINER_OF(node, struct conn, in_list));
+	}
 }
 
 static void reap(struct edge *edge)
@@ -262,6 +261,25 @@ bool edge_after(struct edge *edge)
 
 /* ---- going down ---- */
 
+/* Requests under way are answered, and a poll with what it has; those answers are the last. */
+static void stop_conn(struct edge *edge, struct conn *conn)
+{
+	switch ((enum conn_state)conn->state) {
+	case CONN_HEAD:
+	case CONN_BODY:
+	case CONN_ANSWER:
+		break;
+	case CONN_POLL:
+		if (!conn->session.is_held) {
+			conn->transport->timer(edge, conn);
+			break;
+		}
+		/* fall through */
+	default:
+		conn_end(edge, conn, CLOSE_DRAIN);
+	}
+}
+
 void edge_stop(struct edge *edge)
 {
 	edge->is_stopping = true;
@@ -269,10 +287,8 @@ void edge_stop(struct edge *edge)
 	close_listeners(edge);
 	for (uint32_t i = 0; i < slab_span(&edge->conns); i++) {
 		struct conn *conn = slab_by_index(&edge->conns, i);
-		/* Requests under way are answered; theirs are then the last answers. */
-		if (conn != NULL && conn->state != CONN_ANSWER && conn->state != CONN_HEAD &&
-		    conn->state != CONN_BODY)
-			conn_end(edge, conn, CLOSE_DRAIN);
+		if (conn != NULL && !conn->session.is_ended)
+			stop_conn(edge, conn);
 	}
 }
 

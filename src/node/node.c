@@ -60,7 +60,7 @@ static int claim_addresses(struct node *node)
 		int error = listen_claim(address);
 		node->shared[i] = -1;
 		if (error == 0 && listen_is_unix(address)) {
-			node->shared[i] = listen_open(address);
+			node->shared[i] = listen_open(address, 0);
 			error = node->shared[i] < 0 ? node->shared[i] : 0;
 		}
 		if (error != 0)
@@ -210,6 +210,7 @@ static void block_signals(struct node *node)
 	sigaddset(&node->signals, SIGINT);
 	CHECK(pthread_sigmask(SIG_BLOCK, &node->signals, NULL) == 0);
 	CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+	CHECK(signal(SIGHUP, SIG_IGN) != SIG_ERR); /* a terminal that goes is no reason to */
 }
 
 static void greet(const struct node *node)
