@@ -237,15 +237,18 @@ static uint32_t unused_ms(const struct hub *hub, const struct channel *channel)
 
 void agent_settle(struct hub *hub, struct channel *channel)
 {
-	bool is_used = channel_is_followed(channel);
-	if (is_used)
+	bool is_followed = channel_is_followed(channel), is_empty = channel->log.count == 0;
+	if (is_followed || channel->was_followed)
 		channel->unused_since_ms = (uint32_t)hub->now_ms;
-	bool is_idle = is_used && channel->log.count == 0;
-	if (is_idle || timer_is_armed(&channel->timer))
+	channel->was_followed = is_followed;
+	if (is_empty && is_followed)
+		return;
+	/* One armed for records that have gone would come too late for the channel's end. */
+	if (timer_is_armed(&channel->timer) && !is_empty)
 		return;
 
 	uint64_t delay;
-	if (channel->log.count > 0) {
+	if (!is_empty) {
 		uint64_t age = log_age_ms(&channel->log, hub->now_ms);
 		uint64_t ttl = channel->rule->history_ttl_ms;
 		delay = age < ttl ? ttl - age : 0;

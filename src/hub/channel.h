@@ -50,6 +50,7 @@ struct channel {
 	uint64_t workers[CHANNEL_WORKER_WORDS]; /* agent: those that follow, a bit each */
 	struct timer timer;                     /* agent: expiry of history, then of the channel */
 	uint32_t unused_since_ms;               /* agent: since nobody follows, cut to 32 bits */
+	bool was_followed;                      /* agent: when that was looked at last */
 };
 
 static_assert(sizeof(struct channel) <= 256 - 32, "an idle channel with its name: 256 bytes");
