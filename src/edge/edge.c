@@ -248,10 +248,11 @@ bool edge_after(struct edge *edge)
 	struct edge_up *up = edge->options.up;
 	if (edge->accepts_again && !edge->is_stopping)
 		accept_all(edge);
-	bool has_walks = hub_walk(edge->hub, TURN_DELIVERIES_MAX);
 	bool is_congested = up->is_congested(up);
 	if (!is_congested)
 		step_again(edge);
+	/* Last, because all of the above may publish: nothing is left behind unseen. */
+	bool has_walks = hub_walk(edge->hub, TURN_DELIVERIES_MAX);
 	conn_uncork(edge);
 	reap(edge);
 	conn_uncork(edge);
