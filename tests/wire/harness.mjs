@@ -1,0 +1,352 @@
+/*
+ * harness.mjs - the server under test.
+ *
+ * startServer() runs the real binary on a free port. stop() proves that it ended well: exit status 0,
+ * no sanitizer report, no failed CHECK. Tests wait for events, never for time; what has not come
+ * within `patience` fails the test. Clients that can misbehave are in clients.mjs.
+ *
+ * STARLING        path of the binary (default build/release/starling)
+ * STARLING_SCALE  share of the long tests' work to do (default 1; 0.1 for a sanitizer build)
+ */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import fs from "node:fs";
+import http from "node:http";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { after, before } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+
+export const binary = path.resolve(
+	process.env.STARLING ?? path.join(here, "../../build/release/starling"));
+
+/* A sanitizer build is slower, and its memory says nothing about the server's. */
+export const isSanitized = ["__asan_init", "__tsan_init"].some((symbol) =>
+	fs.existsSync(binary) && fs.readFileSync(binary).includes(symbol));
+export const scale = Number(process.env.STARLING_SCALE ?? (isSanitized ? 0.1 : 1));
+export const patience = isSanitized ? 60_000 : 20_000;
+
+/* ---- waiting ---- */
+
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+export const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+/* `promise`, or a failure that says what did not come. */
+export async function within(promise, what) {
+	let timer;
+	const late = new Promise((_, reject) => {
+		timer = setTimeout(() => reject(new Error(`waited in vain for ${what}`)), patience);
+	});
+	try {
+		return await Promise.race([promise, late]);
+	} finally {
+		clearTimeout(timer);
+	}
+}
+
+/* The first truthy answer of `question`, for what has no event to wait for. */
+export async function until(question, what = String(question)) {
+	const deadline = Date.now() + patience;
+	for (;;) {
+		const answer = await question();
+		if (answer)
+			return answer;
+		if (Date.now() > deadline)
+			throw new Error(`waited in vain for ${what}`);
+		await sleep(10);
+	}
+}
+
+/* Waits for a question to be answered, asked again at each wake(). */
+export class Signal {
+	#asking = new Set();
+
+	wake() {
+		for (const ask of [...this.#asking])
+			ask();
+	}
+
+	when(question, what) {
+		const answered = new Promise((resolve, reject) => {
+			const ask = () => {
+				try {
+					const answer = question();
+					if (!answer)
+						return;
+					resolve(answer);
+				} catch (error) {
+					reject(error);
+				}
+				this.#asking.delete(ask);
+			};
+			this.#asking.add(ask);
+			ask();
+		});
+		return within(answered, what);
+	}
+}
+
+/* ---- the server ---- */
+
+const alive = new Set();
+process.on("exit", () => alive.forEach((child) => child.kill("SIGKILL")));
+process.on("SIGTERM", () => process.exit(1));
+
+/* The environment of this process without what the server would read in it. */
+function cleanEnvironment(extra) {
+	const env = Object.fromEntries(
+		Object.entries(process.env).filter(([name]) => !name.startsWith("STARLING")));
+	return { UBSAN_OPTIONS: "print_stacktrace=1", ...env, ...extra };
+}
+
+export function scratchDirectory() {
+	const directory = fs.mkdtempSync(path.join(os.tmpdir(), "starling-wire-"));
+	process.on("exit", () => fs.rmSync(directory, { recursive: true, force: true }));
+	return directory;
+}
+
+export function writeScratch(name, text) {
+	const file = path.join(scratchDirectory(), name);
+	fs.writeFileSync(file, text);
+	return file;
+}
+
+export function freePort() {
+	return new Promise((resolve, reject) => {
+		const probe = net.createServer().on("error", reject);
+		probe.listen(0, "127.0.0.1", () => {
+			const { port } = probe.address();
+			probe.close(() => resolve(port));
+		});
+	});
+}
+
+/* Throws when what the server wrote says that something in it is broken. */
+function assertClean(stderr) {
+	if (/Sanitizer|runtime error:|check failed/.test(stderr))
+		throw new Error(`the server says that it is broken:\n${stderr}`);
+}
+
+export class Server {
+	#settings;
+	#child = null;
+	#exit = null;
+	#stderr = "";
+	#sockets = new Set();
+
+	/* `options` as after -o, `config` the text of a file, `port` a free one unless given. */
+	constructor({ options = [], env = {}, config, args = [], port } = {}) {
+		this.port = port;
+		this.#settings = { options, env, args };
+		this.#settings.file = config === undefined ? null : writeScratch("starling.conf", config);
+	}
+
+	get url() { return `http://127.0.0.1:${this.port}`; }
+	get wsUrl() { return `ws://127.0.0.1:${this.port}/ws`; }
+	get pid() { return this.#child?.pid; }
+	stderr() { return this.#stderr; }
+
+	#arguments() {
+		const given = this.#settings.options.map((option) => option.split("=")[0]);
+		const defaults = [
+			`listen.http=127.0.0.1:${this.port}`, "workers.count=2", "drain.time=1s",
+		].filter((option) => !given.includes(option.split("=")[0]));
+		const options = [...defaults, ...this.#settings.options];
+		return [
+			"serve",
+			...(this.#settings.file ? ["-c", this.#settings.file] : []),
+			...options.flatMap((option) => ["-o", option]),
+			...this.#settings.args,
+		];
+	}
+
+	async start() {
+		this.port ??= await freePort();
+		this.#stderr = "";
+		const child = spawn(binary, this.#arguments(), {
+			env: cleanEnvironment(this.#settings.env),
+			stdio: ["ignore", "ignore", "pipe"],
+		});
+		alive.add(child);
+		child.unref();
+		child.stderr.unref();
+		child.stderr.setEncoding("utf8").on("data", (text) => { this.#stderr += text; });
+		this.#child = child;
+		this.#exit = new Promise((resolve) => {
+			child.on("error", (error) => { this.#stderr += error.message; });
+			child.on("close", (code, signal) => {
+				alive.delete(child);
+				resolve({ code, signal });
+			});
+		});
+		await until(() => this.#isHealthy(), "GET /health");
+		return this;
+	}
+
+	async #isHealthy() {
+		if (!alive.has(this.#child))
+			throw new Error(`the server ended at its start:\n${this.#stderr}`);
+		const answer = await call(this, "GET", "/health").catch(() => null);
+		return answer?.status === 200;
+	}
+
+	/* Sockets of this harness; closed before the server is, so that a drain has nobody to wait for. */
+	track(socket) {
+		this.#sockets.add(socket);
+		socket.on("close", () => this.#sockets.delete(socket));
+		return socket;
+	}
+
+	/* How the process ended: { code, signal }. */
+	async ended() {
+		const status = await within(this.#exit, "the server to end");
+		assertClean(this.#stderr);
+		return status;
+	}
+
+	signal(name) {
+		this.#child.kill(name);
+	}
+
+	async stop() {
+		this.#sockets.forEach((socket) => socket.destroy());
+		this.signal("SIGTERM");
+		try {
+			assert.deepEqual(await this.ended(), { code: 0, signal: null }, this.#stderr);
+		} finally {
+			this.signal("SIGKILL");
+		}
+	}
+
+	async kill() {
+		this.signal("SIGKILL");
+		this.#sockets.forEach((socket) => socket.destroy());
+		return this.ended();
+	}
+
+	/* The same server again, on the same port, with an empty memory. */
+	async restart() {
+		if (alive.has(this.#child))
+			await this.stop();
+		return this.start();
+	}
+
+	memory() {
+		const status = fs.readFileSync(`/proc/${this.pid}/status`, "latin1");
+		return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)[1]) * 1024;
+	}
+}
+
+export function startServer(settings) {
+	return new Server(settings).start();
+}
+
+/* One server for all tests of the surrounding describe(). */
+export function useServer(settings) {
+	const server = new Server(settings);
+	before(() => server.start());
+	after(() => server.stop());
+	return server;
+}
+
+/* One server for one test. */
+export async function withServer(settings, body) {
+	const server = await startServer(settings);
+	try {
+		await body(server);
+	} catch (error) {
+		const { code, signal } = await server.kill();
+		if (signal !== "SIGKILL")
+			error.message += `\nthe server ended by itself: ${code ?? signal}\n${server.stderr()}`;
+		throw error;
+	}
+	await server.stop();
+}
+
+/* Runs the binary to its end: { status, stdout, stderr }. */
+export async function run(args, { env = {}, input = "" } = {}) {
+	const child = spawn(binary, args, { env: cleanEnvironment(env) });
+	alive.add(child);
+	const output = { stdout: "", stderr: "" };
+	child.stdout.setEncoding("utf8").on("data", (text) => { output.stdout += text; });
+	child.stderr.setEncoding("utf8").on("data", (text) => { output.stderr += text; });
+	child.stdin.on("error", () => {});
+	child.stdin.end(input);
+	const ended = new Promise((resolve, reject) => {
+		child.on("error", reject);
+		child.on("close", (code, signal) => resolve(code ?? signal));
+	});
+	try {
+		const status = await within(ended, `${args.join(" ")} to end`);
+		assertClean(output.stderr);
+		return { status, ...output };
+	} finally {
+		child.kill("SIGKILL");
+		alive.delete(child);
+	}
+}
+
+let freshCount = 0;
+
+/* A channel name that no other test uses. */
+export function fresh(stem = "channel") {
+	return `${stem}-${++freshCount}`;
+}
+
+/* ---- HTTP ---- */
+
+/* One request on a connection of its own: { status, headers, text, json() }. */
+export function call(server, method, target, { headers = {}, body } = {}) {
+	const answer = new Promise((resolve, reject) => {
+		const request = http.request(server.url, { method, path: target, headers, agent: false });
+		request.on("socket", (socket) => server.track?.(socket));
+		request.on("error", reject);
+		request.on("response", (response) => {
+			let text = "";
+			response.setEncoding("utf8");
+			response.on("data", (piece) => { text += piece; });
+			response.on("error", reject);
+			response.on("end", () => resolve({
+				status: response.statusCode,
+				headers: response.headers,
+				text,
+				json: () => JSON.parse(text),
+			}));
+		});
+		request.end(body);
+	});
+	return within(answer, `${method} ${target}`);
+}
+
+/* The answer is the error of SPEC section 3 with this status and code. */
+export function assertError(answer, status, code) {
+	assert.equal(answer.status, status, answer.text);
+	assert.match(answer.headers["content-type"], /^application\/json\b/);
+	const { error } = JSON.parse(answer.text);
+	assert.equal(error.code, code);
+	assert.equal(typeof error.message, "string");
+}
+
+/* Publishes through the server API; the id of the publication. */
+export async function publish(server, channel, data, more = {}) {
+	const answer = await call(server, "POST", "/api/publish", {
+		headers: { "content-type": "application/json" },
+		body: JSON.stringify({ channel, data, ...more }),
+	});
+	assert.equal(answer.status, 200, answer.text);
+	return answer.json().id;
+}
+
+/* Publishes 1, 2, … count; their ids. */
+export async function publishCount(server, channel, count) {
+	const ids = [];
+	for (let data = 1; data <= count; data++)
+		ids.push(await publish(server, channel, data));
+	return ids;
+}
+
+export const epochOf = (id) => id.split("-")[0];
+export const seqOf = (id) => Number(id.split("-")[1]);

@@ -1,0 +1,152 @@
+/* What is bounded: channels, sizes, and the patience with one who does not read. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { NativeClient, exchange, frame, opcodes } from "./clients.mjs";
+import { assertError, fresh, isSanitized, publish, scale, useServer } from "./harness.mjs";
+
+describe("limits: channels_per_connection", () => {
+	const server = useServer({ options: ["limits.channels_per_connection=3"] });
+
+	it("one more is too_many_channels, until one is given back", async () => {
+		const client = await NativeClient.open(server);
+		const channels = [fresh(), fresh(), fresh()];
+		for (const channel of channels)
+			await client.subscribe(channel);
+		const more = fresh();
+		const refused = await client.ask({ type: "subscribe", channel: more });
+		assert.equal(refused.type, "error");
+		assert.equal(refused.code, "too_many_channels");
+		await client.ask({ type: "unsubscribe", channel: channels[0] });
+		await client.subscribe(more);
+		client.close();
+	});
+
+	it("subscribing twice counts once", async () => {
+		const client = await NativeClient.open(server);
+		const channel = fresh();
+		for (let i = 0; i < 5; i++)
+			await client.subscribe(channel);
+		client.close();
+	});
+
+	it("resume answers for those that fit and those that do not", async () => {
+		const client = await NativeClient.open(server);
+		const channels = Object.fromEntries(Array.from({ length: 5 }, () => [fresh(), "zzz-1"]));
+		client.say({ type: "resume", ref: "r", channels });
+		const answers = {};
+		for (let i = 0; i < 5; i++) {
+			const { type, code, channel, ref } = await client.hear();
+			assert.equal(ref, "r");
+			answers[channel] = code ?? type;
+		}
+		assert.deepEqual(Object.keys(answers).sort(), Object.keys(channels).sort());
+		assert.deepEqual(Object.values(answers).sort(), ["subscribed", "subscribed", "subscribed",
+			"too_many_channels", "too_many_channels"]);
+		client.close();
+	});
+});
+
+describe("limits: sizes", () => {
+	const server = useServer({ options: ["limits.message_size=1KiB", "limits.header_size=1KiB"] });
+
+	it("a message of message_size passes, one byte more closes with 1009", async () => {
+		const client = await NativeClient.open(server);
+		const command = JSON.stringify({ type: "ping", ref: 1 });
+		client.say(command.padEnd(1024));
+		assert.deepEqual(await client.hear(), { type: "pong", ref: 1 });
+		client.say(command.padEnd(1025));
+		assert.deepEqual(await client.closing(), { code: 1009, reason: "too_large" });
+	});
+
+	it("header_size holds for the target and for the headers", async () => {
+		const head = (target, value) =>
+			`GET ${target} HTTP/1.1\r\nHost: x\r\nX: ${value}\r\n\r\n`;
+		assert.equal((await exchange(server, head("/health", "x".repeat(800)))).status, 200);
+		assertError(await exchange(server, head("/health", "x".repeat(1100))), 431, "header_too_large");
+		assertError(await exchange(server, head(`/${"x".repeat(1100)}`, "")), 414, "uri_too_long");
+	});
+});
+
+describe("limits: a reader that does not read", () => {
+	const batch = 20;
+	const batches = Math.max(10, 50 * scale);
+	const payload = "x".repeat(50_000);
+	const server = useServer({ config: "[channel *]\nhistory_size = 10\n" });
+
+	/* Publishes one batch and reads it at each of `readers`. */
+	async function round(channel, publisher, readers) {
+		publisher.send(...Array.from({ length: batch }, (_, number) => frame(opcodes.text,
+			JSON.stringify({ type: "publish", channel, data: [number, payload] }))));
+		for (const reader of readers) {
+			const heard = await reader.data(batch);
+			assert.deepEqual(heard.map(([number]) => number), [...Array(batch).keys()]);
+		}
+		for (let acks = 0; acks < batch; acks++)
+			assert.equal((await publisher.hear()).type, "ack");
+	}
+
+	it("is disconnected, while others hear all and memory stays flat", async () => {
+		const channel = fresh();
+		const [publisher, ...readers] = await Promise.all(
+			[1, 2, 3, 4].map(() => NativeClient.open(server)));
+		for (const reader of readers)
+			await reader.subscribe(channel);
+		await round(channel, publisher, readers);
+		const slow = await NativeClient.open(server);
+		const { cursor } = await slow.subscribe(channel);
+		slow.socket.pause();
+		const before = server.memory();
+		let most = before;
+		for (let i = 0; i < batches; i++) {
+			await round(channel, publisher, readers);
+			most = Math.max(most, server.memory());
+		}
+		assert.ok(isSanitized || most - before < 24 << 20, `${most - before} bytes`);
+
+		slow.socket.resume();
+		await assertCutOff(slow);
+		const back = await NativeClient.open(server);
+		assert.equal((await back.subscribe(channel, { since: cursor })).recovered, false);
+		[...readers, publisher, back].forEach((client) => client.close());
+	});
+
+	/* Whole messages, then perhaps a close frame that says why, then the end. */
+	async function assertCutOff(client) {
+		const heard = [];
+		for (;;) {
+			const next = await client.frame().catch((error) => {
+				assert.ok(client.isClosed, error.message);
+				return null;
+			});
+			if (!next)
+				break;
+			if (next.opcode === opcodes.close) {
+				assert.equal(next.payload.readUInt16BE(0), 1008);
+				assert.equal(next.payload.toString("utf8", 2), "slow_consumer");
+				continue;
+			}
+			heard.push(seqOfFrame(next));
+		}
+		assert.deepEqual(heard, heard.map((_, i) => heard[0] + i));
+	}
+
+	function seqOfFrame({ payload }) {
+		return Number(/"id":\s*"[0-9a-z]+-(\d+)"/.exec(payload.toString("utf8"))[1]);
+	}
+
+	it("of a channel does not stand in the way of another channel", async () => {
+		const [loud, calm] = [fresh(), fresh()];
+		const [publisher, slow, reader] = await Promise.all(
+			[1, 2, 3].map(() => NativeClient.open(server)));
+		await slow.subscribe(loud);
+		slow.socket.pause();
+		await reader.subscribe(calm);
+		for (let i = 0; i < 5; i++) {
+			await round(loud, publisher, []);
+			await publish(server, calm, i);
+			assert.deepEqual(await reader.data(1), [i]);
+		}
+		[publisher, slow, reader].forEach((client) => client.close());
+	});
+});
