@@ -1,4 +1,4 @@
-/* JavaScript as everybody writes it after the first article about real-time browsers works unchanged. */
+/* JavaScript as everybody writes it, after the first article about it, works unchanged. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
@@ -35,11 +35,12 @@ describe("articles", () => {
 	it("a chat of two browser tabs", async () => {
 		const [ann, bob] = ["ann", "bob"].map((user) =>
 			new WebSocket(`${server.wsUrl}?user=${user}`));
+		const channel = "chat:lobby";
 		const lines = [];
 		const joined = new Set();
 		for (const ws of [ann, bob]) {
 			ws.addEventListener("open", () =>
-				ws.send(JSON.stringify({ type: "subscribe", channel: "chat:lobby" })));
+				ws.send(JSON.stringify({ type: "subscribe", channel })));
 			ws.addEventListener("message", (event) => {
 				const message = JSON.parse(event.data);
 				if (message.type === "subscribed")
@@ -50,7 +51,7 @@ describe("articles", () => {
 		}
 		await until(() => joined.size === 2);
 		const say = (ws, text) =>
-			ws.send(JSON.stringify({ type: "publish", channel: "chat:lobby", data: { text } }));
+			ws.send(JSON.stringify({ type: "publish", channel, data: { text } }));
 		say(ann, "hello");
 		await until(() => lines.length === 1);
 		say(bob, "hi ann");
@@ -61,12 +62,15 @@ describe("articles", () => {
 	});
 
 	it("reconnecting with the last id seen", async () => {
+		const channel = "ticker";
 		const seen = [];
 		let lastId;
 		const connect = () => {
 			const ws = new WebSocket(server.wsUrl);
-			ws.onopen = () => ws.send(JSON.stringify(
-				{ type: "subscribe", channel: "ticker", since: lastId ?? "start" }));
+			ws.onopen = () => {
+				const since = lastId ?? "start";
+				ws.send(JSON.stringify({ type: "subscribe", channel, since }));
+			};
 			ws.onmessage = (event) => {
 				const message = JSON.parse(event.data);
 				if (message.type !== "message")
@@ -77,11 +81,11 @@ describe("articles", () => {
 			return ws;
 		};
 		const ws = connect();
-		await publish(server, "ticker", 1);
+		await publish(server, channel, 1);
 		await until(() => seen.length === 1);
 		ws.close();
-		await publish(server, "ticker", 2);
-		await publish(server, "ticker", 3);
+		await publish(server, channel, 2);
+		await publish(server, channel, 3);
 		const again = connect();
 		await until(() => seen.length === 3);
 		assert.deepEqual(seen, [1, 2, 3]);
@@ -137,7 +141,8 @@ describe("articles", () => {
 			body: JSON.stringify({ hello: "world" }),
 		});
 		const { id } = await response.json();
-		const history = await (await fetch(`${server.url}/api/channels/form/history`)).json();
+		const answer = await fetch(`${server.url}/api/channels/form/history`);
+		const history = await answer.json();
 		assert.deepEqual(history.messages.map((message) => [message.id, message.data]),
 			[[id, { hello: "world" }]]);
 	});

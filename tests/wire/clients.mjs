@@ -1,9 +1,9 @@
 /*
  * clients.mjs - clients that can misbehave.
  *
- * RawClient speaks bytes, RawWebSocket frames, NativeClient the protocol starling.v1, EventStream reads
- * server-sent events; Line is a way to the server that can be cut. Each of them holds what it gets to
- * the letter of its standard.
+ * RawClient speaks bytes, RawWebSocket frames, NativeClient the protocol starling.v1, EventStream
+ * reads server-sent events; Line is a way to the server that can be cut. Each of them holds what it
+ * gets to the letter of its standard.
  */
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
@@ -46,7 +46,9 @@ function parseBody(bytes, { status, headers }, { toHead, isClosed }) {
 		return isClosed ? { text: bytes.toString(), used: bytes.length } : null;
 	assert.match(headers["content-length"], /^\d+$/);
 	const length = Number(headers["content-length"]);
-	return bytes.length < length ? null : { text: bytes.toString("utf8", 0, length), used: length };
+	if (bytes.length < length)
+		return null;
+	return { text: bytes.toString("utf8", 0, length), used: length };
 }
 
 function parseChunks(bytes) {
@@ -97,8 +99,7 @@ export class RawClient {
 
 	/* Strings are bytes: each character is one. */
 	send(...parts) {
-		this.socket.write(Buffer.concat(
-			parts.map((part) => typeof part === "string" ? Buffer.from(part, "latin1") : part)));
+		this.socket.write(Buffer.concat(parts.map((part) => Buffer.from(part, "latin1"))));
 	}
 
 	/* Each piece in a segment of its own, as far as loopback keeps them apart. */
@@ -124,16 +125,17 @@ export class RawClient {
 	until(question, what) {
 		return this.#signal.when(() => {
 			const answer = question(this.received);
-			if (!answer && this.isClosed)
-				assert.fail(`the server closed instead of ${what}: ${this.received.toString("latin1")}`);
-			return answer;
+			if (answer || !this.isClosed)
+				return answer;
+			const rest = this.received.toString("latin1");
+			assert.fail(`the server closed instead of ${what}: ${rest}`);
 		}, what);
 	}
 
 	/* The next HTTP response. */
 	async response({ toHead = false } = {}) {
-		const { response, used } = await this.until(
-			(bytes) => parseResponse(bytes, { toHead, isClosed: this.isClosed }), "a response");
+		const parse = (bytes) => parseResponse(bytes, { toHead, isClosed: this.isClosed });
+		const { response, used } = await this.until(parse, "a response");
 		this.consume(used);
 		return response;
 	}
@@ -231,7 +233,8 @@ export function handshake(server, target = "/ws", changes = {}, first = `GET ${t
 }
 
 export function acceptOf(key) {
-	return createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+	const hash = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`);
+	return hash.digest("base64");
 }
 
 export class RawWebSocket extends RawClient {
@@ -247,7 +250,8 @@ export class RawWebSocket extends RawClient {
 		assert.equal(this.answer.status, 101, this.answer.text);
 		assert.match(this.answer.headers.upgrade, /^websocket$/i);
 		assert.match(this.answer.headers.connection, /^upgrade$/i);
-		assert.equal(this.answer.headers["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+		assert.equal(this.answer.headers["sec-websocket-accept"],
+			"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 	}
 
 	async frame() {
@@ -288,7 +292,8 @@ export class RawWebSocket extends RawClient {
 		assert.notEqual(next.payload.length, 1);
 		if (next.payload.length === 0)
 			return { code: 1005, reason: "" };
-		return { code: next.payload.readUInt16BE(0), reason: next.payload.toString("utf8", 2) };
+		const code = next.payload.readUInt16BE(0);
+		return { code, reason: next.payload.toString("utf8", 2) };
 	}
 }
 
@@ -390,7 +395,8 @@ export class EventStream {
 
 	#connect(server, target, headers) {
 		return new Promise((resolve, reject) => {
-			this.request = http.get(server.url, { path: target, headers, agent: false });
+			this.request = http.get(server.url,
+				{ path: target, headers, agent: false });
 			this.request.on("socket", (socket) => server.track(socket));
 			this.request.on("error", (error) => { this.#end(); reject(error); });
 			this.request.on("response", (response) => {
@@ -446,9 +452,10 @@ export class EventStream {
 
 	#dispatch() {
 		const { event, data } = this.#fields;
+		const { id } = this;
 		this.#fields = { event: "", data: [] };
 		if (data.length > 0)
-			this.onEvent({ event: event || "message", data: data.join("\n"), id: this.id });
+			this.onEvent({ event: event || "message", data: data.join("\n"), id });
 	}
 
 	/* The first truthy answer of `question`; fails when the stream ends before. */
@@ -488,7 +495,8 @@ export class Line {
 	static async to(server) {
 		const line = new this();
 		line.listener = net.createServer((near) => line.#join(near, server));
-		await new Promise((resolve) => line.listener.listen(0, "127.0.0.1", resolve).unref());
+		await new Promise((resolve) =>
+			line.listener.listen(0, "127.0.0.1", resolve).unref());
 		line.port = line.listener.address().port;
 		line.url = `http://127.0.0.1:${line.port}`;
 		line.wsUrl = `ws://127.0.0.1:${line.port}/ws`;

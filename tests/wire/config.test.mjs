@@ -84,13 +84,13 @@ describe("config: --print-config", () => {
 			assert.deepEqual([key, config[key]], [key, [value, "default"]]);
 	});
 
-	it("shows the keys whose default depends on the mode, or is written in several ways", async () => {
+	it("shows the keys whose default depends on the mode too", async () => {
 		const config = await printConfig([]);
-		for (const key of ["limits.message_rate", "heartbeat.timeout", "channel.*.subscribe",
-			"channel.*.publish", "channel.*.throttle"])
+		const others = ["limits.message_rate", "heartbeat.timeout", "channel.*.throttle"];
+		for (const key of others)
 			assert.equal(config[key][1], "default", key);
-		assert.equal(config["channel.*.subscribe"][0], "any");
-		assert.equal(config["channel.*.publish"][0], "any");
+		for (const key of ["channel.*.subscribe", "channel.*.publish"])
+			assert.deepEqual(config[key], ["any", "default"], key);
 	});
 
 	it("outside open mode the rules ask for a token", async () => {
@@ -99,9 +99,9 @@ describe("config: --print-config", () => {
 		assert.equal(config["channel.*.publish"][0], "token");
 	});
 
-	it("says where a value is from: option before environment before file before default", async () => {
-		const file = writeScratch("a.conf",
-			"# a comment\n[limits]\nmessage_size = 1KiB\nheader_size = 2KiB\nidle_timeout = 3s # three\n");
+	it("the option wins over the environment, that over the file and the default", async () => {
+		const file = writeScratch("a.conf", "# a comment\n[limits]\nmessage_size = 1KiB\n"
+			+ "header_size = 2KiB\nidle_timeout = 3s # three\n");
 		const config = await printConfig(
 			["-c", file, "-o", "limits.message_size=5KiB"],
 			{ STARLING_LIMITS_MESSAGE_SIZE: "4KiB", STARLING_LIMITS_HEADER_SIZE: "6KiB",
@@ -114,12 +114,14 @@ describe("config: --print-config", () => {
 
 	it("hides secrets", async () => {
 		const secrets = ["auth.jwt_secret", "auth.api_key", "mesh.secret"];
-		const options = secrets.flatMap((key) => ["-o", `${key}=hush-hush-0123456789-0123456789`]);
+		const options = secrets.flatMap((key) =>
+			["-o", `${key}=hush-hush-0123456789-0123456789`]);
 		const { stdout, status } = await run(["serve", "--print-config", ...options]);
 		assert.equal(status, 0);
 		assert.doesNotMatch(stdout, /hush/);
+		const lines = stdout.split("\n").map((line) => line.replace(/ +#/, " #"));
 		for (const key of secrets)
-			assert.match(stdout, new RegExp(`^${key.replace(".", "\\.")} = \\*\\*\\* +# option$`, "m"));
+			assert.ok(lines.includes(`${key} = *** # option`), stdout);
 	});
 
 	it("shows each channel rule", async () => {
@@ -131,7 +133,7 @@ describe("config: --print-config", () => {
 		assert.deepEqual(config["channel.news:*.history_size"], ["100", "default"]);
 	});
 
-	it("a rule given as an option overrides that of the file, a new one stands before it", async () => {
+	it("a rule of an option overrides the file's, a new one stands before it", async () => {
 		const file = writeScratch("rules.conf",
 			"[channel chat:*]\nhistory_size = 5\nhistory_ttl = 7s\n");
 		const config = await printConfig(["-c", file, "-o", "channel.chat:*.history_size=6",
@@ -139,9 +141,9 @@ describe("config: --print-config", () => {
 		assert.deepEqual(config["channel.chat:*.history_size"], ["6", "option"]);
 		assert.deepEqual(config["channel.chat:*.history_ttl"], ["7s", `${file}:3`]);
 		assert.deepEqual(config["channel.chat:v1.2.history_size"], ["9", "option"]);
-		const patterns = [...new Set(Object.keys(config).filter((key) => key.startsWith("channel."))
-			.map((key) => key.replace(/^channel\.|\.[a-z_]+$/g, "")))];
-		assert.deepEqual(patterns, ["chat:v1.2", "chat:*", "*"]);
+		const patterns = Object.keys(config).filter((key) => key.startsWith("channel."))
+			.map((key) => key.replace(/^channel\.|\.[a-z_]+$/g, ""));
+		assert.deepEqual([...new Set(patterns)], ["chat:v1.2", "chat:*", "*"]);
 	});
 
 	it("the command serve may be left out", async () => {
@@ -168,20 +170,25 @@ describe("config: refusals", () => {
 		["an unknown key of a rule", "[channel a]\nnonsense = 1\n", 2, "nonsense"],
 		["a key before any section", "http = 127.0.0.1:1\n", 1, "http"],
 		["a line that is neither", "[limits]\nmessage_size\n", 2, ""],
-		["a key twice", "[limits]\nmessage_size = 1KiB\nmessage_size = 1KiB\n", 3, "message_size"],
+		["a key twice", "[limits]\nmessage_size = 1KiB\nmessage_size = 1KiB\n", 3,
+			"message_size"],
 		["a key twice in a section given twice", "[limits]\nmessage_size = 1KiB\n[limits]\n"
 			+ "message_size = 1KiB\n", 4, ""],
-		["a rule given twice", "[channel a]\nhistory_size = 1\n[channel a]\nhistory_size = 2\n", 0, "a"],
+		["a rule given twice", "[channel a]\nhistory_size = 1\n[channel a]\n"
+			+ "history_ttl = 2s\n", 0, "a"],
 		["a size that is none", "[limits]\nmessage_size = big\n", 2, "message_size"],
 		["a negative number", "[limits]\nconnections = -1\n", 2, "connections"],
-		["a number over any", "[limits]\nconnections = 99999999999999999999\n", 2, "connections"],
+		["a number over any", "[limits]\nconnections = 99999999999999999999\n", 2,
+			"connections"],
 		["a time without a unit that is", "[heartbeat]\ninterval = 5x\n", 2, "interval"],
-		["a rate that is none", "[limits]\nmessage_rate = 5/fortnight\n", 2, "message_rate"],
+		["a rate that is none", "[limits]\nmessage_rate = 5/fortnight\n", 2,
+			"message_rate"],
 		["a word that is neither yes nor no", "[listen]\necho = maybe\n", 2, "echo"],
 		["a word not of the list", "[channel a]\noverflow = explode\n", 2, "overflow"],
 		["an address that is none", "[listen]\nhttp = 127.0.0.1:http\n", 2, "http"],
 		["a port over 65535", "[listen]\nhttp = 127.0.0.1:65536\n", 2, "http"],
-		["a network that is none", "[listen]\ntrusted_proxies = 10.0.0.0/33\n", 2, "trusted_proxies"],
+		["a network that is none", "[listen]\ntrusted_proxies = 10.0.0.0/33\n", 2,
+			"trusted_proxies"],
 		["no workers", "[workers]\ncount = 0\n", 2, "count"],
 	];
 	for (const [claim, text, line, key] of files) {
@@ -224,7 +231,8 @@ describe("config: refusals", () => {
 
 	for (const address of ["0.0.0.0:0", "[::]:0", "192.0.2.1:8000"]) {
 		it(`${address} without keys is refused`, async () => {
-			assertRefused(await run(["serve", "-o", `listen.http=${address}`]), ["auth.open"]);
+			assertRefused(await run(["serve", "-o", `listen.http=${address}`]),
+				["auth.open"]);
 		});
 	}
 });
@@ -242,7 +250,8 @@ describe("config: starting and ending", () => {
 
 	it("an address in use by another starling is exit 1 too", async () => {
 		await withServer({}, async (server) => {
-			const { status } = await run(["serve", "-o", `listen.http=127.0.0.1:${server.port}`]);
+			const { status } = await run(["serve", "-o",
+				`listen.http=127.0.0.1:${server.port}`]);
 			assert.equal(status, 1);
 			assert.equal((await call(server, "GET", "/health")).status, 200);
 		});
@@ -277,7 +286,8 @@ describe("config: starting and ending", () => {
 
 	it("the banner says the mode and how to publish", async () => {
 		await withServer({}, async (server) => {
-			await until(() => /\bcurl\b/.test(server.stderr()), "a curl line in the banner");
+			await until(() => /\bcurl\b/.test(server.stderr()),
+				"a curl line in the banner");
 			assert.match(server.stderr(), /\bopen\b/i);
 			assert.ok(server.stderr().includes(server.url), server.stderr());
 		});
@@ -316,23 +326,26 @@ describe("config: what it changes", () => {
 	});
 
 	it("the first rule that matches holds", async () => {
-		const config = "[channel chat:vip:*]\nhistory_size = 1\n[channel chat:*]\nhistory_size = 2\n"
-			+ "[channel *:end]\nhistory_size = 3\n";
+		const config = "[channel chat:vip:*]\nhistory_size = 1\n"
+			+ "[channel chat:*]\nhistory_size = 2\n[channel *:end]\nhistory_size = 3\n";
 		await withServer({ config }, async (server) => {
 			const held = async (channel) => {
 				for (let i = 0; i < 5; i++)
 					await publish(server, channel, i);
-				const answer = await call(server, "GET", `/api/channels/${channel}/history`);
+				const target = `/api/channels/${channel}/history`;
+				const answer = await call(server, "GET", target);
 				return answer.json().messages.length;
 			};
-			const wanted = { "chat:vip:a": 1, "chat:a": 2, "chat:a:end": 2, "b:end": 3, "b:ending": 5 };
+			const wanted = { "chat:vip:a": 1, "chat:a": 2, "chat:a:end": 2, "b:end": 3,
+				"b:ending": 5 };
 			for (const [channel, count] of Object.entries(wanted))
 				assert.equal(await held(channel), count, channel);
 		});
 	});
 
 	it("a setting of the environment is in force", async () => {
-		await withServer({ env: { STARLING_LIMITS_CHANNELS_PER_CONNECTION: "1" } }, async (server) => {
+		const env = { STARLING_LIMITS_CHANNELS_PER_CONNECTION: "1" };
+		await withServer({ env }, async (server) => {
 			const client = await NativeClient.open(server);
 			await client.subscribe("a");
 			assert.equal((await client.ask({ type: "subscribe", channel: "b" })).code,

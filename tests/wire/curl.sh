@@ -15,11 +15,12 @@ start() {
 	for _ in 1 2 3 4 5; do
 		port=$((port + 1))
 		url=http://127.0.0.1:$port
-		env -u STARLING "$starling" serve -o listen.http=127.0.0.1:$port -o workers.count=2 \
+		"$starling" serve -o listen.http=127.0.0.1:$port -o workers.count=2 \
 			-o drain.time=1s 2>"$scratch/stderr" &
 		server=$!
 		curl -fs --retry 100 --retry-delay 0 --retry-max-time 30 --retry-connrefused \
-			-o "$scratch/health" "$url/health" && kill -0 "$server" 2>/dev/null && return
+			-o "$scratch/health" "$url/health" &&
+			kill -0 "$server" 2>/dev/null && return
 	done
 	echo "the server does not start: $(cat "$scratch/stderr")"
 	exit 1
@@ -80,7 +81,8 @@ is "$(status -H 'Content-Type: application/json' -H 'Expect: 100-continue' \
 	--data-binary @"$scratch/large" "$url/publish?channel=large")" 200
 
 claim "-T - sends chunks"
-is "$(echo '"chunk"' | status -X POST -H 'Content-Type: application/json' -T - "$url/publish?channel=c")" 200
+is "$(echo '"chunk"' | status -X POST -H 'Content-Type: application/json' -T - \
+	"$url/publish?channel=c")" 200
 
 claim "the server API publishes"
 is "$(status -d '{"channel":"c","data":"from the API"}' -H 'Content-Type: application/json' \

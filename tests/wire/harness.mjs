@@ -1,8 +1,8 @@
 /*
  * harness.mjs - the server under test.
  *
- * startServer() runs the real binary on a free port. stop() proves that it ended well: exit status 0,
- * no sanitizer report, no failed CHECK. Tests wait for events, never for time; what has not come
+ * startServer() runs the real binary on a free port. stop() proves that it ended well: exit status
+ * 0, no sanitizer report, no failed CHECK. Tests wait for events, never for time; what has not come
  * within `patience` fails the test. Clients that can misbehave are in clients.mjs.
  *
  * STARLING        path of the binary (default build/release/starling)
@@ -141,7 +141,8 @@ export class Server {
 	constructor({ options = [], env = {}, config, args = [], port } = {}) {
 		this.port = port;
 		this.#settings = { options, env, args };
-		this.#settings.file = config === undefined ? null : writeScratch("starling.conf", config);
+		this.#settings.file = config === undefined
+			? null : writeScratch("starling.conf", config);
 	}
 
 	get url() { return `http://127.0.0.1:${this.port}`; }
@@ -193,7 +194,7 @@ export class Server {
 		return answer?.status === 200;
 	}
 
-	/* Sockets of this harness; closed before the server is, so that a drain has nobody to wait for. */
+	/* A socket of the tests; closed before the server is, so that a drain waits for nobody. */
 	track(socket) {
 		this.#sockets.add(socket);
 		socket.on("close", () => this.#sockets.delete(socket));
@@ -215,7 +216,8 @@ export class Server {
 		this.#sockets.forEach((socket) => socket.destroy());
 		this.signal("SIGTERM");
 		try {
-			assert.deepEqual(await this.ended(), { code: 0, signal: null }, this.#stderr);
+			const status = await this.ended();
+			assert.deepEqual(status, { code: 0, signal: null }, this.#stderr);
 		} finally {
 			this.signal("SIGKILL");
 		}
@@ -259,8 +261,9 @@ export async function withServer(settings, body) {
 		await body(server);
 	} catch (error) {
 		const { code, signal } = await server.kill();
+		const how = code ?? signal;
 		if (signal !== "SIGKILL")
-			error.message += `\nthe server ended by itself: ${code ?? signal}\n${server.stderr()}`;
+			error.message += `\nthe server ended by itself: ${how}\n${server.stderr()}`;
 		throw error;
 	}
 	await server.stop();
@@ -301,7 +304,8 @@ export function fresh(stem = "channel") {
 /* One request on a connection of its own: { status, headers, text, json() }. */
 export function call(server, method, target, { headers = {}, body } = {}) {
 	const answer = new Promise((resolve, reject) => {
-		const request = http.request(server.url, { method, path: target, headers, agent: false });
+		const request = http.request(server.url,
+			{ method, path: target, headers, agent: false });
 		request.on("socket", (socket) => server.track?.(socket));
 		request.on("error", reject);
 		request.on("response", (response) => {

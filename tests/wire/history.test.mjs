@@ -40,31 +40,35 @@ const cases = [
 	["nothing after the head", "any", 5, { since: 5 }, [], 5, false],
 	["what a short history holds", "short", 5, {}, [3, 4, 5], 5, false],
 	["the newest of a short history", "short", 5, { limit: 2 }, [4, 5], 5, true],
-	["a short history from the start", "short", 5, { since: "start", limit: 2 }, [3, 4], 4, true],
+	["the start of a short history", "short", 5, { since: "start", limit: 2 }, [3, 4], 4, true],
 	["nothing where none is kept", "none", 3, {}, [], 3, false],
 	["nothing of a channel never used", "any", 0, {}, [], 0, false],
-	["nothing since the start of a channel never used", "any", 0, { since: "start" }, [], 0, false],
+	["nothing since the start of a new channel", "any", 0, { since: "start" }, [], 0, false],
 ];
 
 for (const [door, ask] of Object.entries(doors)) {
 	describe(`history: ${door}`, () => {
 		const server = useServer({
-			config: "[channel short:*]\nhistory_size = 3\n[channel none:*]\nhistory_size = 0\n",
+			config: "[channel short:*]\nhistory_size = 3\n"
+				+ "[channel none:*]\nhistory_size = 0\n",
 		});
 		for (const [claim, kind, count, { since, limit }, data, last, more] of cases) {
 			it(claim, async () => {
 				const keeper = await NativeClient.open(server);
 				const channel = fresh(`${kind}:c`);
-				const epoch = count > 0 && epochOf((await keeper.subscribe(channel)).cursor);
+				let epoch = "[0-9a-z]{1,16}";
+				if (count > 0)
+					epoch = epochOf((await keeper.subscribe(channel)).cursor);
 				await publishCount(server, channel, count);
 				const query = {};
 				if (since !== undefined)
-					query.since = typeof since === "number" ? `${epoch}-${since}` : since;
+					query.since = isNaN(since) ? since : `${epoch}-${since}`;
 				if (limit !== undefined)
 					query.limit = limit;
 				const answer = await ask(server, channel, query);
-				assert.deepEqual(answer.messages.map((message) => message.data), data);
-				assert.match(answer.cursor, new RegExp(`^${epoch || "[0-9a-z]{1,16}"}-${last}$`));
+				const got = answer.messages.map((message) => message.data);
+				assert.deepEqual(got, data);
+				assert.match(answer.cursor, new RegExp(`^${epoch}-${last}$`));
 				assert.equal(answer.more, more);
 				keeper.close();
 			});
@@ -99,7 +103,8 @@ for (const [door, ask] of Object.entries(doors)) {
 			await publishCount(server, channel, 5);
 			const { cursor } = await ask(server, channel, { since: "start", limit: 3 });
 			const client = await NativeClient.open(server);
-			assert.equal((await client.subscribe(channel, { since: cursor })).recovered, true);
+			const { recovered } = await client.subscribe(channel, { since: cursor });
+			assert.equal(recovered, true);
 			assert.deepEqual(await client.data(2), [4, 5]);
 			client.close();
 		});

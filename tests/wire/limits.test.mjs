@@ -32,7 +32,8 @@ describe("limits: channels_per_connection", () => {
 
 	it("resume answers for those that fit and those that do not", async () => {
 		const client = await NativeClient.open(server);
-		const channels = Object.fromEntries(Array.from({ length: 5 }, () => [fresh(), "zzz-1"]));
+		const channels = Object.fromEntries(
+			Array.from({ length: 5 }, () => [fresh(), "zzz-1"]));
 		client.say({ type: "resume", ref: "r", channels });
 		const answers = {};
 		for (let i = 0; i < 5; i++) {
@@ -41,14 +42,17 @@ describe("limits: channels_per_connection", () => {
 			answers[channel] = code ?? type;
 		}
 		assert.deepEqual(Object.keys(answers).sort(), Object.keys(channels).sort());
-		assert.deepEqual(Object.values(answers).sort(), ["subscribed", "subscribed", "subscribed",
-			"too_many_channels", "too_many_channels"]);
+		const heard = Object.values(answers).sort();
+		assert.deepEqual(heard.slice(0, 3), Array(3).fill("subscribed"));
+		assert.deepEqual(heard.slice(3), Array(2).fill("too_many_channels"));
 		client.close();
 	});
 });
 
 describe("limits: sizes", () => {
-	const server = useServer({ options: ["limits.message_size=1KiB", "limits.header_size=1KiB"] });
+	const server = useServer({
+		options: ["limits.message_size=1KiB", "limits.header_size=1KiB"],
+	});
 
 	it("a message of message_size passes, one byte more closes with 1009", async () => {
 		const client = await NativeClient.open(server);
@@ -62,9 +66,12 @@ describe("limits: sizes", () => {
 	it("header_size holds for the target and for the headers", async () => {
 		const head = (target, value) =>
 			`GET ${target} HTTP/1.1\r\nHost: x\r\nX: ${value}\r\n\r\n`;
-		assert.equal((await exchange(server, head("/health", "x".repeat(800)))).status, 200);
-		assertError(await exchange(server, head("/health", "x".repeat(1100))), 431, "header_too_large");
-		assertError(await exchange(server, head(`/${"x".repeat(1100)}`, "")), 414, "uri_too_long");
+		const fits = await exchange(server, head("/health", "x".repeat(800)));
+		assert.equal(fits.status, 200);
+		const wide = await exchange(server, head("/health", "x".repeat(1100)));
+		assertError(wide, 431, "header_too_large");
+		const long = await exchange(server, head(`/${"x".repeat(1100)}`, ""));
+		assertError(long, 414, "uri_too_long");
 	});
 });
 

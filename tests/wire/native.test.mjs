@@ -22,7 +22,8 @@ describe("native: welcome", () => {
 	});
 
 	it("each connection has an id of its own, on one node", async () => {
-		const clients = await Promise.all([1, 2, 3, 4].map(() => NativeClient.open(server)));
+		const clients = await Promise.all(
+			[1, 2, 3, 4].map(() => NativeClient.open(server)));
 		const ids = new Set(clients.map(({ welcome }) => welcome.connection));
 		assert.equal(ids.size, 4);
 		assert.equal(new Set(clients.map(({ welcome }) => welcome.node)).size, 1);
@@ -44,7 +45,8 @@ describe("native: welcome", () => {
 
 describe("native: refs", () => {
 	const server = useServer();
-	const refs = ["0", "1", "-7", "1.5", "12345678901234567890", '""', '"a"', '"é\\n\\""', '"\\u0000"'];
+	const refs = ["0", "1", "-7", "1.5", "12345678901234567890", '""', '"a"', '"é\\n\\""',
+		'"\\u0000"'];
 	for (const ref of refs) {
 		it(`the ref ${ref} is echoed`, async () => {
 			const client = await NativeClient.open(server);
@@ -135,16 +137,19 @@ const refusals = [
 	["to publish no data", { type: "publish", ref: 1, channel: "c" }],
 	["to publish to a bad channel", { type: "publish", ref: 1, channel: "a b", data: 1 }],
 	["an event that is a number", { type: "publish", ref: 1, channel: "c", data: 1, event: 1 }],
-	["an echo that is a string", { type: "publish", ref: 1, channel: "c", data: 1, echo: "no" }],
+	["an echo that is a string",
+		{ type: "publish", ref: 1, channel: "c", data: 1, echo: "no" }],
 	["to unsubscribe from nothing", { type: "unsubscribe", ref: 1 }],
-	["to unsubscribe where one is not subscribed", { type: "unsubscribe", ref: 1, channel: "never" },
+	["to unsubscribe where one is not subscribed",
+		{ type: "unsubscribe", ref: 1, channel: "never" },
 		"not_subscribed"],
 	["to resume nothing", { type: "resume", ref: 1 }],
 	["to resume a list", { type: "resume", ref: 1, channels: ["c"] }],
 	["to resume from a number", { type: "resume", ref: 1, channels: { c: 1 } }],
 	["to resume from a malformed cursor", { type: "resume", ref: 1, channels: { c: "abc" } }],
 	["the history of nothing", { type: "history", ref: 1 }],
-	["a history since a malformed cursor", { type: "history", ref: 1, channel: "c", since: "abc" }],
+	["a history since a malformed cursor",
+		{ type: "history", ref: 1, channel: "c", since: "abc" }],
 	["a limit that is a string", { type: "history", ref: 1, channel: "c", limit: "5" }],
 	["a negative limit", { type: "history", ref: 1, channel: "c", limit: -1 }],
 	["a limit that is not whole", { type: "history", ref: 1, channel: "c", limit: 1.5 }],
@@ -161,7 +166,8 @@ describe("native: refusals", () => {
 			assert.equal(error.type, "error");
 			assert.equal(error.code, code);
 			assert.equal(typeof error.message, "string");
-			assert.equal(error.ref, command.ref === 1 || error.ref === 1 ? 1 : undefined);
+			assert.equal(error.ref,
+				command.ref === 1 || error.ref === 1 ? 1 : undefined);
 			assert.deepEqual(await client.hear(), { type: "pong", ref: "after" });
 			client.close();
 		});
@@ -274,7 +280,8 @@ describe("native: subscribing", () => {
 			const answer = await client.hear();
 			assert.equal(answer.type, "subscribed");
 			const messages = await client.messages(round + 1);
-			assert.deepEqual(messages.map(({ data }) => data), [...Array(round + 1).keys()]);
+			assert.deepEqual(messages.map(({ data }) => data),
+				[...Array(round + 1).keys()]);
 			client.close();
 		}
 		publisher.close();
@@ -326,7 +333,8 @@ describe("native: subscribing", () => {
 			const answer = await client.ask({ type: "subscribe", channel: "@ann" });
 			assert.equal(answer.type, isAllowed ? "subscribed" : "error");
 			if (!isAllowed)
-				assert.ok(["forbidden", "unauthorized"].includes(answer.code), answer.code);
+				assert.ok(["forbidden", "unauthorized"].includes(answer.code),
+					answer.code);
 			client.close();
 		}
 	});
@@ -378,7 +386,8 @@ describe("native: publishing", () => {
 	});
 
 	it("with echo:false reaches all but the publisher", async () => {
-		const [client, other] = [await NativeClient.open(server), await NativeClient.open(server)];
+		const client = await NativeClient.open(server);
+		const other = await NativeClient.open(server);
 		const channel = fresh();
 		await client.subscribe(channel);
 		await other.subscribe(channel);
@@ -417,7 +426,8 @@ describe("native: publishing", () => {
 	});
 
 	it("keeps what one connection publishes in order", async () => {
-		const [client, other] = [await NativeClient.open(server), await NativeClient.open(server)];
+		const client = await NativeClient.open(server);
+		const other = await NativeClient.open(server);
 		const channel = fresh();
 		await other.subscribe(channel);
 		client.send(...Array.from({ length: 500 }, (_, data) =>
@@ -427,15 +437,15 @@ describe("native: publishing", () => {
 		other.close();
 	});
 
-	const values = ["null", "true", "false", "0", "-0.5e-3", "12345678901234567890", '""', '"é\\u00e9"',
-		'"\\ud83d\\ude00 😀"', '"line\\nbreak \\u0000 \\u2028"', "[]", "{}",
-		'{"a":[1,{"b":null}],"":""}', `"${"x".repeat(60000)}"`];
+	const values = ["null", "true", "false", "0", "-0.5e-3", "12345678901234567890", '""',
+		'"é\\u00e9"', '"\\ud83d\\ude00 😀"', '"line\\nbreak \\u0000 \\u2028"', "[]",
+		"{}", '{"a":[1,{"b":null}],"":""}', `"${"x".repeat(60000)}"`];
 	for (const value of values) {
 		it(`delivers ${value.slice(0, 40)} as it is`, async () => {
 			const client = await NativeClient.open(server);
 			const channel = fresh();
 			await client.subscribe(channel);
-			client.say(`{"type":"publish","channel":"${channel}","echo":true,"data":${value}}`);
+			client.say(`{"type":"publish","channel":"${channel}","data":${value}}`);
 			let text = await client.hearText();
 			if (JSON.parse(text).type === "ack")
 				text = await client.hearText();
@@ -452,9 +462,10 @@ describe("native: since", () => {
 		+ "[channel none:*]\nhistory_size = 0\n[channel brief:*]\nhistory_ttl = 200ms\n" });
 
 	/*
-	 * Each row: a claim, the channel's kind, what is published before, the cursor to resume from, and
-	 * what the answer says: recovered, its cursor, the data of the messages that follow at once.
-	 * Cursors are numbers in the channel's epoch; "start" and another epoch stand for themselves.
+	 * Each row: a claim, the channel's kind, what is published before, the cursor to resume
+	 * from, and what the answer says: recovered, its cursor, the data of the messages that
+	 * follow at once. Cursors are numbers in the channel's epoch; "start" and another epoch
+	 * stand for themselves.
 	 */
 	const cases = [
 		["the head has missed nothing", "any", 5, 5, true, 5, []],
@@ -463,8 +474,8 @@ describe("native: since", () => {
 		["0 misses all", "any", 5, 0, true, 0, [1, 2, 3, 4, 5]],
 		["start is all that is held", "any", 5, "start", true, 0, [1, 2, 3, 4, 5]],
 		["start of a new channel is empty", "any", 0, "start", true, 0, []],
-		["start of a short history is always recovered", "short", 5, "start", true, 2, [3, 4, 5]],
-		["the place before the oldest held is recovered", "short", 5, 2, true, 2, [3, 4, 5]],
+		["start of a short history is recovered", "short", 5, "start", true, 2, [3, 4, 5]],
+		["the place before the oldest is recovered", "short", 5, 2, true, 2, [3, 4, 5]],
 		["one older than the history is a gap", "short", 5, 1, false, 2, [3, 4, 5]],
 		["0 of a history that moved on is a gap", "short", 5, 0, false, 2, [3, 4, 5]],
 		["ahead of the head is a gap", "any", 5, 6, false, 0, [1, 2, 3, 4, 5]],
@@ -535,7 +546,8 @@ describe("native: resume", () => {
 			wanted[channel] = [1, 2, 3, 4, 5].slice(5 - missed);
 		}
 		client.say({ type: "resume", ref: 4, channels });
-		const heard = Object.fromEntries(Object.keys(channels).map((channel) => [channel, null]));
+		const heard = Object.fromEntries(
+			Object.keys(channels).map((channel) => [channel, null]));
 		for (let left = 3 + 5; left > 0; left--) {
 			const object = await client.hear();
 			if (object.type === "subscribed") {

@@ -34,7 +34,8 @@ describe("poll: at once", () => {
 
 	it("without since it answers with the cursor of now", async () => {
 		const channel = fresh();
-		assert.match((await poll(server, channel, "&wait=25")).cursor, /^[0-9a-z]{1,16}-0$/);
+		const { cursor } = await poll(server, channel, "&wait=25");
+		assert.match(cursor, /^[0-9a-z]{1,16}-0$/);
 		const ids = await publishCount(server, channel, 2);
 		const answer = await poll(server, channel);
 		assert.equal(answer.cursor, ids[1]);
@@ -51,15 +52,17 @@ describe("poll: at once", () => {
 		["a cursor older than history", "short", 1, false, [3, 4]],
 	];
 	for (const [claim, kind, since, recovered, data] of cases) {
-		it(`${claim} brings ${data.length} of 4 messages, recovered ${recovered}`, async () => {
+		it(`${claim} brings ${data.length} of 4, recovered ${recovered}`, async () => {
 			const channel = fresh(`${kind}:c`);
 			const ids = await publishCount(server, channel, 4);
-			const from = typeof since === "number" ? `${epochOf(ids[0])}-${since}` : since;
+			const from = typeof since === "number"
+				? `${epochOf(ids[0])}-${since}` : since;
 			const answer = await poll(server, channel, `&since=${from}&wait=25`);
 			assert.equal(answer.recovered, recovered);
 			assert.equal(answer.cursor, ids[3]);
 			assert.deepEqual(dataOf(answer), data);
-			assert.deepEqual(answer.messages.map(({ id }) => id), ids.slice(4 - data.length));
+			assert.deepEqual(answer.messages.map(({ id }) => id),
+				ids.slice(4 - data.length));
 		});
 	}
 
@@ -99,7 +102,8 @@ describe("poll: at once", () => {
 	const malformed = ["&since=abc", "&since=ABC-1", "&since=a-1,b-1", "&wait=x", "&wait=-1"];
 	for (const more of malformed) {
 		it(`${more} is 400`, async () => {
-			assertError(await call(server, "GET", target(fresh(), more)), 400, "bad_request");
+			const answer = await call(server, "GET", target(fresh(), more));
+			assertError(answer, 400, "bad_request");
 		});
 	}
 
@@ -187,10 +191,12 @@ describe("poll: several channels", () => {
 		const channels = [fresh(), fresh()];
 		let { cursor } = await poll(server, channels);
 		for (const channel of [channels[1], channels[0]]) {
-			const client = await startPoll(server, channels, `&since=${cursor}&wait=25`);
+			const client = await startPoll(server, channels,
+				`&since=${cursor}&wait=25`);
 			await publish(server, channel, channel);
 			const answer = JSON.parse((await client.response()).text);
-			assert.deepEqual(answer.messages.map((message) => message.channel), [channel]);
+			assert.deepEqual(answer.messages.map((message) => message.channel),
+				[channel]);
 			({ cursor } = answer);
 			client.close();
 		}
@@ -207,7 +213,8 @@ describe("poll: several channels", () => {
 
 	for (const cursor of ["a-1", "a-1,b-1,c-1"]) {
 		it(`${cursor} for two channels is 400`, async () => {
-			const answer = await call(server, "GET", target([fresh(), fresh()], `&since=${cursor}`));
+			const answer = await call(server, "GET",
+				target([fresh(), fresh()], `&since=${cursor}`));
 			assertError(answer, 400, "bad_request");
 		});
 	}

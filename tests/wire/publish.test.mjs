@@ -39,7 +39,8 @@ describe("publish: as a client", () => {
 	for (const [claim, type, body, data] of bodies) {
 		it(`a body of ${claim} is the data`, async () => {
 			const message = await heardAfter(server, (channel) =>
-				post(server, `/publish?channel=${channel}`, body, { "content-type": type }));
+				post(server, `/publish?channel=${channel}`, body,
+					{ "content-type": type }));
 			assert.deepEqual(message.data, data);
 		});
 	}
@@ -65,10 +66,10 @@ describe("publish: as a client", () => {
 	});
 
 	it("ids rise by one in a channel", async () => {
-		const channel = fresh();
+		const target = `/publish?channel=${fresh()}`;
 		const ids = [];
 		for (let i = 0; i < 3; i++)
-			ids.push((await post(server, `/publish?channel=${channel}`, "1")).json().id);
+			ids.push((await post(server, target, "1")).json().id);
 		const [epoch] = ids[0].split("-");
 		assert.deepEqual(ids, [1, 2, 3].map((seq) => `${epoch}-${seq}`));
 	});
@@ -119,7 +120,8 @@ describe("publish: server API", () => {
 
 	it("except leaves out one connection", async () => {
 		const channel = fresh();
-		const [one, other] = [await NativeClient.open(server), await NativeClient.open(server)];
+		const one = await NativeClient.open(server);
+		const other = await NativeClient.open(server);
 		await one.subscribe(channel);
 		await other.subscribe(channel);
 		await publish(server, channel, "for others", { except: one.welcome.connection });
@@ -155,7 +157,8 @@ describe("publish: with API keys", () => {
 
 	for (const key of ["first-key", "second-key"]) {
 		it(`${key} is accepted`, async () => {
-			assert.equal((await post(server, "/api/publish", body, bearer(key))).status, 200);
+			const answer = await post(server, "/api/publish", body, bearer(key));
+			assert.equal(answer.status, 200);
 		});
 	}
 
@@ -170,14 +173,16 @@ describe("publish: with API keys", () => {
 	];
 	for (const [claim, headers] of refused) {
 		it(`${claim} is 401`, async () => {
-			assertError(await post(server, "/api/publish", body, headers), 401, "unauthorized");
+			const answer = await post(server, "/api/publish", body, headers);
+			assertError(answer, 401, "unauthorized");
 		});
 	}
 
 	it("history needs the key too", async () => {
 		const target = "/api/channels/keyed/history";
 		assertError(await call(server, "GET", target), 401, "unauthorized");
-		assert.equal((await call(server, "GET", target, { headers: bearer("first-key") })).status, 200);
+		const answer = await call(server, "GET", target, { headers: bearer("first-key") });
+		assert.equal(answer.status, 200);
 	});
 
 	it("publishing as a client needs a token", async () => {
@@ -207,7 +212,8 @@ describe("publish: with API keys", () => {
 		client.close();
 		const answer = await post(server, "/publish?channel=c", "2", bearer("first-key"));
 		assert.equal(answer.status, 200);
-		const polled = await call(server, "GET", "/poll?channel=c", { headers: bearer("first-key") });
+		const polled = await call(server, "GET", "/poll?channel=c",
+			{ headers: bearer("first-key") });
 		assert.equal(polled.status, 200);
 	});
 

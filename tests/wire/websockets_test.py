@@ -32,7 +32,8 @@ class Server:
     def __init__(self, *options):
         self.port = free_port()
         self.url = f"ws://127.0.0.1:{self.port}"
-        options = [f"listen.http=127.0.0.1:{self.port}", "workers.count=2", "drain.time=1s", *options]
+        options = [f"listen.http=127.0.0.1:{self.port}", "workers.count=2", "drain.time=1s",
+                   *options]
         arguments = [part for option in options for part in ("-o", option)]
         environment = {name: value for name, value in os.environ.items()
                        if not name.startswith("STARLING")}
