@@ -48,27 +48,6 @@ static void wheel_link(struct timer_wheel *wheel, struct timer *timer)
 	wheel->occupied[level] |= 1ull << slot;
 }
 
-void timer_arm(struct timer_wheel *wheel, struct timer *timer, uint64_t now_ms, uint64_t delay_ms)
-{
-	timer_stop(wheel, timer);
-	if (delay_ms > TIMER_DELAY_MAX_MS)
-		delay_ms = TIMER_DELAY_MAX_MS;
-	/* One tick more than the delay, because part of the present one is over. */
-	uint64_t due_ms = now_ms + delay_ms + TIMER_TICK_MS - 1;
-	timer->due_tick = tick_at(wheel, due_ms);
-	wheel_link(wheel, timer);
-	wheel->count++;
-}
-
-void timer_stop(struct timer_wheel *wheel, struct timer *timer)
-{
-	if (!timer_is_armed(timer))
-		return;
-	list_remove(&timer->node);
-	CHECK(wheel->count > 0);
-	wheel->count--;
-}
-
 static void wheel_spread(struct timer_wheel *wheel, int level, unsigned slot)
 {
 	struct list *list = &wheel->slots[level][slot];
@@ -126,11 +105,41 @@ static void wheel_advance(struct timer_wheel *wheel, uint32_t tick)
 	}
 }
 
-struct timer *timer_take_due(struct timer_wheel *wheel, uint64_t now_ms)
+/* Time that goes back, as it is cut to 32 bits, moves nothing. */
+static void wheel_turn(struct timer_wheel *wheel, uint64_t now_ms)
 {
 	uint32_t tick = tick_at(wheel, now_ms);
-	if (tick - wheel->tick <= UINT32_MAX / 2)
+	if (wheel->count == 0)
+		wheel->tick = tick; /* it may have stood still for as long as you like */
+	else if (tick - wheel->tick <= UINT32_MAX / 2)
 		wheel_advance(wheel, tick);
+}
+
+void timer_arm(struct timer_wheel *wheel, struct timer *timer, uint64_t now_ms, uint64_t delay_ms)
+{
+	timer_stop(wheel, timer);
+	wheel_turn(wheel, now_ms);
+	if (delay_ms > TIMER_DELAY_MAX_MS)
+		delay_ms = TIMER_DELAY_MAX_MS;
+	/* One tick more than the delay, because part of the present one is over. */
+	uint64_t due_ms = now_ms + delay_ms + TIMER_TICK_MS - 1;
+	timer->due_tick = tick_at(wheel, due_ms);
+	wheel_link(wheel, timer);
+	wheel->count++;
+}
+
+void timer_stop(struct timer_wheel *wheel, struct timer *timer)
+{
+	if (!timer_is_armed(timer))
+		return;
+	list_remove(&timer->node);
+	CHECK(wheel->count > 0);
+	wheel->count--;
+}
+
+struct timer *timer_take_due(struct timer_wheel *wheel, uint64_t now_ms)
+{
+	wheel_turn(wheel, now_ms);
 	struct list_node *node = list_first(&wheel->due);
 	if (node == NULL)
 		return NULL;

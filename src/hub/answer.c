@@ -123,6 +123,19 @@ static void answer_free(struct mail_answer *answer)
 	free(answer);
 }
 
+static void refuse_follower(struct hub *hub, struct session *session, struct request *request,
+                            enum error_code error, const char *message)
+{
+	struct hub_event event = {.type = EVENT_ERROR,
+	                          .ref = request_ref(request),
+	                          .channel = channel_name(request->channel),
+	                          .error = error,
+	                          .message = message};
+	hub->out->event(hub->out, session, &event);
+}
+
+static const char *const why_not_subscribed = "unsubscribed before this was answered";
+
 /* The follower got its position, or an answer again; or it cannot have one. */
 static void settle_follower(struct hub *hub, struct follower *follower, struct request *request,
                             const struct hub_mail *mail)
@@ -136,8 +149,8 @@ static void settle_follower(struct hub *hub, struct follower *follower, struct r
 		                               .is_recovered = answer->is_recovered};
 		answer_subscribed(hub, follower, request_ref(request), &result, request->has_since);
 	} else if (is_pending) {
-		hub_refuse(hub, follower->session, request_ref(request), ERROR_NOT_SUBSCRIBED,
-		           "unsubscribed before this was answered");
+		refuse_follower(hub, follower->session, request, ERROR_NOT_SUBSCRIBED,
+		                why_not_subscribed);
 	} else {
 		answer_again(hub, follower, request_ref(request),
 		             request->has_since ? &request->since : NULL);
@@ -156,10 +169,8 @@ static void receive_followed(struct hub *hub, struct session *session, struct re
 		settle_follower(hub, follower, request, mail);
 		return;
 	}
-	hub_refuse(hub, session, request_ref(request),
-	           is_good ? ERROR_NOT_SUBSCRIBED : ERROR_UNAVAILABLE,
-	           is_good ? "unsubscribed before this was answered"
-	                   : "the server is out of memory");
+	refuse_follower(hub, session, request, is_good ? ERROR_NOT_SUBSCRIBED : ERROR_UNAVAILABLE,
+	                is_good ? why_not_subscribed : "the server is out of memory");
 	if (follower != NULL && follower->state == FOLLOWER_PENDING)
 		session_unfollow(hub, session, follower);
 }

@@ -311,7 +311,7 @@ static void execute_in_channel(struct hub *hub, struct session *session,
                                const struct hub_command *command)
 {
 	if (!channel_name_is_valid(command->channel)) {
-		hub_refuse(hub, session, command->ref, ERROR_BAD_REQUEST, why_no_name);
+		refuse(hub, session, command, ERROR_BAD_REQUEST, why_no_name);
 		return;
 	}
 	if (command->type != COMMAND_UNSUBSCRIBE) {

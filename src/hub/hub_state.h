@@ -1,7 +1,8 @@
 /*
  * hub_state.h - the inside of a hub, shared by the files that make it: hub.c (table, sessions,
  * walks, timers), command.c (what clients ask), agent.c (what a channel's agent does) and
- * answer.c (what comes back from agents). Nobody else includes it.
+ * answer.c (what comes back from agents). Nobody else includes it, but
+ * for the simulation, which holds the inside against what it should be.
  */
 #pragma once
 

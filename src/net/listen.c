@@ -28,7 +28,7 @@ bool listen_ip(struct listen_address *address, const char *host, uint16_t port)
 bool listen_unix(struct listen_address *address, const char *path)
 {
 	struct sockaddr_un local = {.sun_family = AF_UNIX};
-	if (strlen(path) >= sizeof(local.sun_path))
+	if (*path == '\0' || strlen(path) >= sizeof(local.sun_path))
 		return false;
 	memcpy(local.sun_path, path, strlen(path) + 1);
 	*address = (struct listen_address){.len = sizeof(local)};
@@ -149,7 +149,8 @@ int listen_open(const struct listen_address *address, uint32_t silence_ms_max)
 
 int listen_accept(int listener, struct listen_address *peer)
 {
-	peer->len = sizeof(peer->socket);
+	/* A local peer without a name leaves the rest as it was: empty. */
+	*peer = (struct listen_address){.len = sizeof(peer->socket)};
 	for (;;) {
 		int fd = accept4(listener, (struct sockaddr *)&peer->socket, &peer->len,
 		                 SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -15,10 +15,14 @@
 #include "base/ring.h"
 #include "starling/limits.h"
 
+/* Letters of one member before it is the next one's turn, however fast it posts. */
+#define TAKES_IN_A_ROW 64
+
 struct member {
 	_Alignas(64) _Atomic bool sleeps;
 	_Alignas(64) int bell;
-	uint32_t next_from;  /* whose letters are taken next */
+	uint32_t next_from; /* whose letters are taken next */
+	uint32_t taken_in_a_row;
 	uint32_t queued;     /* letters in `queues` */
 	struct buf *queues;  /* by receiver: letters that the ring did not take */
 	bool *has_posted_to; /* by receiver: since the last flush */
@@ -179,11 +183,16 @@ void mailbox_flush(struct post_office *office, uint32_t me)
 bool mailbox_take(struct post_office *office, uint32_t me, void *letter)
 {
 	struct member *member = &office->member[me];
-	for (uint32_t i = 0; i < office->members; i++) {
+	/* Once round, and again to the first one, whose turn may have been over. */
+	for (uint32_t i = 0; i <= office->members; i++) {
 		uint32_t from = member->next_from;
-		if (ring_take(ring_between(office, from, me), letter))
+		if (member->taken_in_a_row < TAKES_IN_A_ROW &&
+		    ring_take(ring_between(office, from, me), letter)) {
+			member->taken_in_a_row++;
 			return true;
+		}
 		member->next_from = from + 1 == office->members ? 0 : from + 1;
+		member->taken_in_a_row = 0;
 	}
 	return false;
 }
