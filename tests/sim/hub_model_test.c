@@ -1,0 +1,1084 @@
+/*
+ * The hubs of several workers in one thread, from a seed: real hub code, letters that arrive in
+ * order between two workers but else in any, sinks that stall and break, clients that come, ask,
+ * stall and go, and time that jumps. After each step everything is held against hub_model.h and
+ * against what a hub promises about its own inside.
+ *
+ * SIM_SEEDS says how many seeds to run; a number as argument runs that seed alone. When a check
+ * fails the seed is the last line.
+ */
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/random.h"
+#include "base/text.h"
+#include "hub/hub_state.h"
+#include "hub_model.h"
+
+#define SEEDS_DEFAULT 1000
+#define ROUNDS 3 /* each ends in a calm in which everything must arrive */
+#define STEPS_PER_ROUND 300
+#define SIM_WORKERS_MAX 4
+#define CLIENTS 12
+#define CHANNELS 6
+#define CHANNELS_PER_SESSION 4
+#define UNIX_MS_AHEAD 1700000000000u
+
+static const struct scenario {
+	const char *name;
+	uint32_t workers;
+	uint32_t stall_percent; /* of deliveries that a sink does not take whole */
+	uint32_t jump_ms_max;
+	uint64_t outbound_bytes_max;
+} scenarios[] = {
+	{"one worker keeps what the protocol promises", 1, 10, 2000, UINT64_MAX},
+	{"two workers keep it together", 2, 10, 2000, UINT64_MAX},
+	{"four workers keep it together", 4, 10, 2000, UINT64_MAX},
+	{"clients that stall most of the time miss nothing", 3, 70, 2000, UINT64_MAX},
+	{"clients that lag too far are ended, no others", 3, 40, 500, 9000},
+	{"channels end, and begin anew under another epoch", 2, 5, 30000, UINT64_MAX},
+	{"records are gone before slow letters arrive", 4, 20, 30000, 30000},
+};
+
+/* The last rule is for no channel of ours; a set of rules ends with it. */
+static struct rule rule_list[CHANNELS + 1] = {
+	{.pattern = "none:*", .history_size = 0, .history_ttl_ms = 1000},
+	{.pattern = "one:*", .history_size = 1, .history_ttl_ms = 60000},
+	{.pattern = "few:*", .history_size = 3, .history_ttl_ms = 2000},
+	{.pattern = "short:*", .history_size = 100, .history_ttl_ms = 500},
+	{.pattern = "some:*", .history_size = 20, .history_ttl_ms = 8000},
+	{.pattern = "long:*", .history_size = 150, .history_ttl_ms = 60000},
+	{.pattern = "*"},
+};
+static const struct rules rules = {rule_list, COUNT_OF(rule_list)};
+
+struct worker {
+	struct hub_out out;
+	struct hub *hub;
+	struct timer_wheel wheel;
+};
+
+enum following_state { NOT_FOLLOWING = 0, ASKED, FOLLOWING };
+
+/* What a client must see of a channel: everything behind `seen` that is not left out for it. */
+struct following {
+	enum following_state state;
+	struct model_era *era;
+	uint64_t start, seen; /* where it began, and the last one it was given */
+	uint64_t replay_end;
+};
+
+struct client {
+	struct session session;
+	bool is_open;
+	bool was_slow; /* the hub ended it, so it must have lagged */
+	uint32_t generation, unanswered;
+	struct worker *worker;
+	uint64_t number;
+	struct following following[CHANNELS];
+};
+
+/* A command, and what it must be answered with once the channel's agent has dealt with it. */
+struct question {
+	struct question *before;
+	struct client *client;
+	uint32_t generation, channel;
+	enum command_type type;
+	struct cursor since;
+	bool has_since;
+	bool is_answered, is_settled;
+	enum error_code refusal; /* the answer is an error */
+	char ref[64];
+	uint64_t limit;
+	struct model_said said;
+	struct model_era *era;
+	struct model_position position;
+	struct model_page page;
+	uint64_t seq;
+};
+
+struct letter {
+	struct hub_mail mail;
+	struct question *question; /* that it is about; NULL: about none */
+};
+
+static struct world {
+	const struct scenario *scenario;
+	uint64_t seed, now_ms, next_number;
+	struct random random;
+	struct worker workers[SIM_WORKERS_MAX];
+	struct buf queues[SIM_WORKERS_MAX][SIM_WORKERS_MAX]; /* of letters: from, to */
+	struct client clients[CLIENTS];
+	struct model_channel channels[CHANNELS];
+	struct question *questions; /* all that were ever asked */
+	struct question *question;  /* the one that is being dealt with */
+	uint32_t letters_posted;
+	bool is_calm; /* every sink takes all */
+} world;
+
+/* That it came to pass at all, in some seed: a simulation that never goes there proves nothing. */
+static struct {
+	uint64_t recovered, gaps, again, cancelled, slow, renamed, pages, left_out, taken_in_part,
+		too_many, found_none;
+} seen;
+
+static uint32_t below(uint32_t bound)
+{
+	return random_below(&world.random, bound);
+}
+
+static bool chance(uint32_t percent)
+{
+	return below(100) < percent;
+}
+
+static struct client *client_of(struct session *session)
+{
+	return CONTAINER_OF(session, struct client, session);
+}
+
+static uint32_t index_of(const struct worker *worker)
+{
+	return (uint32_t)(worker - world.workers);
+}
+
+static struct worker *agent_of(uint32_t channel)
+{
+	struct slice name = slice_string(world.channels[channel].name);
+	return &world.workers[hub_agent_of(world.workers[0].hub, name)];
+}
+
+static uint32_t channel_by_name(struct slice name)
+{
+	uint32_t i = 0;
+	while (!slice_is(name, world.channels[i].name)) {
+		i++;
+		CHECK(i < CHANNELS);
+	}
+	return i;
+}
+
+/* ---- what the agent has done with a question, by the model ---- */
+
+static const struct cursor *since_of(const struct question *question)
+{
+	return question->has_since ? &question->since : NULL;
+}
+
+static void question_settle(struct question *question, uint64_t epoch, uint64_t seq)
+{
+	struct model_channel *channel = &world.channels[question->channel];
+	CHECK(!question->is_settled);
+	question->is_settled = true;
+	seen.renamed += channel->era != NULL && channel->era->epoch != epoch;
+	model_epoch(channel, epoch, world.now_ms);
+	question->era = channel->era;
+	if (question->type == COMMAND_PUBLISH) {
+		question->said.added_ms = world.now_ms;
+		model_say(channel, &question->said);
+		question->seq = channel->era->count;
+		CHECK(seq == question->seq);
+	} else if (question->type == COMMAND_SUBSCRIBE) {
+		question->position = model_follow(channel, since_of(question), world.now_ms);
+		seen.recovered += question->has_since && question->position.is_recovered;
+		seen.gaps += question->has_since && !question->position.is_recovered;
+	} else {
+		CHECK(question->type == COMMAND_HISTORY);
+		question->page =
+			model_history(channel, since_of(question), question->limit, world.now_ms);
+		seen.pages += question->page.has_more;
+	}
+}
+
+static void records_check(struct record *const *records, size_t count, const struct model_era *era,
+                          uint64_t first)
+{
+	for (size_t i = 0; i < count; i++) {
+		CHECK(records[i]->epoch == era->epoch);
+		CHECK(records[i]->seq == first + i);
+		CHECK(records[i]->seq <= era->count);
+		CHECK(model_is_payload(record_payload(records[i]), &era->said[first + i - 1]));
+	}
+}
+
+/* ---- answers ---- */
+
+static void answered_first(struct client *client, const struct question *question,
+                           const struct hub_event *event)
+{
+	const struct model_position *position = &question->position;
+	CHECK(event->epoch == question->era->epoch);
+	CHECK(event->seq == position->from);
+	CHECK(event->is_recovered == position->is_recovered);
+	client->following[question->channel] = (struct following){
+		.state = FOLLOWING,
+		.era = question->era,
+		.start = position->from,
+		.seen = position->from,
+		.replay_end = position->head,
+	};
+	world.channels[question->channel].followers++;
+}
+
+static bool is_left_out(const struct client *client, const struct model_era *era, uint64_t from,
+                        uint64_t to)
+{
+	for (uint64_t seq = from; seq <= to; seq++) {
+		if (era->said[seq - 1].except != client->number)
+			return false;
+	}
+	return true;
+}
+
+/* The answer says where the client stands, and "recovered" only when it missed nothing. */
+static void answered_again(const struct client *client, const struct question *question,
+                           const struct hub_event *event)
+{
+	const struct following *following = &client->following[question->channel];
+	const struct cursor *since = &question->since;
+	CHECK(event->epoch == following->era->epoch);
+	CHECK(event->seq >= following->seen);
+	CHECK(event->seq <= following->era->count);
+	CHECK(is_left_out(client, following->era, following->seen + 1, event->seq));
+	seen.again++;
+	if (!question->has_since)
+		return;
+	bool is_ours = !since->is_start && since->epoch == following->era->epoch;
+	bool is_behind = is_ours && since->seq >= following->start;
+	if (since->is_start || (is_behind && since->seq <= event->seq))
+		CHECK(event->is_recovered);
+	else if (!is_behind || since->seq > following->era->count)
+		CHECK(!event->is_recovered);
+}
+
+static void subscribe_answered(struct client *client, struct question *question,
+                               const struct hub_event *event)
+{
+	CHECK(event->type == EVENT_SUBSCRIBED);
+	CHECK(slice_is(event->channel, world.channels[question->channel].name));
+	CHECK(event->has_recovered == question->has_since);
+	if (client->following[question->channel].state == FOLLOWING) {
+		answered_again(client, question, event);
+		return;
+	}
+	CHECK(client->following[question->channel].state == ASKED);
+	if (!question->is_settled)
+		question_settle(question, event->epoch, event->seq);
+	answered_first(client, question, event);
+}
+
+static void publish_answered(struct question *question, const struct hub_event *event)
+{
+	CHECK(event->type == EVENT_ACK);
+	if (!question->is_settled)
+		question_settle(question, event->epoch, event->seq);
+	CHECK(event->epoch == question->era->epoch);
+	CHECK(event->seq == question->seq);
+	CHECK(!event->is_duplicate);
+}
+
+static void history_answered(struct question *question, const struct hub_event *event)
+{
+	const struct model_page *page = &question->page;
+	CHECK(event->type == EVENT_HISTORY);
+	CHECK(slice_is(event->channel, world.channels[question->channel].name));
+	if (!question->is_settled)
+		question_settle(question, event->epoch, event->seq);
+	CHECK(event->epoch == question->era->epoch);
+	CHECK(event->seq == page->cursor);
+	CHECK(event->has_more == page->has_more);
+	CHECK(event->record_count == page->end - page->first);
+	records_check(event->records, event->record_count, question->era, page->first);
+}
+
+static void out_event(struct hub_out *out, struct session *session, const struct hub_event *event)
+{
+	struct client *client = client_of(session);
+	struct question *question = world.question;
+	CHECK(&client->worker->out == out);
+	CHECK(question != NULL);
+	CHECK(question->client == client);
+	CHECK(question->generation == client->generation);
+	CHECK(slice_is(event->ref, question->ref));
+	CHECK(!question->is_answered);
+	question->is_answered = true;
+	client->unanswered--;
+	if (question->refusal != ERROR_NONE) {
+		CHECK(event->type == EVENT_ERROR);
+		CHECK(event->error == question->refusal);
+		CHECK(slice_is(event->channel, world.channels[question->channel].name));
+	} else if (question->type == COMMAND_SUBSCRIBE) {
+		subscribe_answered(client, question, event);
+	} else if (question->type == COMMAND_PUBLISH) {
+		publish_answered(question, event);
+	} else if (question->type == COMMAND_HISTORY) {
+		history_answered(question, event);
+	} else if (question->type == COMMAND_UNSUBSCRIBE) {
+		CHECK(event->type == EVENT_UNSUBSCRIBED);
+	} else {
+		CHECK(event->type == EVENT_PONG);
+	}
+}
+
+/* ---- deliveries ---- */
+
+/* Nothing is left out between what the client has and this record but what is not for it. */
+static void record_seen(struct client *client, uint32_t channel, const struct record *record)
+{
+	struct following *following = &client->following[channel];
+	const struct model_era *era = following->era;
+	CHECK(record->epoch == era->epoch);
+	CHECK(record->seq > following->seen);
+	CHECK(record->seq <= era->count);
+	CHECK(is_left_out(client, era, following->seen + 1, record->seq - 1));
+	CHECK(!is_left_out(client, era, record->seq, record->seq));
+	CHECK(slice_is(record_channel(record), world.channels[channel].name));
+	CHECK(model_is_payload(record_payload(record), &era->said[record->seq - 1]));
+	CHECK(record_bytes(record) == era->said[record->seq - 1].bytes);
+	seen.left_out += record->seq - following->seen - 1;
+	following->seen = record->seq;
+}
+
+static size_t out_deliver(struct hub_out *out, struct session *session,
+                          const struct delivery *delivery)
+{
+	struct client *client = client_of(session);
+	uint32_t channel = channel_by_name(channel_name(delivery->channel));
+	CHECK(&client->worker->out == out);
+	CHECK(session_takes(session));
+	CHECK(delivery->follower->session == session);
+	CHECK(delivery->count > 0);
+	CHECK(delivery->count <= WALK_RECORDS_MAX);
+	CHECK(client->following[channel].state == FOLLOWING);
+
+	size_t taken = delivery->count;
+	if (!world.is_calm && chance(world.scenario->stall_percent)) {
+		taken = below((uint32_t)taken + 1);
+		session->is_blocked = true;
+		session->is_ended = chance(5); /* it broke */
+		seen.taken_in_part++;
+	}
+	for (size_t i = 0; i < taken; i++)
+		record_seen(client, channel, delivery->records[i]);
+	return taken;
+}
+
+static void out_end(struct hub_out *out, struct session *session, enum hub_end why)
+{
+	struct client *client = client_of(session);
+	CHECK(&client->worker->out == out);
+	CHECK(!session->is_ended);
+	CHECK(why == HUB_END_SLOW);
+	session->is_ended = true;
+	client->was_slow = true;
+	seen.slow++;
+}
+
+static uint64_t lag_of(const struct client *client)
+{
+	uint64_t bytes = 0;
+	for (uint32_t i = 0; i < CHANNELS; i++) {
+		const struct following *following = &client->following[i];
+		if (following->state != FOLLOWING)
+			continue;
+		uint64_t from = following->seen > following->replay_end ? following->seen
+		                                                        : following->replay_end;
+		for (uint64_t seq = from + 1; seq <= following->era->count; seq++)
+			bytes += following->era->said[seq - 1].bytes;
+	}
+	return bytes;
+}
+
+static struct session *out_find(struct hub_out *out, struct slab_handle handle)
+{
+	CHECK(handle.index < CLIENTS);
+	struct client *client = &world.clients[handle.index];
+	bool is_there = client->is_open && client->generation == handle.generation;
+	CHECK(!is_there || &client->worker->out == out);
+	seen.found_none += !is_there;
+	return is_there ? &client->session : NULL;
+}
+
+/* ---- letters ---- */
+
+/* An answer leaves the agent: what it says is held against the model at this moment. */
+static void letter_check(const struct hub_mail *mail)
+{
+	struct question *question = world.question;
+	switch ((enum mail_kind)mail->kind) {
+	case MAIL_PUBLISHED:
+		question_settle(question, mail->epoch, mail->seq);
+		break;
+	case MAIL_FOLLOWED:
+		question_settle(question, mail->epoch, mail->seq);
+		CHECK(mail->seq == question->position.head);
+		CHECK(mail->answer->from == question->position.from);
+		CHECK(mail->answer->count == mail->seq - mail->answer->from);
+		records_check(mail->answer->records, mail->answer->count, question->era,
+		              mail->answer->from + 1);
+		break;
+	case MAIL_HISTORY_READY:
+		question_settle(question, mail->epoch, mail->seq);
+		break;
+	case MAIL_PUBLISH:
+	case MAIL_FOLLOW:
+	case MAIL_HISTORY:
+	case MAIL_UNFOLLOW:
+	case MAIL_RECORD:
+		break;
+	}
+	CHECK(mail->error == ERROR_NONE);
+}
+
+static void out_post(struct hub_out *out, uint32_t to, const struct hub_mail *mail)
+{
+	uint32_t from = index_of(CONTAINER_OF(out, struct worker, out));
+	CHECK(to != from);
+	CHECK(to < world.scenario->workers);
+	CHECK(mail->from == from);
+	letter_check(mail);
+	bool is_about_it = mail->kind != MAIL_UNFOLLOW && mail->kind != MAIL_RECORD;
+	struct letter letter = {*mail, is_about_it ? world.question : NULL};
+	CHECK(!is_about_it || letter.question != NULL);
+	buf_append(&world.queues[from][to], &letter, sizeof(letter));
+	CHECK(!world.queues[from][to].is_broken);
+	world.letters_posted++;
+}
+
+static void hub_enter(struct worker *worker)
+{
+	hub_set_time(worker->hub, world.now_ms, world.now_ms + UNIX_MS_AHEAD);
+}
+
+/* A client that was ended while it waited gets no answer. */
+static void question_forget(struct question *question)
+{
+	struct client *client = question->client;
+	if (question->is_answered || !client->is_open || client->generation != question->generation)
+		return;
+	CHECK(client->session.is_ended);
+	question->is_answered = true;
+	client->unanswered--;
+}
+
+static void letter_deliver(uint32_t from, uint32_t to)
+{
+	struct letter letter;
+	struct buf *queue = &world.queues[from][to];
+	CHECK(queue->len >= sizeof(letter));
+	memcpy(&letter, queue->at, sizeof(letter));
+	buf_use(queue, sizeof(letter));
+	const enum mail_kind kind = letter.mail.kind;
+
+	hub_enter(&world.workers[to]);
+	world.question = letter.question;
+	world.letters_posted = 0;
+	hub_receive(world.workers[to].hub, &letter.mail);
+	world.question = NULL;
+	uint32_t others = world.scenario->workers - 1;
+	CHECK(world.letters_posted <= 1 + (kind == MAIL_PUBLISH ? others : 0));
+	if (kind == MAIL_PUBLISHED || kind == MAIL_FOLLOWED || kind == MAIL_HISTORY_READY)
+		question_forget(letter.question);
+}
+
+/* False: none is on its way. */
+static bool letter_deliver_any(void)
+{
+	uint32_t workers = world.scenario->workers;
+	uint32_t start = below(workers * workers);
+	for (uint32_t i = 0; i < workers * workers; i++) {
+		uint32_t pair = (start + i) % (workers * workers);
+		if (world.queues[pair / workers][pair % workers].len > 0) {
+			letter_deliver(pair / workers, pair % workers);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- clients ---- */
+
+static void client_open(struct client *client)
+{
+	uint32_t generation = client->generation + 1;
+	*client = (struct client){
+		.is_open = true,
+		.generation = generation,
+		.worker = &world.workers[below(world.scenario->workers)],
+		.session.is_backend = chance(20),
+		.session.is_held = chance(10),
+		.session.user = chance(50) ? "ann" : NULL,
+	};
+	struct slab_handle handle = {(uint32_t)(client - world.clients), generation};
+	hub_session_open(client->worker->hub, &client->session, handle);
+	client->number = hub_session_number(client->worker->hub, &client->session);
+}
+
+static void unfollow(struct client *client, uint32_t channel)
+{
+	struct following *following = &client->following[channel];
+	if (following->state == FOLLOWING) {
+		CHECK(world.channels[channel].followers > 0);
+		world.channels[channel].followers--;
+		world.channels[channel].used_ms = world.now_ms;
+	}
+	following->state = NOT_FOLLOWING;
+}
+
+static void client_close(struct client *client)
+{
+	hub_enter(client->worker);
+	hub_session_close(client->worker->hub, &client->session);
+	for (uint32_t i = 0; i < CHANNELS; i++)
+		unfollow(client, i);
+	client->is_open = false;
+}
+
+static void client_ready(struct client *client)
+{
+	client->session.is_blocked = client->session.is_held = false;
+	hub_enter(client->worker);
+	hub_session_ready(client->worker->hub, &client->session);
+}
+
+static uint32_t channels_of(const struct client *client)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < CHANNELS; i++)
+		count += client->following[i].state != NOT_FOLLOWING;
+	return count;
+}
+
+/* ---- questions ---- */
+
+static struct question *question_make(struct client *client, enum command_type type)
+{
+	struct question *question = calloc(1, sizeof(*question));
+	CHECK(question != NULL);
+	question->before = world.questions;
+	world.questions = question;
+	question->client = client;
+	question->generation = client->generation;
+	question->channel = below(CHANNELS);
+	question->type = type;
+	if (!chance(10)) /* short and long ones, and none */
+		snprintf(question->ref, sizeof(question->ref), "%0*u", chance(70) ? 6 : 60,
+		         below(1000000));
+	return question;
+}
+
+/* A cursor of any kind that a client can come with. */
+static struct cursor any_cursor(const struct client *client, uint32_t channel)
+{
+	const struct model_era *era = world.channels[channel].era;
+	if (chance(20))
+		return (struct cursor){.is_start = true};
+	if (era == NULL || chance(5))
+		return (struct cursor){.epoch = below(2) * 4711, .seq = below(3)};
+	if (era->before != NULL && chance(20))
+		return (struct cursor){.epoch = era->before->epoch,
+		                       .seq = below((uint32_t)era->before->count + 1)};
+	uint64_t head = era->count, seq = below((uint32_t)head + 1);
+	if (chance(30))
+		seq = head - below(head < 5 ? (uint32_t)head + 1 : 5);
+	if (chance(5))
+		seq = chance(50) ? head + 1 + below(3) : UINT64_MAX;
+	if (client->following[channel].era == era && chance(40))
+		seq = client->following[channel].seen;
+	return (struct cursor){.epoch = era->epoch, .seq = seq};
+}
+
+static void question_ask(struct question *question, struct hub_command *command)
+{
+	struct client *client = question->client;
+	command->type = question->type;
+	command->ref = slice_string(question->ref);
+	command->channel = slice_string(world.channels[question->channel].name);
+	command->since = question->since;
+	command->has_since = question->has_since;
+
+	bool is_here = question->refusal != ERROR_NONE || question->type == COMMAND_UNSUBSCRIBE ||
+	               question->type == COMMAND_PING ||
+	               agent_of(question->channel) == client->worker ||
+	               client->following[question->channel].state == FOLLOWING;
+	client->unanswered++;
+	world.question = question;
+	hub_enter(client->worker);
+	hub_execute(client->worker->hub, &client->session, command);
+	world.question = NULL;
+	CHECK(question->is_answered || !is_here || question->type != COMMAND_SUBSCRIBE);
+	CHECK(question->is_answered || agent_of(question->channel) != client->worker);
+}
+
+static void ask_subscribe(struct client *client)
+{
+	struct question *question = question_make(client, COMMAND_SUBSCRIBE);
+	struct following *following = &client->following[question->channel];
+	question->has_since = chance(60);
+	if (question->has_since)
+		question->since = any_cursor(client, question->channel);
+	if (following->state == NOT_FOLLOWING) {
+		if (channels_of(client) == CHANNELS_PER_SESSION)
+			question->refusal = ERROR_TOO_MANY_CHANNELS;
+		else
+			following->state = ASKED;
+		seen.too_many += question->refusal != ERROR_NONE;
+	}
+	question_ask(question, &(struct hub_command){0});
+}
+
+/* Subscribing that was not answered yet has been given up. */
+static void cancel_asked(struct client *client, uint32_t channel)
+{
+	for (struct question *other = world.questions; other != NULL; other = other->before) {
+		if (other->client == client && other->generation == client->generation &&
+		    other->channel == channel && other->type == COMMAND_SUBSCRIBE &&
+		    !other->is_answered) {
+			other->refusal = ERROR_NOT_SUBSCRIBED;
+			seen.cancelled++;
+		}
+	}
+}
+
+static void ask_unsubscribe(struct client *client)
+{
+	struct question *question = question_make(client, COMMAND_UNSUBSCRIBE);
+	uint32_t channel = question->channel;
+	if (client->following[channel].state == NOT_FOLLOWING)
+		question->refusal = ERROR_NOT_SUBSCRIBED;
+	else
+		cancel_asked(client, channel);
+	question_ask(question, &(struct hub_command){0});
+	CHECK(question->is_answered);
+	unfollow(client, channel);
+}
+
+static uint64_t any_session_number(void)
+{
+	const struct client *other = &world.clients[below(CLIENTS)];
+	return other->is_open ? other->number : 0;
+}
+
+static void ask_publish(struct client *client)
+{
+	struct question *question = question_make(client, COMMAND_PUBLISH);
+	char payload[MODEL_PAYLOAD_MAX];
+	uint32_t len = chance(90) ? below(300) : below(MODEL_PAYLOAD_MAX);
+	struct hub_command command = {.is_unechoed = chance(20)};
+	if (client->session.is_backend) {
+		command.except = chance(30) ? any_session_number() : 0;
+		command.user = chance(50) ? SLICE("bob") : slice_of(NULL, 0);
+	}
+	question->said = (struct model_said){
+		.number = ++world.next_number,
+		.except = command.is_unechoed ? client->number : command.except,
+	};
+	question->said.len = model_payload(payload, question->said.number, len);
+	command.publication.payload = slice_of(payload, question->said.len);
+	struct slice user =
+		client->session.is_backend ? command.user : session_user(&client->session);
+	question->said.bytes = sizeof(struct record) + question->said.len + user.len +
+	                       strlen(world.channels[question->channel].name);
+	question_ask(question, &command);
+}
+
+static void ask_history(struct client *client)
+{
+	struct question *question = question_make(client, COMMAND_HISTORY);
+	struct hub_command command = {.has_limit = chance(70), .limit = below(20)};
+	question->limit = command.has_limit ? command.limit : HISTORY_LIMIT_DEFAULT;
+	question->has_since = chance(50);
+	if (question->has_since)
+		question->since = any_cursor(client, question->channel);
+	question_ask(question, &command);
+}
+
+/* ---- time ---- */
+
+static void time_passes(uint64_t ms)
+{
+	world.now_ms += ms;
+	for (uint32_t i = 0; i < world.scenario->workers; i++) {
+		struct worker *worker = &world.workers[i];
+		struct timer *timer;
+		hub_enter(worker);
+		while ((timer = timer_take_due(&worker->wheel, world.now_ms)) != NULL)
+			hub_timer(worker->hub, timer);
+	}
+}
+
+static void time_passes_somehow(void)
+{
+	uint32_t what = below(100);
+	if (what < 50)
+		time_passes(below(20));
+	else
+		time_passes(below(what < 80 ? 1500 : world.scenario->jump_ms_max));
+}
+
+/* ---- what holds at every moment ---- */
+
+struct standing {
+	uint32_t count;
+	uint64_t first; /* the lowest position of a follower */
+};
+
+static void follower_check(const struct channel *channel, const struct follower *follower,
+                           struct standing *standing)
+{
+	const struct log *log = &channel->log;
+	CHECK(follower->channel == channel);
+	CHECK(follower->next >= log_first(log));
+	CHECK(follower->next <= log_next(log));
+	/* Behind, it waits for a walk that is due, or for its session. */
+	if (follower->state == FOLLOWER_STUCK)
+		CHECK(!session_takes(follower->session));
+	else if (follower->next < log_next(log))
+		CHECK(list_is_linked(&channel->dirty));
+	standing->count++;
+	if (follower->next < standing->first)
+		standing->first = follower->next;
+}
+
+static void list_check(const struct channel *channel, const struct list *list,
+                       enum follower_state state, struct standing *standing)
+{
+	struct list_node *node = list_first(list);
+	for (; node != NULL; node = list_after(list, node)) {
+		struct follower *follower = CONTAINER_OF(node, struct follower, in_channel);
+		CHECK(follower->state == state);
+		follower_check(channel, follower, standing);
+	}
+}
+
+/* An agent keeps what history holds, and what somebody waits for; a tail only the latter. */
+static void kept_check(const struct channel *channel, uint64_t first_wanted)
+{
+	const struct model_channel *model = &world.channels[channel_by_name(channel_name(channel))];
+	uint64_t first = log_first(&channel->log), next = log_next(&channel->log);
+	if (channel->is_agent) {
+		bool is_present = model->era != NULL && model->era->epoch == channel->epoch;
+		CHECK(!is_present || next == model->era->count + 1);
+		CHECK(!is_present || first <= model_oldest(model, world.now_ms));
+		uint64_t size = model->rule->history_size;
+		uint64_t by_size = next > size ? next - size : 1;
+		first_wanted = by_size < first_wanted ? by_size : first_wanted;
+		CHECK(list_is_linked(&channel->dirty) || first >= first_wanted);
+	} else {
+		CHECK(list_is_linked(&channel->dirty) || first == first_wanted);
+	}
+}
+
+static uint32_t followers_by_model(const struct worker *worker, const struct channel *channel)
+{
+	uint32_t i = channel_by_name(channel_name(channel)), count = 0;
+	for (const struct client *client = world.clients; client < world.clients + CLIENTS;
+	     client++)
+		count += client->is_open && client->worker == worker &&
+		         client->following[i].state != NOT_FOLLOWING;
+	return count;
+}
+
+static void channel_check(const struct worker *worker, const struct channel *channel)
+{
+	const struct log *log = &channel->log;
+	struct standing standing = {.first = log_next(log)};
+	list_check(channel, &channel->live, FOLLOWER_LIVE, &standing);
+	list_check(channel, &channel->stuck, FOLLOWER_STUCK, &standing);
+	CHECK(followers_by_model(worker, channel) == channel->follower_count);
+	uint32_t counted = log->standing;
+	for (uint64_t seq = log_first(log); seq < log_next(log); seq++)
+		counted += log_entry(log, seq)->standing;
+	CHECK(counted == standing.count);
+	kept_check(channel, standing.first);
+}
+
+static void worker_check(const struct worker *worker)
+{
+	const struct hub *hub = worker->hub;
+	uint32_t channels = 0, followers = 0;
+	for (size_t i = 0; i < map_buckets(&hub->table); i++) {
+		struct map_node *node = map_bucket(&hub->table, i);
+		for (; node != NULL; node = node->next, channels++)
+			channel_check(worker, CONTAINER_OF(node, struct channel, in_table));
+	}
+	for (const struct client *client = world.clients; client < world.clients + CLIENTS;
+	     client++) {
+		if (client->is_open && client->worker == worker) {
+			CHECK(client->session.request_count == client->unanswered);
+			CHECK(client->session.follower_count == channels_of(client));
+			followers += channels_of(client);
+		}
+	}
+	CHECK(hub_counters(hub)->channels == channels);
+	CHECK(hub_counters(hub)->followers == followers);
+}
+
+static void world_check(void)
+{
+	for (uint32_t i = 0; i < world.scenario->workers; i++)
+		worker_check(&world.workers[i]);
+	for (struct client *client = world.clients; client < world.clients + CLIENTS; client++) {
+		if (client->is_open && client->was_slow) {
+			CHECK(lag_of(client) > world.scenario->outbound_bytes_max);
+			client->was_slow = false;
+		}
+	}
+}
+
+/* ---- steps ---- */
+
+static void client_acts(struct client *client)
+{
+	uint32_t what = below(100);
+	if (!client->is_open)
+		client_open(client);
+	else if (client->session.is_ended || what < 4)
+		client_close(client);
+	else if (what < 6)
+		client->session.is_ended = true; /* is closed later, at the end of a turn */
+	else if (what < 32)
+		ask_subscribe(client);
+	else if (what < 42)
+		ask_unsubscribe(client);
+	else if (what < 82)
+		ask_publish(client);
+	else if (what < 88)
+		ask_history(client);
+	else if (what < 90)
+		question_ask(question_make(client, COMMAND_PING), &(struct hub_command){0});
+	else
+		client_ready(client);
+}
+
+static void step(void)
+{
+	uint32_t what = below(100);
+	if (what < 60) {
+		client_acts(&world.clients[below(CLIENTS)]);
+	} else if (what < 78) {
+		for (uint32_t left = below(8); left > 0 && letter_deliver_any(); left--)
+			world_check();
+	} else if (what < 92) {
+		struct worker *worker = &world.workers[below(world.scenario->workers)];
+		hub_enter(worker);
+		hub_walk(worker->hub, below(5));
+	} else {
+		time_passes_somehow();
+	}
+	world_check();
+}
+
+static bool walk_all(void)
+{
+	bool is_left = false;
+	for (uint32_t i = 0; i < world.scenario->workers; i++) {
+		hub_enter(&world.workers[i]);
+		is_left |= hub_walk(world.workers[i].hub, 1 + below(50));
+	}
+	return is_left;
+}
+
+/* Everybody reads, all letters arrive, all walks are done: nobody lacks anything. */
+static void calm(void)
+{
+	world.is_calm = true;
+	for (struct client *client = world.clients; client < world.clients + CLIENTS; client++) {
+		if (client->is_open && client->session.is_ended)
+			client_close(client);
+		else if (client->is_open)
+			client_ready(client);
+	}
+	while (letter_deliver_any())
+		world_check();
+	while (walk_all())
+		world_check();
+	world_check();
+	for (struct client *client = world.clients; client < world.clients + CLIENTS; client++) {
+		if (!client->is_open)
+			continue;
+		CHECK(client->unanswered == 0);
+		for (uint32_t i = 0; i < CHANNELS; i++) {
+			const struct following *following = &client->following[i];
+			CHECK(following->state != ASKED);
+			if (following->state == FOLLOWING)
+				CHECK(is_left_out(client, following->era, following->seen + 1,
+				                  following->era->count));
+		}
+	}
+	world.is_calm = false;
+}
+
+/* ---- worlds ---- */
+
+static void worker_begin(uint32_t i, struct hash_key hash_key)
+{
+	struct worker *worker = &world.workers[i];
+	worker->out = (struct hub_out){
+		.event = out_event,
+		.deliver = out_deliver,
+		.end = out_end,
+		.find = out_find,
+		.post = out_post,
+	};
+	timer_wheel_init(&worker->wheel, world.now_ms);
+	worker->hub = hub_create(&(struct hub_options){
+		.worker = i,
+		.workers = world.scenario->workers,
+		.out = &worker->out,
+		.rules = &rules,
+		.wheel = &worker->wheel,
+		.hash_key = hash_key,
+		.seed = random_next(&world.random),
+		.channels_per_session = CHANNELS_PER_SESSION,
+		.outbound_bytes_max = world.scenario->outbound_bytes_max,
+	});
+	CHECK(worker->hub != NULL);
+	hub_enter(worker);
+}
+
+static void world_begin(const struct scenario *scenario, uint64_t seed)
+{
+	world = (struct world){.scenario = scenario, .seed = seed, .random.state = seed};
+	/* Some begin shortly before 32 bits of milliseconds run over. */
+	world.now_ms = chance(30) ? UINT32_MAX - below(60000) : random_next(&world.random) >> 20;
+	struct hash_key hash_key = {{random_next(&world.random), random_next(&world.random)}};
+	for (uint32_t i = 0; i < scenario->workers; i++)
+		worker_begin(i, hash_key);
+	for (uint32_t i = 0; i < CHANNELS; i++) {
+		struct model_channel *channel = &world.channels[i];
+		int stem = (int)strlen(rule_list[i].pattern) - 1;
+		snprintf(channel->name, sizeof(channel->name), "%.*s%u", stem, rule_list[i].pattern,
+		         below(1000));
+		channel->rule = &rule_list[i];
+	}
+}
+
+/* All clients go, and in time everything else: no channel, no follower, no record stays. */
+static void world_fades(void)
+{
+	for (struct client *client = world.clients; client < world.clients + CLIENTS; client++) {
+		if (client->is_open)
+			client_close(client);
+	}
+	calm();
+	for (int i = 0; i < 20; i++) {
+		time_passes(4000);
+		world_check();
+	}
+	for (uint32_t i = 0; i < world.scenario->workers; i++) {
+		const struct hub_counters *counters = hub_counters(world.workers[i].hub);
+		CHECK(counters->channels == 0);
+		CHECK(counters->followers == 0);
+		CHECK(world.workers[i].wheel.count == 0);
+	}
+}
+
+/* In the middle of everything: what is on its way is discarded. */
+static void world_breaks_off(void)
+{
+	for (struct client *client = world.clients; client < world.clients + CLIENTS; client++) {
+		if (client->is_open)
+			client_close(client);
+	}
+}
+
+static void world_end(void)
+{
+	for (uint32_t from = 0; from < SIM_WORKERS_MAX; from++) {
+		for (uint32_t to = 0; to < SIM_WORKERS_MAX; to++) {
+			struct buf *queue = &world.queues[from][to];
+			for (; queue->len > 0; buf_use(queue, sizeof(struct letter))) {
+				struct letter letter;
+				memcpy(&letter, queue->at, sizeof(letter));
+				hub_mail_discard(&letter.mail);
+			}
+			buf_free(queue);
+		}
+	}
+	for (uint32_t i = 0; i < world.scenario->workers; i++)
+		hub_destroy(world.workers[i].hub);
+	for (uint32_t i = 0; i < CHANNELS; i++)
+		model_free(&world.channels[i]);
+	while (world.questions != NULL) {
+		struct question *question = world.questions;
+		world.questions = question->before;
+		free(question);
+	}
+}
+
+static void world_run(const struct scenario *scenario, uint64_t seed)
+{
+	world_begin(scenario, seed);
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < STEPS_PER_ROUND; i++)
+			step();
+		if (round + 1 < ROUNDS || chance(70))
+			calm();
+	}
+	if (chance(80))
+		world_fades();
+	else
+		world_breaks_off();
+	world_end();
+}
+
+static void say_seed(void)
+{
+	char line[64];
+	int len =
+		snprintf(line, sizeof(line), "the seed was %llu\n", (unsigned long long)world.seed);
+	ssize_t written = write(STDERR_FILENO, line, (size_t)len);
+	(void)written;
+}
+
+static void say_seed_on_abort(int signal_number)
+{
+	(void)signal_number;
+	say_seed();
+}
+
+/* The sanitizers' way to the same, where there is one. */
+void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
+
+static void seen_check(void)
+{
+	CHECK(seen.recovered > 0);
+	CHECK(seen.gaps > 0);
+	CHECK(seen.again > 0);
+	CHECK(seen.cancelled > 0);
+	CHECK(seen.slow > 0);
+	CHECK(seen.renamed > 0);
+	CHECK(seen.pages > 0);
+	CHECK(seen.left_out > 0);
+	CHECK(seen.taken_in_part > 0);
+	CHECK(seen.too_many > 0);
+	CHECK(seen.found_none > 0);
+}
+
+int main(int argc, char **argv)
+{
+	const char *text = getenv("SIM_SEEDS");
+	uint64_t first = 0, end = SEEDS_DEFAULT;
+	if (argc > 1) {
+		CHECK(text_to_u64(slice_string(argv[1]), &first));
+		end = first + 1;
+	} else if (text != NULL) {
+		CHECK(text_to_u64(slice_string(text), &end));
+	}
+	signal(SIGABRT, say_seed_on_abort);
+	if (__sanitizer_set_death_callback != NULL)
+		__sanitizer_set_death_callback(say_seed);
+
+	for (size_t i = 0; i < COUNT_OF(scenarios); i++) {
+		printf("hub_model: %s\n", scenarios[i].name);
+		for (uint64_t seed = first; seed < end; seed++) {
+			if (seed % COUNT_OF(scenarios) == i)
+				world_run(&scenarios[i], seed);
+		}
+	}
+	if (end - first >= 500)
+		seen_check();
+	return 0;
+}

@@ -1,0 +1,1111 @@
+/*
+ * One hub, or two with the letters between them, and three clients. What clients are told is
+ * written down in short ("a subscribed here 0; a got here 1 2") and compared case by case.
+ * Epochs are left out, for they are drawn by lot; tests/sim holds everything against a model.
+ */
+#include "hub/hub.h"
+
+#include <stdlib.h>
+
+#include "base/buf.h"
+
+#define HERE "here"   /* of two workers the agent of this channel is worker 0 */
+#define THERE "there" /* and of this one worker 1 */
+#define CHANNELS 3    /* a session may follow so many */
+#define LAG_MAX 2000
+#define UNIX_MS 1700000000000u
+#define LETTERS_MAX 64
+
+static struct rule rule_list[] = {
+	{.pattern = "user:*", .subscribe = RULE_USER, .publish = RULE_USER},
+	{.pattern = "token:*", .subscribe = RULE_TOKEN, .publish = RULE_TOKEN},
+	{.pattern = "none:*", .subscribe = RULE_NONE, .publish = RULE_NONE},
+	{.pattern = "read:*", .subscribe = RULE_ANY, .publish = RULE_NONE},
+	{.pattern = "live:*", .history_size = 0, .history_ttl_ms = 3600 * 1000},
+	{.pattern = "many:*", .history_size = 5000, .history_ttl_ms = 60000},
+	{.pattern = "*", .history_size = 5, .history_ttl_ms = 60000},
+};
+static const struct rules rules = {rule_list, COUNT_OF(rule_list)};
+
+struct client {
+	struct session session;
+	struct hub *hub;
+	char name;
+	bool is_open;
+	size_t takes; /* records of a delivery, then it is blocked */
+};
+
+struct letter {
+	uint32_t to;
+	struct hub_mail mail;
+};
+
+static struct client a, b, c;
+static struct hub *hubs[2];
+static struct hub_out outs[2];
+static struct timer_wheel wheels[2];
+static uint64_t now_ms;
+static uint32_t workers;
+static struct letter letters[LETTERS_MAX]; /* on their way, oldest first */
+static size_t letter_count;
+static struct buf told;
+static struct record *last_record; /* of those delivered or shown; NULL: none */
+
+/* ---- what clients are told ---- */
+
+static struct client *client_of(struct session *session)
+{
+	return CONTAINER_OF(session, struct client, session);
+}
+
+static void tell(const struct session *session, const char *what, struct slice channel)
+{
+	const struct client *client = CONTAINER_OF(session, struct client, session);
+	if (told.len > 0)
+		buf_string(&told, "; ");
+	buf_char(&told, client->name);
+	buf_char(&told, ' ');
+	buf_string(&told, what);
+	if (channel.len > 0)
+		buf_char(&told, ' ');
+	buf_slice(&told, channel);
+}
+
+static void tell_records(struct record *const *records, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		buf_format(&told, " %llu", (unsigned long long)records[i]->seq);
+	if (count == 0)
+		return;
+	if (last_record != NULL)
+		record_drop(last_record);
+	last_record = record_take(records[count - 1]);
+}
+
+static void out_event(struct hub_out *out, struct session *session, const struct hub_event *event)
+{
+	static const char *const words[] = {
+		[EVENT_SUBSCRIBED] = "subscribed",
+		[EVENT_UNSUBSCRIBED] = "unsubscribed",
+		[EVENT_ACK] = "ack",
+		[EVENT_HISTORY] = "history",
+		[EVENT_PONG] = "pong",
+	};
+	unsigned long long seq = event->seq;
+	(void)out;
+	if (event->type == EVENT_ERROR) {
+		CHECK(event->message != NULL);
+		tell(session, error_text(event->error), event->channel);
+	} else {
+		tell(session, words[event->type], event->channel);
+	}
+	tell_records(event->records, event->record_count);
+	if (event->type == EVENT_HISTORY)
+		buf_string(&told, " at");
+	if (event->epoch != 0)
+		buf_format(&told, " %llu", seq);
+	if (event->has_recovered)
+		buf_string(&told, event->is_recovered ? " recovered" : " gap");
+	if (event->has_more)
+		buf_string(&told, " more");
+	if (event->ref.len > 0)
+		buf_format(&told, " ref %.*s", (int)event->ref.len, event->ref.at);
+}
+
+static size_t out_deliver(struct hub_out *out, struct session *session,
+                          const struct delivery *delivery)
+{
+	struct client *client = client_of(session);
+	(void)out;
+	size_t taken = client->takes < delivery->count ? client->takes : delivery->count;
+	session->is_blocked = taken < delivery->count;
+	client->takes -= taken;
+	tell(session, "got", channel_name(delivery->channel));
+	tell_records(delivery->records, taken);
+	return taken;
+}
+
+static void out_end(struct hub_out *out, struct session *session, enum hub_end why)
+{
+	(void)out;
+	session->is_ended = true;
+	tell(session, why == HUB_END_SLOW ? "is slow" : "lost memory", slice_of(NULL, 0));
+}
+
+static struct session *out_find(struct hub_out *out, struct slab_handle handle)
+{
+	struct client *const clients[] = {&a, &b, &c};
+	(void)out;
+	CHECK(handle.index < COUNT_OF(clients));
+	return clients[handle.index]->is_open ? &clients[handle.index]->session : NULL;
+}
+
+static void out_post(struct hub_out *out, uint32_t to, const struct hub_mail *mail)
+{
+	CHECK(out == &outs[1 - to]);
+	CHECK(letter_count < LETTERS_MAX);
+	letters[letter_count++] = (struct letter){to, *mail};
+}
+
+static bool were_told(const char *expected)
+{
+	bool is_so = slice_is(buf_view(&told), expected);
+	if (!is_so)
+		fprintf(stderr, "told:     %.*s\nexpected: %s\n", (int)told.len, told.at, expected);
+	buf_clear(&told);
+	return is_so;
+}
+
+/* ---- what clients do ---- */
+
+static void open_client(struct client *client, char name, uint32_t index, uint32_t worker)
+{
+	*client = (struct client){
+		.hub = hubs[worker], .name = name, .is_open = true, .takes = SIZE_MAX};
+	hub_session_open(client->hub, &client->session, (struct slab_handle){index, 1});
+}
+
+static void close_client(struct client *client)
+{
+	if (client->is_open)
+		hub_session_close(client->hub, &client->session);
+	client->is_open = false;
+}
+
+static void subscribe(struct client *client, const char *channel)
+{
+	struct hub_command command = {.type = COMMAND_SUBSCRIBE, .channel = slice_string(channel)};
+	hub_execute(client->hub, &client->session, &command);
+}
+
+/* The epoch is that of the record seen last. */
+static struct cursor cursor_at(uint64_t seq)
+{
+	return (struct cursor){.epoch = last_record == NULL ? 1 : last_record->epoch, .seq = seq};
+}
+
+static void subscribe_since(struct client *client, const char *channel, struct cursor since)
+{
+	struct hub_command command = {.type = COMMAND_SUBSCRIBE,
+	                              .channel = slice_string(channel),
+	                              .has_since = true,
+	                              .since = since};
+	hub_execute(client->hub, &client->session, &command);
+}
+
+static void unsubscribe(struct client *client, const char *channel)
+{
+	struct hub_command command = {.type = COMMAND_UNSUBSCRIBE,
+	                              .channel = slice_string(channel)};
+	hub_execute(client->hub, &client->session, &command);
+}
+
+static struct hub_command publication(const char *channel)
+{
+	return (struct hub_command){.type = COMMAND_PUBLISH,
+	                            .channel = slice_string(channel),
+	                            .publication.payload = SLICE("1")};
+}
+
+static void publish(struct client *client, const char *channel)
+{
+	struct hub_command command = publication(channel);
+	hub_execute(client->hub, &client->session, &command);
+}
+
+/* Without saying what comes of it. */
+static void publish_many(struct client *client, const char *channel, int count)
+{
+	struct buf kept = {0};
+	buf_swap(&kept, &told);
+	for (; count > 0; count--)
+		publish(client, channel);
+	buf_swap(&kept, &told);
+	buf_free(&kept);
+}
+
+static void publish_large(struct client *client, const char *channel, size_t len)
+{
+	char *payload = malloc(len);
+	CHECK(payload != NULL);
+	memset(payload, '1', len);
+	struct hub_command command = publication(channel);
+	command.publication.payload = slice_of(payload, len);
+	hub_execute(client->hub, &client->session, &command);
+	free(payload);
+}
+
+static void walk(struct client *client)
+{
+	while (hub_walk(client->hub, 100))
+		;
+}
+
+static void ready(struct client *client)
+{
+	client->takes = SIZE_MAX;
+	client->session.is_blocked = client->session.is_held = false;
+	hub_session_ready(client->hub, &client->session);
+}
+
+static void set_time(void)
+{
+	for (uint32_t i = 0; i < workers; i++)
+		hub_set_time(hubs[i], now_ms, UNIX_MS + now_ms);
+}
+
+static void pass(uint64_t ms)
+{
+	now_ms += ms;
+	set_time();
+	for (uint32_t i = 0; i < workers; i++) {
+		struct timer *timer;
+		while ((timer = timer_take_due(&wheels[i], now_ms)) != NULL)
+			hub_timer(hubs[i], timer);
+	}
+}
+
+static void deliver_one(void)
+{
+	CHECK(letter_count > 0);
+	struct letter letter = letters[0];
+	memmove(letters, letters + 1, --letter_count * sizeof(letters[0]));
+	hub_receive(hubs[letter.to], &letter.mail);
+}
+
+static void deliver_all(void)
+{
+	while (letter_count > 0)
+		deliver_one();
+}
+
+static void begin(uint32_t count)
+{
+	workers = count;
+	now_ms = 1000;
+	for (uint32_t i = 0; i < workers; i++) {
+		outs[i] = (struct hub_out){out_event, out_deliver, out_end, out_find, out_post};
+		timer_wheel_init(&wheels[i], now_ms);
+		hubs[i] = hub_create(&(struct hub_options){
+			.worker = i,
+			.workers = workers,
+			.out = &outs[i],
+			.rules = &rules,
+			.wheel = &wheels[i],
+			.seed = i,
+			.channels_per_session = CHANNELS,
+			.outbound_bytes_max = LAG_MAX,
+		});
+		CHECK(hubs[i] != NULL);
+	}
+	set_time();
+	open_client(&a, 'a', 0, 0);
+	open_client(&b, 'b', 1, 0);
+	open_client(&c, 'c', 2, workers - 1);
+}
+
+/* Whatever a case left: all are closed, and with time nothing is left. */
+static void end(void)
+{
+	close_client(&a);
+	close_client(&b);
+	close_client(&c);
+	deliver_all();
+	for (int i = 0; i < 50; i++)
+		pass(2000);
+	for (uint32_t i = 0; i < workers; i++) {
+		CHECK(hub_counters(hubs[i])->followers == 0);
+		CHECK(hub_counters(hubs[i])->channels == 0);
+		hub_destroy(hubs[i]);
+	}
+	if (last_record != NULL)
+		record_drop(last_record);
+	last_record = NULL;
+	buf_free(&told);
+}
+
+/* ---- subscribing ---- */
+
+static void plain(void)
+{
+	subscribe(&a, HERE);
+	publish(&b, HERE);
+	walk(&a);
+	CHECK(were_told("a subscribed here 0; b ack 1; a got here 1"));
+	subscribe(&b, HERE);
+	publish(&a, HERE);
+	walk(&a);
+	CHECK(were_told("b subscribed here 1; a ack 2; a got here 2; b got here 2"));
+}
+
+static void resumed(void)
+{
+	subscribe(&b, HERE);
+	publish_many(&b, HERE, 4);
+	walk(&b);
+	CHECK(were_told("b subscribed here 0; b got here 1 2 3 4"));
+	subscribe_since(&a, HERE, cursor_at(2));
+	CHECK(were_told("a subscribed here 2 recovered; a got here 3 4"));
+	unsubscribe(&a, HERE);
+	subscribe_since(&a, HERE, cursor_at(4));
+	CHECK(were_told("a unsubscribed here; a subscribed here 4 recovered"));
+}
+
+static void from_the_start(void)
+{
+	publish_many(&b, HERE, 7);
+	subscribe_since(&a, HERE, (struct cursor){.is_start = true});
+	CHECK(were_told("a subscribed here 2 recovered; a got here 3 4 5 6 7"));
+	subscribe_since(&a, "new", (struct cursor){.is_start = true});
+	CHECK(were_told("a subscribed new 0 recovered"));
+}
+
+static void gap_is_told(void)
+{
+	subscribe(&b, HERE);
+	publish_many(&b, HERE, 7);
+	walk(&b);
+	buf_clear(&told);
+	subscribe_since(&a, HERE, cursor_at(1));
+	CHECK(were_told("a subscribed here 2 gap; a got here 3 4 5 6 7"));
+	unsubscribe(&a, HERE);
+	subscribe_since(&a, HERE, cursor_at(8));
+	CHECK(were_told("a unsubscribed here; a subscribed here 2 gap; a got here 3 4 5 6 7"));
+	unsubscribe(&a, HERE);
+	subscribe_since(&a, HERE, (struct cursor){.epoch = 1, .seq = 7});
+	CHECK(were_told("a unsubscribed here; a subscribed here 2 gap; a got here 3 4 5 6 7"));
+}
+
+static void expired_is_a_gap(void)
+{
+	subscribe(&b, HERE);
+	publish_many(&b, HERE, 2);
+	walk(&b);
+	pass(60000);
+	publish_many(&b, HERE, 1);
+	walk(&b);
+	buf_clear(&told);
+	subscribe_since(&a, HERE, cursor_at(1));
+	CHECK(were_told("a subscribed here 2 gap; a got here 3"));
+}
+
+static void again_changes_nothing(void)
+{
+	subscribe(&a, HERE);
+	publish_many(&a, HERE, 3);
+	walk(&a);
+	CHECK(were_told("a subscribed here 0; a got here 1 2 3"));
+	subscribe(&a, HERE);
+	CHECK(were_told("a subscribed here 3"));
+	subscribe_since(&a, HERE, cursor_at(1));
+	CHECK(were_told("a subscribed here 3 recovered"));
+	CHECK(a.session.follower_count == 1);
+}
+
+static void again_tells_the_truth(void)
+{
+	publish_many(&a, HERE, 3);
+	subscribe(&a, HERE);
+	publish_many(&a, HERE, 1);
+	walk(&a);
+	CHECK(were_told("a subscribed here 3; a got here 4"));
+	subscribe_since(&a, HERE, cursor_at(2)); /* it was never given 3 */
+	CHECK(were_told("a subscribed here 4 gap"));
+}
+
+static void left(void)
+{
+	subscribe(&a, HERE);
+	unsubscribe(&a, HERE);
+	publish(&b, HERE);
+	walk(&a);
+	CHECK(were_told("a subscribed here 0; a unsubscribed here; b ack 1"));
+	unsubscribe(&a, HERE);
+	unsubscribe(&a, "unheard-of");
+	CHECK(were_told("a not_subscribed here; a not_subscribed unheard-of"));
+}
+
+static void too_many(void)
+{
+	subscribe(&a, "1");
+	subscribe(&a, "2");
+	subscribe(&a, "3");
+	buf_clear(&told);
+	subscribe(&a, "4");
+	subscribe(&a, "3");
+	CHECK(were_told("a too_many_channels 4; a subscribed 3 0"));
+	unsubscribe(&a, "2");
+	subscribe(&a, "4");
+	CHECK(were_told("a unsubscribed 2; a subscribed 4 0"));
+}
+
+/* ---- publishing ---- */
+
+static void not_back(void)
+{
+	subscribe(&a, HERE);
+	subscribe(&b, HERE);
+	buf_clear(&told);
+	struct hub_command command = publication(HERE);
+	command.is_unechoed = true;
+	hub_execute(a.hub, &a.session, &command);
+	walk(&a);
+	CHECK(were_told("a ack 1; b got here 1"));
+	publish(&b, HERE);
+	walk(&a);
+	CHECK(were_told("b ack 2; a got here 2; b got here 2"));
+}
+
+static void not_to_another(void)
+{
+	subscribe(&a, HERE);
+	subscribe(&b, HERE);
+	c.session.is_backend = true;
+	buf_clear(&told);
+	struct hub_command command = publication(HERE);
+	command.except = hub_session_number(b.hub, &b.session);
+	hub_execute(c.hub, &c.session, &command);
+	walk(&a);
+	CHECK(were_told("c ack 1; a got here 1"));
+}
+
+static void in_a_name(void)
+{
+	char ann[] = "ann";
+	struct hub_command command = publication(HERE);
+	subscribe(&a, HERE);
+	b.session.user = ann;
+	command.user = SLICE("bob"); /* which is for backends to say */
+	command.publication.event = SLICE("e");
+	command.publication.key = SLICE("k");
+	command.publication.idempotency_key = SLICE("i");
+	hub_execute(b.hub, &b.session, &command);
+	walk(&a);
+	CHECK(slice_is(record_user(last_record), "ann"));
+	CHECK(slice_is(record_event(last_record), "e"));
+	CHECK(slice_is(record_key(last_record), "k"));
+	CHECK(slice_is(record_idempotency_key(last_record), "i"));
+	CHECK(slice_is(record_payload(last_record), "1"));
+	CHECK(last_record->unix_ms == UNIX_MS + now_ms);
+	b.session.is_backend = true;
+	hub_execute(b.hub, &b.session, &command);
+	walk(&a);
+	CHECK(slice_is(record_user(last_record), "bob"));
+}
+
+static void unanswered(void)
+{
+	struct hub_command command = publication(HERE);
+	command.is_unanswered = true;
+	hub_execute(a.hub, &a.session, &command);
+	CHECK(were_told(""));
+	command.channel = SLICE("none:1");
+	hub_execute(a.hub, &a.session, &command);
+	CHECK(were_told("a unauthorized none:1"));
+}
+
+/* ---- history ---- */
+
+static void history(struct client *client, const char *channel, const struct cursor *since,
+                    uint64_t limit)
+{
+	struct hub_command command = {
+		.type = COMMAND_HISTORY,
+		.channel = slice_string(channel),
+		.has_since = since != NULL,
+		.has_limit = limit != UINT64_MAX,
+		.limit = limit,
+	};
+	if (since != NULL)
+		command.since = *since;
+	hub_execute(client->hub, &client->session, &command);
+}
+
+static void pages(void)
+{
+	history(&a, HERE, NULL, UINT64_MAX);
+	CHECK(were_told("a history here at 0"));
+	publish_many(&a, HERE, 7);
+	history(&a, HERE, NULL, UINT64_MAX);
+	CHECK(were_told("a history here 3 4 5 6 7 at 7"));
+	history(&a, HERE, NULL, 2);
+	CHECK(were_told("a history here 6 7 at 7 more"));
+	struct cursor cursor = cursor_at(4);
+	history(&a, HERE, &cursor, 2);
+	CHECK(were_told("a history here 5 6 at 6 more"));
+	cursor = cursor_at(6);
+	history(&a, HERE, &cursor, 2);
+	CHECK(were_told("a history here 7 at 7"));
+	cursor = cursor_at(7);
+	history(&a, HERE, &cursor, 2);
+	CHECK(were_told("a history here at 7"));
+	cursor = cursor_at(1); /* no longer held */
+	history(&a, HERE, &cursor, 2);
+	CHECK(were_told("a history here 3 4 at 4 more"));
+	history(&a, HERE, NULL, 0);
+	CHECK(were_told("a history here at 7 more"));
+}
+
+static size_t count_shown(void)
+{
+	size_t words = 0;
+	for (size_t i = 0; i < told.len; i++)
+		words += told.at[i] == ' ';
+	buf_clear(&told);
+	return words - 4; /* "a history many:1 ... at N" */
+}
+
+static void pages_have_bounds(void)
+{
+	publish_many(&a, "many:1", 2000);
+	history(&a, "many:1", NULL, UINT64_MAX);
+	CHECK(count_shown() == HISTORY_LIMIT_DEFAULT + 1); /* and the word `more` */
+	history(&a, "many:1", NULL, 100000);
+	CHECK(count_shown() == HISTORY_LIMIT_MAX + 1);
+	struct cursor start = {.is_start = true};
+	history(&a, "many:1", &start, 100000);
+	CHECK(count_shown() == HISTORY_LIMIT_MAX + 1);
+}
+
+static void pages_have_bytes(void)
+{
+	struct cursor start = {.is_start = true};
+	for (int i = 0; i < 4; i++)
+		publish_large(&a, HERE, HISTORY_BYTES_MAX * 2 / 5);
+	publish_large(&a, HERE, HISTORY_BYTES_MAX + 1);
+	buf_clear(&told);
+	history(&a, HERE, &start, 10);
+	CHECK(were_told("a history here 1 2 at 2 more"));
+	history(&a, HERE, NULL, 10);
+	CHECK(were_told("a history here 5 at 5 more")); /* never less than one */
+}
+
+/* ---- walks, and those who lag ---- */
+
+static void one_piece(void)
+{
+	subscribe(&a, "many:1");
+	publish_many(&a, "many:1", 3);
+	walk(&a);
+	CHECK(were_told("a subscribed many:1 0; a got many:1 1 2 3"));
+	publish_many(&a, "many:1", WALK_RECORDS_MAX + 1);
+	walk(&a);
+	CHECK(last_record->seq == WALK_RECORDS_MAX + 4);
+	size_t deliveries = 0;
+	for (size_t i = 0; i + 1 < told.len; i++)
+		deliveries += memcmp(told.at + i, "go", 2) == 0;
+	CHECK(deliveries == 2);
+	buf_clear(&told);
+}
+
+static void bounded(void)
+{
+	subscribe(&a, HERE);
+	subscribe(&b, HERE);
+	subscribe(&c, HERE);
+	publish(&a, HERE);
+	buf_clear(&told);
+	CHECK(hub_walk(a.hub, 2));
+	CHECK(were_told("a got here 1; b got here 1"));
+	publish(&a, HERE); /* in the midst of the walk */
+	CHECK(hub_walk(a.hub, 1));
+	CHECK(were_told("a ack 2; c got here 1 2"));
+	CHECK(!hub_walk(a.hub, 100));
+	CHECK(were_told("a got here 2; b got here 2"));
+	CHECK(!hub_walk(a.hub, 100));
+	CHECK(were_told(""));
+}
+
+static void leaves_amid_walk(void)
+{
+	subscribe(&a, HERE);
+	subscribe(&b, HERE);
+	subscribe(&c, HERE);
+	publish(&a, HERE);
+	buf_clear(&told);
+	CHECK(hub_walk(a.hub, 1));
+	unsubscribe(&b, HERE); /* who was next */
+	walk(&a);
+	CHECK(were_told("a got here 1; b unsubscribed here; c got here 1"));
+}
+
+static void goes_on_when_ready(void)
+{
+	subscribe(&a, HERE);
+	subscribe(&a, "other");
+	publish_many(&b, HERE, 3);
+	publish_many(&b, "other", 1);
+	buf_clear(&told);
+	a.takes = 2;
+	walk(&a);
+	CHECK(were_told("a got here 1 2"));
+	publish_many(&b, HERE, 1);
+	walk(&a);
+	CHECK(were_told(""));
+	ready(&a);
+	CHECK(were_told("a got here 3 4; a got other 1"));
+}
+
+static void held(void)
+{
+	a.session.is_held = true;
+	publish_many(&b, HERE, 1);
+	subscribe_since(&a, HERE, (struct cursor){.is_start = true});
+	publish(&a, HERE);
+	walk(&a);
+	CHECK(were_told("a subscribed here 0 recovered; a ack 2"));
+	ready(&a);
+	CHECK(were_told("a got here 1 2"));
+}
+
+static void slow(void)
+{
+	subscribe(&a, HERE);
+	buf_clear(&told);
+	a.takes = 0;
+	publish_many(&b, HERE, 1);
+	walk(&a);
+	publish_large(&b, HERE, LAG_MAX - 500);
+	CHECK(were_told("a got here; b ack 2"));
+	publish_large(&b, HERE, 500);
+	CHECK(were_told("a is slow; b ack 3"));
+	CHECK(hub_counters(a.hub)->slow_consumers == 1);
+	publish(&b, HERE);
+	walk(&a);
+	CHECK(were_told("b ack 4")); /* once */
+}
+
+static void slow_in_all_channels(void)
+{
+	subscribe(&a, HERE);
+	subscribe(&a, "other");
+	a.takes = 0;
+	publish_many(&b, HERE, 1);
+	publish_many(&b, "other", 1);
+	walk(&a);
+	buf_clear(&told);
+	publish_large(&b, HERE, LAG_MAX / 2);
+	CHECK(were_told("b ack 2"));
+	publish_large(&b, "other", LAG_MAX / 2);
+	CHECK(were_told("a is slow; b ack 2"));
+}
+
+static void replay_is_not_slow(void)
+{
+	for (int i = 0; i < 4; i++)
+		publish_large(&b, HERE, LAG_MAX);
+	buf_clear(&told);
+	a.takes = 1;
+	subscribe_since(&a, HERE, (struct cursor){.is_start = true});
+	publish(&b, HERE);
+	CHECK(were_told("a subscribed here 0 recovered; a got here 1; b ack 5"));
+	ready(&a);
+	CHECK(were_told("a got here 2 3 4 5"));
+}
+
+/* ---- how long a channel lives ---- */
+
+static void lingers(const char *channel)
+{
+	subscribe(&a, channel);
+	pass(50000);
+	publish(&a, channel);
+	walk(&a);
+	pass(50000);
+	unsubscribe(&a, channel);
+	pass(60000); /* what was held expires */
+}
+
+/* The epoch a channel has now; asking changes nothing in it. */
+static bool is_same_epoch(const char *channel)
+{
+	uint64_t epoch = last_record->epoch;
+	subscribe_since(&b, channel, (struct cursor){.epoch = epoch, .seq = 1});
+	CHECK(told.len > 9);
+	bool is_same = memcmp(told.at + told.len - 9, "recovered", 9) == 0;
+	buf_clear(&told);
+	return is_same;
+}
+
+static void remembered_for_a_while(void)
+{
+	subscribe(&a, "live:1");
+	publish(&a, "live:1");
+	walk(&a);
+	pass(CHANNEL_LINGER_MS * 3);
+	unsubscribe(&a, "live:1");
+	for (int i = 0; i < 9; i++)
+		pass(CHANNEL_LINGER_MS / 10);
+	buf_clear(&told);
+	CHECK(is_same_epoch("live:1"));
+}
+
+static void forgotten_after_a_while(void)
+{
+	subscribe(&a, "live:1");
+	publish(&a, "live:1");
+	walk(&a);
+	unsubscribe(&a, "live:1");
+	pass(CHANNEL_LINGER_MS + TIMER_TICK_MS);
+	CHECK(hub_counters(a.hub)->channels == 0);
+	buf_clear(&told);
+	CHECK(!is_same_epoch("live:1"));
+}
+
+static void held_by_history(void)
+{
+	subscribe(&a, HERE);
+	publish(&a, HERE);
+	walk(&a);
+	unsubscribe(&a, HERE);
+	for (int i = 0; i < 59; i++)
+		pass(1000);
+	CHECK(hub_counters(a.hub)->channels == 1);
+	pass(1000 + TIMER_TICK_MS);
+	CHECK(hub_counters(a.hub)->channels == 0);
+	buf_clear(&told);
+}
+
+static void held_by_followers(void)
+{
+	lingers("live:1");
+	CHECK(hub_counters(a.hub)->channels == 0);
+	subscribe(&a, "live:1");
+	publish(&a, "live:1");
+	walk(&a);
+	for (int i = 0; i < 100; i++)
+		pass(CHANNEL_LINGER_MS);
+	buf_clear(&told);
+	CHECK(is_same_epoch("live:1"));
+}
+
+/* ---- other commands ---- */
+
+static void pings(void)
+{
+	struct hub_command command = {.type = COMMAND_PING, .ref = SLICE("7")};
+	hub_execute(a.hub, &a.session, &command);
+	CHECK(were_told("a pong ref 7"));
+}
+
+static void refused(void)
+{
+	hub_refuse(a.hub, &a.session, SLICE("\"x\""), ERROR_TOO_LARGE, "too large");
+	CHECK(were_told("a too_large ref \"x\""));
+}
+
+static void bad_names(void)
+{
+	static const enum command_type types[] = {COMMAND_SUBSCRIBE, COMMAND_UNSUBSCRIBE,
+	                                          COMMAND_PUBLISH, COMMAND_HISTORY};
+	const char *why;
+	for (size_t i = 0; i < COUNT_OF(types); i++) {
+		struct hub_command command = {.type = types[i], .channel = SLICE("two words")};
+		hub_execute(a.hub, &a.session, &command);
+		CHECK(were_told("a bad_request two words"));
+		command.channel = slice_of(NULL, 0);
+		hub_execute(a.hub, &a.session, &command);
+		CHECK(were_told("a bad_request"));
+		CHECK(hub_may_subscribe(a.hub, &a.session, command.channel, &why) ==
+		      ERROR_BAD_REQUEST);
+	}
+}
+
+/* ---- two workers: a and b are on worker 0, c is on worker 1 ---- */
+
+static void by_letter(void)
+{
+	subscribe(&a, THERE);
+	CHECK(were_told(""));
+	CHECK(a.session.request_count == 1);
+	deliver_all();
+	CHECK(were_told("a subscribed there 0"));
+	CHECK(a.session.request_count == 0);
+	publish(&a, THERE);
+	publish(&c, THERE);
+	deliver_all();
+	walk(&a);
+	CHECK(were_told("c ack 1; a ack 2; a got there 1 2"));
+	history(&a, THERE, NULL, 1);
+	deliver_all();
+	CHECK(were_told("a history there 2 at 2 more"));
+}
+
+static void followed_once(void)
+{
+	publish_many(&c, THERE, 3);
+	subscribe(&a, THERE);
+	deliver_all();
+	subscribe_since(&b, THERE, (struct cursor){.is_start = true});
+	deliver_all();
+	CHECK(were_told("a subscribed there 3; b subscribed there 0 recovered; "
+	                "b got there 1 2 3"));
+	publish(&c, THERE);
+	CHECK(letter_count == 1); /* for all on that worker */
+	deliver_all();
+	walk(&a);
+	CHECK(were_told("c ack 4; a got there 4; b got there 4"));
+}
+
+static void given_up_once(void)
+{
+	subscribe(&a, THERE);
+	subscribe(&b, THERE);
+	deliver_all();
+	unsubscribe(&a, THERE);
+	CHECK(letter_count == 0);
+	unsubscribe(&b, THERE);
+	CHECK(letter_count == 1);
+	publish(&c, THERE); /* before that letter is there */
+	CHECK(letter_count == 2);
+	buf_clear(&told);
+	deliver_all();
+	CHECK(hub_counters(hubs[0])->stale_letters == 1);
+	CHECK(hub_counters(hubs[0])->channels == 0);
+	publish(&c, THERE);
+	CHECK(letter_count == 0);
+	walk(&a);
+	CHECK(were_told("c ack 2"));
+}
+
+static void excepted_there(void)
+{
+	subscribe(&a, THERE);
+	subscribe(&c, THERE);
+	deliver_all();
+	buf_clear(&told);
+	struct hub_command command = publication(THERE);
+	command.is_unechoed = true;
+	hub_execute(a.hub, &a.session, &command);
+	deliver_all();
+	walk(&a);
+	walk(&c);
+	CHECK(were_told("a ack 1; c got there 1"));
+}
+
+static void changed_its_mind(void)
+{
+	publish_many(&c, THERE, 3);
+	subscribe_since(&a, THERE, (struct cursor){.is_start = true});
+	unsubscribe(&a, THERE);
+	subscribe(&a, THERE);
+	CHECK(were_told("a unsubscribed there"));
+	deliver_all();
+	CHECK(were_told("a not_subscribed there; a subscribed there 3"));
+}
+
+static void asked_twice(void)
+{
+	publish_many(&c, THERE, 3);
+	subscribe(&a, THERE);
+	subscribe_since(&a, THERE, (struct cursor){.is_start = true});
+	deliver_all();
+	CHECK(were_told("a subscribed there 3; a subscribed there 3 recovered"));
+}
+
+static void gone_meanwhile(void)
+{
+	subscribe(&a, THERE);
+	publish(&a, THERE);
+	history(&a, THERE, NULL, 1);
+	CHECK(a.session.request_count == 3);
+	close_client(&a);
+	deliver_all();
+	CHECK(were_told(""));
+	CHECK(hub_counters(hubs[0])->channels == 0);
+	CHECK(hub_counters(hubs[1])->published == 1);
+}
+
+static void ended_meanwhile(void)
+{
+	subscribe(&a, THERE);
+	a.session.is_ended = true;
+	deliver_all();
+	CHECK(were_told(""));
+	close_client(&a); /* at the end of the turn */
+	CHECK(hub_counters(hubs[0])->channels == 0);
+}
+
+static void refs_come_back(void)
+{
+	static const char *const refs[] = {
+		"1", "\"a string of 24 letters\"", "\"a string of 25 letters.\"",
+		"\"a string that is much longer than those that have their place in a request\""};
+	for (size_t i = 0; i < COUNT_OF(refs); i++) {
+		struct hub_command command = publication(THERE);
+		command.ref = slice_string(refs[i]);
+		hub_execute(a.hub, &a.session, &command);
+		deliver_all();
+		CHECK(told.len > strlen(refs[i]));
+		CHECK(slice_is(slice_after(buf_view(&told), told.len - strlen(refs[i])), refs[i]));
+		buf_clear(&told);
+	}
+}
+
+static void reaches_back(void)
+{
+	publish_many(&c, THERE, 5);
+	subscribe(&a, THERE);
+	deliver_all();
+	a.takes = 0;
+	publish_many(&c, THERE, 1);
+	deliver_all();
+	walk(&a);
+	CHECK(were_told("a subscribed there 5; a got there"));
+	subscribe_since(&b, THERE, (struct cursor){.is_start = true});
+	deliver_all();
+	CHECK(were_told("b subscribed there 1 recovered; b got there 2 3 4 5 6"));
+	ready(&a);
+	CHECK(were_told("a got there 6"));
+}
+
+/* Letters of every kind that nobody gets: the sanitizers see what would stay. */
+static void discarded(void)
+{
+	publish_many(&c, THERE, 2);
+	for (int stop_after = 0; stop_after < 4; stop_after++) {
+		subscribe_since(&a, THERE, (struct cursor){.is_start = true});
+		history(&a, THERE, NULL, 5);
+		publish(&a, THERE);
+		for (int i = 0; i < stop_after; i++)
+			deliver_one();
+		publish(&c, THERE);
+		for (size_t i = 0; i < letter_count; i++)
+			hub_mail_discard(&letters[i].mail);
+		letter_count = 0;
+		close_client(&a);
+		close_client(&b);
+		close_client(&c);
+		hub_destroy(hubs[0]);
+		hub_destroy(hubs[1]);
+		buf_clear(&told);
+		begin(2);
+	}
+}
+
+static const struct {
+	const char *name;
+	uint32_t workers;
+	void (*run)(void);
+} cases[] = {
+	{"a plain subscription begins at the head", 1, plain},
+	{"a cursor brings what came after it", 1, resumed},
+	{"start brings all that is held", 1, from_the_start},
+	{"what is not held any more, or never was, is a gap", 1, gap_is_told},
+	{"what is too old is not held", 1, expired_is_a_gap},
+	{"subscribing again changes nothing", 1, again_changes_nothing},
+	{"subscribing again claims nothing that was not sent", 1, again_tells_the_truth},
+	{"who unsubscribed gets nothing more", 1, left},
+	{"a session follows so many channels", 1, too_many},
+	{"without echo it goes to the others", 1, not_back},
+	{"a backend leaves one out", 1, not_to_another},
+	{"the session's user signs, a backend names whom it likes", 1, in_a_name},
+	{"unanswered, a refusal is told all the same", 1, unanswered},
+	{"history comes in pages", 1, pages},
+	{"a page has so many records", 1, pages_have_bounds},
+	{"a page has so many bytes, or one record", 1, pages_have_bytes},
+	{"a burst reaches a follower in one piece", 1, one_piece},
+	{"a walk goes as far as it may, and on", 1, bounded},
+	{"who leaves in the midst of a walk is passed over", 1, leaves_amid_walk},
+	{"who was blocked goes on where it stopped", 1, goes_on_when_ready},
+	{"who is held gets answers and no messages", 1, held},
+	{"who lags by more than the limit is ended, once", 1, slow},
+	{"lag counts in all channels together", 1, slow_in_all_channels},
+	{"what was asked for is no lag", 1, replay_is_not_slow},
+	{"a channel is remembered for a while after the last one left", 1, remembered_for_a_while},
+	{"then it is forgotten, however long messages would be kept", 1, forgotten_after_a_while},
+	{"history keeps a channel", 1, held_by_history},
+	{"followers keep a channel", 1, held_by_followers},
+	{"a ping is answered", 1, pings},
+	{"what was no command is refused with its ref", 1, refused},
+	{"a name that is none is refused", 1, bad_names},
+	{"another worker's channel is asked by letter", 2, by_letter},
+	{"a worker follows once for all its sessions", 2, followed_once},
+	{"and gives up when the last one left", 2, given_up_once},
+	{"who is left out is so on another worker too", 2, excepted_there},
+	{"each subscribing gets its own answer", 2, changed_its_mind},
+	{"subscribing twice before the answer is answered twice", 2, asked_twice},
+	{"answers for who has gone are let go", 2, gone_meanwhile},
+	{"answers for who is being closed too", 2, ended_meanwhile},
+	{"refs of any length come back", 2, refs_come_back},
+	{"a tail reaches back for one who asks", 2, reaches_back},
+	{"letters that nobody gets are let go whole", 2, discarded},
+};
+
+/* ---- rights ---- */
+
+enum who { NOBODY = 0, USER, BACKEND };
+
+static const struct {
+	const char *name;
+	const char *channel;
+	enum who who;
+	const char *subscribe, *publish; /* "" when it may */
+} rights[] = {
+	{"anybody may do anything where any may", HERE, NOBODY, "", ""},
+	{"an anonymous one lacks a token where users may", "user:1", NOBODY, "unauthorized",
+         "unauthorized"},
+	{"a user may where users may", "user:1", USER, "", ""},
+	{"an anonymous one lacks a token where tokens say", "token:1", NOBODY, "unauthorized",
+         "unauthorized"},
+	{"a user without leave may not", "token:1", USER, "forbidden", "forbidden"},
+	{"an anonymous one lacks a token where none may", "none:1", NOBODY, "unauthorized",
+         "unauthorized"},
+	{"no user may where none may", "none:1", USER, "forbidden", "forbidden"},
+	{"a backend may where none may", "none:1", BACKEND, "", ""},
+	{"reading and writing are two rights", "read:1", USER, "", "forbidden"},
+	{"a personal channel is its user's to read", "@ann", USER, "", "forbidden"},
+	{"a personal channel is no other user's", "@bob", USER, "forbidden", "forbidden"},
+	{"a longer name is another user's", "@ann2", USER, "forbidden", "forbidden"},
+	{"a personal channel is no anonymous one's", "@ann", NOBODY, "unauthorized",
+         "unauthorized"},
+	{"a nameless personal channel is nobody's", "@", NOBODY, "unauthorized", "unauthorized"},
+	{"a backend may in personal channels", "@ann", BACKEND, "", ""},
+};
+
+static void expect_right(size_t i, const char *refusal, const char *answer)
+{
+	char said[64];
+	snprintf(said, sizeof(said), "a %s %s", *refusal != '\0' ? refusal : answer,
+	         rights[i].channel);
+	CHECK(slice_starts(buf_view(&told), slice_string(said)));
+	buf_clear(&told);
+}
+
+static void check_right(size_t i)
+{
+	char ann[] = "ann";
+	const char *why = NULL;
+	struct slice channel = slice_string(rights[i].channel);
+	a.session.user = rights[i].who == USER ? ann : NULL;
+	a.session.is_backend = rights[i].who == BACKEND;
+	enum error_code error = hub_may_subscribe(a.hub, &a.session, channel, &why);
+	CHECK(strcmp(error_text(error), rights[i].subscribe) == 0);
+	CHECK(why != NULL);
+	subscribe(&a, rights[i].channel);
+	expect_right(i, rights[i].subscribe, "subscribed");
+	history(&a, rights[i].channel, NULL, 1);
+	expect_right(i, rights[i].subscribe, "history");
+	publish(&a, rights[i].channel);
+	if (*rights[i].publish != '\0')
+		expect_right(i, rights[i].publish, "");
+	else
+		CHECK(were_told("a ack 1"));
+}
+
+int main(void)
+{
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		printf("hub: %s\n", cases[i].name);
+		begin(cases[i].workers);
+		cases[i].run();
+		end();
+	}
+	for (size_t i = 0; i < COUNT_OF(rights); i++) {
+		printf("hub: %s\n", rights[i].name);
+		begin(1);
+		check_right(i);
+		end();
+	}
+	return 0;
+}

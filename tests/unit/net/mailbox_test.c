@@ -1,0 +1,365 @@
+/*
+ * Letters between members: in one thread case by case, then between threads that sleep over
+ * an empty box and must be woken. The last ones are for the thread sanitizer too.
+ */
+#include "net/mailbox.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "base/random.h"
+#include "starling/limits.h"
+
+#define MEMBERS 3
+#define LETTERS 1000000   /* between the threads, in all */
+#define TURNS 20000       /* of a letter that goes to and fro */
+#define WAIT_MS_MAX 20000 /* longer, and a wake-up was lost */
+
+struct letter {
+	uint64_t number;
+	uint32_t from, to;
+};
+
+static struct post_office *office;
+
+static void post(uint32_t from, uint32_t to, uint64_t number)
+{
+	struct letter letter = {number, from, to};
+	mailbox_post(office, from, to, &letter);
+}
+
+static void post_many(uint32_t from, uint32_t to, uint64_t first, uint32_t count)
+{
+	CHECK(mailbox_has_room(office, from, count));
+	for (uint32_t i = 0; i < count; i++)
+		post(from, to, first + i);
+}
+
+static void expect(uint32_t from, uint32_t to, uint64_t number)
+{
+	struct letter letter;
+	CHECK(mailbox_take(office, to, &letter));
+	CHECK(letter.from == from);
+	CHECK(letter.to == to);
+	CHECK(letter.number == number);
+}
+
+static void expect_none(uint32_t member)
+{
+	struct letter letter;
+	CHECK(!mailbox_take(office, member, &letter));
+}
+
+static bool bell_rings(uint32_t member)
+{
+	struct pollfd bell = {.fd = mailbox_bell(office, member), .events = POLLIN};
+	return poll(&bell, 1, 0) == 1;
+}
+
+static void bell_silence(uint32_t member)
+{
+	uint64_t rings;
+	ssize_t got = read(mailbox_bell(office, member), &rings, sizeof(rings));
+	CHECK(got == sizeof(rings));
+}
+
+/* ---- in one thread ---- */
+
+static void in_order(void)
+{
+	for (uint32_t member = 0; member < MEMBERS; member++)
+		expect_none(member);
+	post_many(0, 1, 1, 5);
+	for (uint64_t i = 1; i <= 5; i++)
+		expect(0, 1, i);
+	expect_none(1);
+	expect_none(0);
+}
+
+static void to_itself(void)
+{
+	post(2, 2, 7);
+	mailbox_flush(office, 2);
+	CHECK(!bell_rings(2));
+	CHECK(!mailbox_sleep(office, 2));
+	expect(2, 2, 7);
+}
+
+static void kept_apart(void)
+{
+	post(0, 1, 1);
+	post(0, 2, 2);
+	post(1, 2, 3);
+	expect(0, 1, 1);
+	expect(0, 2, 2);
+	expect(1, 2, 3);
+	expect_none(1);
+	expect_none(2);
+}
+
+static void queue_when_full(void)
+{
+	uint32_t count = MAILBOX_CAPACITY + 1000;
+	CHECK(!mailbox_is_congested(office, 0));
+	post_many(0, 1, 1, MAILBOX_CAPACITY);
+	CHECK(!mailbox_is_congested(office, 0));
+	post_many(0, 1, MAILBOX_CAPACITY + 1, 1000);
+	CHECK(mailbox_is_congested(office, 0));
+	CHECK(!mailbox_is_congested(office, 1));
+	expect(0, 1, 1);
+	post_many(0, 1, count + 1, 1); /* behind those that wait, though the ring has room */
+	for (uint64_t i = 2; i <= count + 1; i++) {
+		if (i % 100 == 0)
+			mailbox_flush(office, 0);
+		expect(0, 1, i);
+	}
+	expect_none(1);
+	CHECK(!mailbox_is_congested(office, 0));
+}
+
+/* Nothing is flushed: what the ring did not take has not gone anywhere. */
+static void queue_waits_for_flush(void)
+{
+	post_many(0, 1, 1, MAILBOX_CAPACITY + 1);
+	for (uint64_t i = 1; i <= MAILBOX_CAPACITY; i++)
+		expect(0, 1, i);
+	expect_none(1);
+	CHECK(mailbox_is_congested(office, 0));
+	mailbox_flush(office, 0);
+	expect(0, 1, MAILBOX_CAPACITY + 1);
+	CHECK(!mailbox_is_congested(office, 0));
+}
+
+static void one_full_blocks_no_other(void)
+{
+	post_many(0, 1, 1, MAILBOX_CAPACITY + 10);
+	post(0, 2, 1);
+	post(2, 1, 1);
+	expect(0, 2, 1);
+	for (uint64_t i = 1; i <= MAILBOX_CAPACITY + 11; i++) {
+		struct letter letter;
+		mailbox_flush(office, 0);
+		CHECK(mailbox_take(office, 1, &letter));
+	}
+	expect_none(1);
+}
+
+/* Two members post more with each letter that is taken: both are heard. */
+static void in_turn(void)
+{
+	struct letter letter;
+	uint32_t heard[MEMBERS] = {0};
+	post_many(0, 2, 0, 100);
+	post_many(1, 2, 0, 100);
+	for (int i = 0; i < 1000; i++) {
+		CHECK(mailbox_take(office, 2, &letter));
+		heard[letter.from]++;
+		post(letter.from, 2, 0);
+	}
+	CHECK(heard[0] > 400);
+	CHECK(heard[1] > 400);
+	while (mailbox_take(office, 2, &letter))
+		;
+}
+
+static void sleep_and_wake(void)
+{
+	CHECK(mailbox_sleep(office, 1));
+	post(0, 1, 1);
+	CHECK(!bell_rings(1)); /* not before the end of the sender's turn */
+	mailbox_flush(office, 0);
+	CHECK(bell_rings(1));
+	mailbox_wake(office, 1);
+	bell_silence(1);
+	expect(0, 1, 1);
+
+	post(0, 1, 2); /* awake, it is not rung for */
+	mailbox_flush(office, 0);
+	CHECK(!bell_rings(1));
+	CHECK(!mailbox_sleep(office, 1)); /* it has mail */
+	expect(0, 1, 2);
+}
+
+static void rings_once(void)
+{
+	CHECK(mailbox_sleep(office, 1));
+	post(0, 1, 1);
+	mailbox_flush(office, 0);
+	bell_silence(1);
+	post(0, 1, 2);
+	mailbox_flush(office, 0);
+	CHECK(!bell_rings(1)); /* it has been woken already */
+	post(2, 1, 3);
+	mailbox_flush(office, 2);
+	CHECK(!bell_rings(1));
+	mailbox_wake(office, 1);
+	expect(0, 1, 1);
+	expect(0, 1, 2);
+	expect(2, 1, 3);
+}
+
+static void rings_when_queue_moves(void)
+{
+	post_many(0, 1, 1, MAILBOX_CAPACITY + 1);
+	mailbox_flush(office, 0);
+	for (uint64_t i = 1; i <= MAILBOX_CAPACITY; i++)
+		expect(0, 1, i);
+	CHECK(mailbox_sleep(office, 1));
+	mailbox_flush(office, 0);
+	CHECK(bell_rings(1));
+	bell_silence(1);
+	mailbox_wake(office, 1);
+	expect(0, 1, MAILBOX_CAPACITY + 1);
+}
+
+/* ---- in threads ---- */
+
+static void sleep_until_mail(uint32_t me)
+{
+	if (!mailbox_sleep(office, me))
+		return;
+	struct pollfd bell = {.fd = mailbox_bell(office, me), .events = POLLIN};
+	int count;
+	do
+		count = poll(&bell, 1, WAIT_MS_MAX);
+	while (count < 0 && errno == EINTR);
+	CHECK(count == 1);
+	bell_silence(me);
+	mailbox_wake(office, me);
+}
+
+struct worker {
+	pthread_t thread;
+	uint32_t me;
+	uint64_t sent[MEMBERS], got[MEMBERS];
+};
+
+static const uint64_t each = LETTERS / (MEMBERS * (MEMBERS - 1));
+
+static bool is_done(const uint64_t *counts, uint32_t me)
+{
+	for (uint32_t i = 0; i < MEMBERS; i++) {
+		if (i != me && counts[i] < each)
+			return false;
+	}
+	return true;
+}
+
+static void send_some(struct worker *worker, struct random *random)
+{
+	for (uint32_t to = 0; to < MEMBERS; to++) {
+		uint32_t count = random_below(random, 200);
+		CHECK(mailbox_has_room(office, worker->me, count));
+		for (; to != worker->me && count > 0 && worker->sent[to] < each; count--)
+			post(worker->me, to, worker->sent[to]++);
+	}
+}
+
+static uint32_t take_some(struct worker *worker)
+{
+	struct letter letter;
+	uint32_t taken = 0;
+	while (taken < 500 && mailbox_take(office, worker->me, &letter)) {
+		CHECK(letter.to == worker->me);
+		CHECK(letter.number == worker->got[letter.from]++);
+		taken++;
+	}
+	return taken;
+}
+
+/* Sends, takes, and sleeps when it has nothing to do, until all have everything. */
+static void *work(void *argument)
+{
+	struct worker *worker = argument;
+	struct random random = {.state = worker->me};
+	for (;;) {
+		bool is_congested = mailbox_is_congested(office, worker->me);
+		if (!is_congested)
+			send_some(worker, &random);
+		mailbox_flush(office, worker->me);
+		uint32_t taken = take_some(worker);
+		if (!is_done(worker->sent, worker->me) || mailbox_is_congested(office, worker->me))
+			continue;
+		if (is_done(worker->got, worker->me))
+			return NULL;
+		if (taken == 0)
+			sleep_until_mail(worker->me);
+	}
+}
+
+static void nothing_lost(void)
+{
+	struct worker workers[MEMBERS] = {{.me = 0}, {.me = 1}, {.me = 2}};
+	for (uint32_t i = 0; i < MEMBERS; i++)
+		CHECK(pthread_create(&workers[i].thread, NULL, work, &workers[i]) == 0);
+	for (uint32_t i = 0; i < MEMBERS; i++)
+		CHECK(pthread_join(workers[i].thread, NULL) == 0);
+	for (uint32_t i = 0; i < MEMBERS; i++) {
+		CHECK(is_done(workers[i].sent, i));
+		CHECK(is_done(workers[i].got, i));
+		expect_none(i);
+	}
+}
+
+/* One letter, and both sleep while the other one has it. */
+static void *return_letter(void *argument)
+{
+	const uint32_t *me = argument;
+	struct letter letter;
+	uint64_t number;
+	do {
+		while (!mailbox_take(office, *me, &letter))
+			sleep_until_mail(*me);
+		number = letter.number;
+		if (number < TURNS)
+			post(*me, letter.from, number + 1);
+		mailbox_flush(office, *me);
+	} while (number + 1 < TURNS);
+	return NULL;
+}
+
+static void always_woken(void)
+{
+	uint32_t numbers[] = {0, 1};
+	pthread_t threads[2];
+	post(0, 1, 0);
+	for (int i = 0; i < 2; i++)
+		CHECK(pthread_create(&threads[i], NULL, return_letter, &numbers[i]) == 0);
+	for (int i = 0; i < 2; i++)
+		CHECK(pthread_join(threads[i], NULL) == 0);
+	struct letter letter;
+	while (mailbox_take(office, 0, &letter) || mailbox_take(office, 1, &letter))
+		CHECK(letter.number == TURNS);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} cases[] = {
+	{"letters arrive in the order they were posted", in_order},
+	{"a member may write to itself", to_itself},
+	{"each pair has a way of its own", kept_apart},
+	{"letters queue up behind a full ring, in order", queue_when_full},
+	{"what queues up goes on with a flush", queue_waits_for_flush},
+	{"one full ring holds up no other", one_full_blocks_no_other},
+	{"a busy sender does not keep others waiting", in_turn},
+	{"a sleeper is woken when a turn ends with mail for it", sleep_and_wake},
+	{"it is rung for once", rings_once},
+	{"it is woken by what had queued up too", rings_when_queue_moves},
+	{"a million letters between threads, none lost", nothing_lost},
+	{"no letter is slept over", always_woken},
+};
+
+int main(void)
+{
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		printf("mailbox: %s\n", cases[i].name);
+		office = post_office_create(MEMBERS, sizeof(struct letter));
+		CHECK(office != NULL);
+		cases[i].run();
+		post_office_destroy(office);
+	}
+	return 0;
+}
