@@ -108,7 +108,12 @@ struct edge {
 	char input[TURN_READ_BYTES];
 };
 
-enum edge_timer_kind { EDGE_TIMER_CONN = 0, EDGE_TIMER_HUB, EDGE_TIMER_ACCEPT };
+enum edge_timer_kind {
+	EDGE_TIMER_CONN = 0,
+	EDGE_TIMER_HUB,
+	EDGE_TIMER_HUB_WALK,
+	EDGE_TIMER_ACCEPT
+};
 
 static inline struct conn *conn_of(struct session *session)
 {

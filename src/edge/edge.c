@@ -74,6 +74,7 @@ static struct hub *make_hub(struct edge *edge)
 		.rules = settings->rules,
 		.wheel = loop_wheel(edge->loop),
 		.timer_kind = EDGE_TIMER_HUB,
+		.walk_timer_kind = EDGE_TIMER_HUB_WALK,
 		.hash_key = settings->hash_key,
 		.seed = random_next(&edge->random),
 		.channels_per_session = settings->channels_max,
@@ -215,6 +216,7 @@ void edge_timer(struct edge *edge, struct timer *timer)
 		conn_timeout(edge, CONTAINER_OF(timer, struct conn, timer));
 		break;
 	case EDGE_TIMER_HUB:
+	case EDGE_TIMER_HUB_WALK:
 		hub_timer(edge->hub, timer);
 		break;
 	case EDGE_TIMER_ACCEPT:

@@ -105,6 +105,10 @@ static void poll_event(struct edge *edge, struct conn *conn, const struct hub_ev
 		conn_end(edge, conn, CLOSE_NO_MEMORY);
 		return;
 	}
+	if (event->type == EVENT_GAP) {
+		poll_of(conn)->has_gap = true;
+		return;
+	}
 	CHECK(event->type == EVENT_SUBSCRIBED);
 	poll_of(conn)->has_gap |= event->has_recovered && !event->is_recovered;
 	begin_delivery(edge, conn);

@@ -131,6 +131,10 @@ static void sse_event(struct edge *edge, struct conn *conn, const struct hub_eve
 		conn_end(edge, conn, CLOSE_NO_MEMORY);
 		return;
 	}
+	if (event->type == EVENT_GAP) {
+		write_gap(edge, conn, event);
+		return;
+	}
 	CHECK(event->type == EVENT_SUBSCRIBED);
 	if (event->has_recovered && !event->is_recovered)
 		write_gap(edge, conn, event);

@@ -16,6 +16,7 @@ enum event_type {
 	EVENT_ACK,          /* epoch, seq, is_duplicate */
 	EVENT_HISTORY,      /* channel, epoch, seq, records, has_more */
 	EVENT_PONG,
+	EVENT_GAP,       /* channel, epoch, seq: messages before that position were left out */
 	EVENT_RECONNECT, /* after_ms: the server is going down, come back then */
 	EVENT_ERROR,     /* error, message; channel when it is about one of several */
 };

@@ -62,6 +62,7 @@ struct hub_options {
 	const struct rules *rules;
 	struct timer_wheel *wheel;
 	uint32_t timer_kind;      /* to mark the hub's timers with */
+	uint32_t walk_timer_kind; /* and those of walks that are put off */
 	struct hash_key hash_key; /* the same on all workers of the node */
 	uint64_t seed;            /* for epochs: must differ from start to start */
 	uint32_t channels_per_session;
@@ -69,7 +70,8 @@ struct hub_options {
 };
 
 struct hub_counters {
-	uint64_t published, delivered, slow_consumers, stale_letters;
+	uint64_t published, duplicates, delivered, stale_letters;
+	uint64_t slow_disconnected, slow_dropped, slow_conflated; /* passed the limit, by rule */
 	uint32_t channels, followers;
 };
 
