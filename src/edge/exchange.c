@@ -7,6 +7,7 @@
 #include "edge/batch.h"
 #include "edge/route.h"
 #include "edge/stream.h"
+#include "edge/survey.h"
 
 /* A body that is published as it comes is read in steps of this size: so much may be sent to
  * other workers before the client has to wait for its answers. */
@@ -45,6 +46,7 @@ void exchange_free(struct conn *conn)
 	buf_free(&exchange->poll.messages);
 	free(exchange->batch);
 	stream_free(exchange->stream);
+	survey_free(exchange->survey);
 	free(exchange);
 }
 
@@ -66,7 +68,7 @@ static void exchange_over(struct edge *edge, struct conn *conn)
 		conn_end(edge, conn, CLOSE_ANSWERED);
 		return;
 	}
-	conn->transport = &transport_http;
+	conn_set_transport(edge, conn, &transport_http);
 	conn_enter(edge, conn, CONN_IDLE);
 	if (rest.len > 0) {
 		struct exchange *next = exchange_of(edge, conn);
@@ -102,7 +104,8 @@ void exchange_cors(struct buf *out, const struct exchange *exchange)
 		                           SLICE("Retry-After"));
 		return;
 	}
-	(void)http_response_header(out, "Access-Control-Allow-Methods", SLICE("GET, HEAD, POST"));
+	(void)http_response_header(out, "Access-Control-Allow-Methods",
+	                           SLICE("GET, HEAD, POST, DELETE"));
 	(void)http_response_header(out, "Access-Control-Allow-Headers",
 	                           SLICE("Authorization, Content-Type, Last-Event-ID, "
 	                                 "Cache-Control"));
@@ -539,6 +542,7 @@ static bool http_goodbye(struct edge *edge, struct conn *conn)
 
 const struct transport transport_http = {
 	.name = "http",
+	.client = EDGE_HTTP,
 	.input = http_input,
 	.event = http_event,
 	.deliver = http_deliver,

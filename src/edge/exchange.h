@@ -37,6 +37,7 @@ struct exchange {
 	const char *allow_origin; /* for the answer's CORS header; NULL: none */
 	struct poll poll;
 	struct batch *batch;   /* several publications in one request; or NULL */
+	struct survey *survey; /* a question to the workers; or NULL */
 	struct stream *stream; /* a body that is published line by line; or NULL */
 };
 

@@ -71,7 +71,7 @@ static void poll_begin(struct edge *edge, struct conn *conn, const struct follow
 	struct poll *poll = poll_of(conn);
 	poll->wait_ms = (wait_s > WAIT_S_MAX ? WAIT_S_MAX : wait_s) * 1000;
 	poll->is_answered_at_once = wait_s == 0 || !following->channels->has_since;
-	conn->transport = &transport_poll;
+	conn_set_transport(edge, conn, &transport_poll);
 	conn_enter(edge, conn, CONN_POLL);
 	following_subscribe(edge, conn, following);
 	begin_delivery(edge, conn);
@@ -159,6 +159,7 @@ static bool poll_goodbye(struct edge *edge, struct conn *conn)
 
 const struct transport transport_poll = {
 	.name = "poll",
+	.client = EDGE_POLL,
 	.input = poll_input,
 	.event = poll_event,
 	.deliver = poll_deliver,

@@ -24,6 +24,11 @@ static const struct route {
 	{"/api/publish", POSTS, BODY_OF_API, api_publish},
 	{"/api/batch", POSTS, BODY_OF_BATCH, api_batch},
 	{"/api/stream", POSTS, BODY_STREAM, api_stream},
+	{"/api/channels", READS, BODY_SMALL, api_channels},
+	{"/api/channels/*", READS, BODY_SMALL, api_channel},
+	{"/api/connections/*", READS | METHOD(HTTP_DELETE), BODY_SMALL, api_connection},
+	{"/api/connections/*/send", POSTS, BODY_OF_API, api_send},
+	{"/api/stats", READS, BODY_SMALL, api_stats},
 	{"/api/channels/*/history", READS, BODY_SMALL, api_history},
 	{"/health", READS, BODY_SMALL, page_health},
 	{"/ready", READS, BODY_SMALL, page_ready},
@@ -100,6 +105,8 @@ static void write_methods(const struct route *route, struct buf *out)
 		buf_string(out, "GET, HEAD, ");
 	if ((route->methods & POSTS) != 0)
 		buf_string(out, "POST, ");
+	if ((route->methods & METHOD(HTTP_DELETE)) != 0)
+		buf_string(out, "DELETE, ");
 	buf_string(out, "OPTIONS");
 }
 

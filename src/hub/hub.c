@@ -152,7 +152,7 @@ struct channel *hub_open(struct hub *hub, struct slice name)
 		channel->unused_since_ms = (uint32_t)hub->now_ms;
 	}
 	map_insert(&hub->table, &channel->in_table, own_name->hash);
-	hub->counters.channels++;
+	hub->counters.channels += channel->is_agent; /* each is counted once on the node */
 	return channel;
 }
 
@@ -164,9 +164,9 @@ void hub_close(struct hub *hub, struct channel *channel)
 	if (list_is_linked(&channel->dirty))
 		list_remove(&channel->dirty);
 	map_remove(&hub->table, &channel->in_table);
+	hub->counters.channels -= channel->is_agent;
 	channel_free(channel);
 	slab_release(&hub->channels, channel);
-	hub->counters.channels--;
 }
 
 /* A tail that nobody here needs: the agent is told, and it goes. */
@@ -350,4 +350,76 @@ void hub_timer(struct hub *hub, struct timer *timer)
 		agent_timer(hub, CONTAINER_OF(timer, struct channel, timer));
 	else
 		walk_timer(hub, CONTAINER_OF(timer, struct channel_keyed, timer));
+}
+
+/* ---- showing what there is ---- */
+
+void hub_counters_add(struct hub_counters *sum, const struct hub_counters *counters)
+{
+	sum->published += counters->published;
+	sum->duplicates += counters->duplicates;
+	sum->delivered += counters->delivered;
+	sum->stale_letters += counters->stale_letters;
+	sum->slow_disconnected += counters->slow_disconnected;
+	sum->slow_dropped += counters->slow_dropped;
+	sum->slow_conflated += counters->slow_conflated;
+	sum->channels += counters->channels;
+	sum->followers += counters->followers;
+}
+
+static bool is_shown(const struct channel *channel)
+{
+	return channel_is_followed(channel) || channel_holds_any(channel);
+}
+
+static struct hub_listed listed(const struct channel *channel)
+{
+	return (struct hub_listed){
+		.name = channel_name(channel),
+		.followers = channel->follower_count,
+		.is_agent = channel->is_agent,
+		.epoch = channel->epoch,
+		.seq = log_next(&channel->log) - 1,
+	};
+}
+
+/* Keeps `out` sorted and no longer than `count_max`. */
+static size_t list_insert(struct hub_listed *out, size_t count, size_t count_max,
+                          const struct channel *channel)
+{
+	struct slice name = channel_name(channel);
+	if (count == count_max && slice_compare(name, out[count - 1].name) > 0)
+		return count;
+	size_t at = count == count_max ? count - 1 : count;
+	for (; at > 0 && slice_compare(name, out[at - 1].name) < 0; at--)
+		out[at] = out[at - 1];
+	out[at] = listed(channel);
+	return count == count_max ? count : count + 1;
+}
+
+size_t hub_list(const struct hub *hub, struct slice prefix, struct slice after,
+                struct hub_listed *out, size_t count_max)
+{
+	size_t count = 0;
+	CHECK(count_max > 0);
+	for (size_t i = 0; i < map_buckets(&hub->table); i++) {
+		struct map_node *node = map_bucket(&hub->table, i);
+		for (; node != NULL; node = node->next) {
+			struct channel *channel = CONTAINER_OF(node, struct channel, in_table);
+			struct slice name = channel_name(channel);
+			if (slice_starts(name, prefix) && slice_compare(name, after) > 0 &&
+			    is_shown(channel))
+				count = list_insert(out, count, count_max, channel);
+		}
+	}
+	return count;
+}
+
+bool hub_look_up(const struct hub *hub, struct slice name, struct hub_listed *out)
+{
+	const struct channel *channel = hub_find(hub, name, hub_hash(hub, name));
+	if (channel == NULL || !is_shown(channel))
+		return false;
+	*out = listed(channel);
+	return true;
 }

@@ -104,6 +104,21 @@ void hub_mail_discard(const struct hub_mail *mail); /* one that will never be de
 bool hub_walk(struct hub *hub, uint32_t budget);
 void hub_timer(struct hub *hub, struct timer *timer);
 
+void hub_counters_add(struct hub_counters *sum, const struct hub_counters *counters);
+
+/* A channel as this worker knows it. The name is good until the hub is called again. */
+struct hub_listed {
+	struct slice name;
+	uint64_t followers; /* on this worker */
+	bool is_agent;      /* then epoch and seq are its head */
+	uint64_t epoch, seq;
+};
+/* The first `count_max` channels behind `after` whose names begin with `prefix`, by name. Those
+ * that nobody follows and that hold nothing are left out. */
+size_t hub_list(const struct hub *hub, struct slice prefix, struct slice after,
+                struct hub_listed *out, size_t count_max);
+bool hub_look_up(const struct hub *hub, struct slice name, struct hub_listed *out);
+
 const struct hub_counters *hub_counters(const struct hub *hub);
 /* Number of a session on this node, as publications name the one that is left out. */
 uint64_t hub_session_number(const struct hub *hub, const struct session *session);
