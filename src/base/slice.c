@@ -1,5 +1,12 @@
 #include "base/slice.h"
 
+int slice_compare(struct slice a, struct slice b)
+{
+	size_t common = a.len < b.len ? a.len : b.len;
+	int order = common == 0 ? 0 : memcmp(a.at, b.at, common);
+	return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
 static char lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;

@@ -54,6 +54,7 @@ static inline struct slice slice_after(struct slice a, size_t count)
 	return count == 0 ? a : slice_of(a.at + count, a.len - count);
 }
 
+int slice_compare(struct slice a, struct slice b);        /* below, at or above 0: by bytes */
 bool slice_equals_nocase(struct slice a, struct slice b); /* ASCII letters only */
 struct slice slice_trim(struct slice a);                  /* without outer spaces and tabs */
 

@@ -518,6 +518,18 @@ static void write_welcome(struct buf *out, const struct hub_event *event)
 	buf_u64(out, event->heartbeat_s);
 }
 
+static void write_direct(struct buf *out, const struct hub_event *event)
+{
+	buf_string(out, ",\"data\":");
+	buf_slice(out, event->data);
+}
+
+static void write_gap(struct buf *out, const struct hub_event *event)
+{
+	write_channel(out, event->channel);
+	write_cursor(out, ",\"cursor\":", event);
+}
+
 static void write_reconnect(struct buf *out, const struct hub_event *event)
 {
 	buf_string(out, ",\"after\":");
@@ -579,6 +591,8 @@ static void native_write(struct buf *out, const struct hub_event *event)
 		[EVENT_ACK] = {"ack", write_ack},
 		[EVENT_HISTORY] = {"history", write_history},
 		[EVENT_PONG] = {"pong", write_pong},
+		[EVENT_DIRECT] = {"message", write_direct},
+		[EVENT_GAP] = {"gap", write_gap},
 		[EVENT_RECONNECT] = {"reconnect", write_reconnect},
 		[EVENT_ERROR] = {"error", write_error},
 	};

@@ -66,6 +66,13 @@ void conn_enter(struct edge *edge, struct conn *conn, enum conn_state state)
 	arm_deadline(edge, conn);
 }
 
+void conn_set_transport(struct edge *edge, struct conn *conn, const struct transport *transport)
+{
+	edge->clients[conn->transport->client]--;
+	conn->transport = transport;
+	edge->clients[transport->client]++;
+}
+
 /* ---- opening ---- */
 
 struct conn *conn_open(struct edge *edge, int fd)
@@ -76,6 +83,8 @@ struct conn *conn_open(struct edge *edge, int fd)
 	conn->fd = fd;
 	conn->timer.kind = EDGE_TIMER_CONN;
 	conn->transport = &transport_http;
+	edge->clients[EDGE_HTTP]++;
+	edge->connections_total++;
 	conn->opened_unix_ms = loop_unix_ms(edge->loop);
 	conn->heard_ms = (uint32_t)edge_now_ms(edge);
 	struct slab_handle handle = slab_handle_of(&edge->conns, conn);
@@ -87,6 +96,7 @@ struct conn *conn_open(struct edge *edge, int fd)
 	return conn;
 
 release:
+	edge->clients[EDGE_HTTP]--;
 	slab_release(&edge->conns, conn);
 close_fd:
 	close(fd);
@@ -340,6 +350,7 @@ void conn_destroy(struct edge *edge, struct conn *conn)
 	if (list_is_linked(&conn->in_list))
 		list_remove(&conn->in_list);
 	edge->closes[conn->reason]++;
+	edge->clients[conn->transport->client]--;
 	out_free(conn);
 	free(conn->session.user);
 	close(conn->fd);

@@ -38,6 +38,7 @@ struct socket_input;
 /* Bytes to and from one client, in its way. */
 struct transport {
 	const char *name;
+	enum edge_client client; /* what its connections are counted as */
 	/* What came; what is not used up is kept by the transport. `bytes` may be changed. */
 	void (*input)(struct edge *edge, struct conn *conn, char *bytes, size_t len);
 	void (*event)(struct edge *edge, struct conn *conn, const struct hub_event *event);
@@ -104,11 +105,17 @@ struct edge {
 	uint32_t listener_count;
 	bool accepts_again, is_stopping;
 	struct timer accept_timer; /* set while there are no descriptors left */
-	uint64_t closes[CLOSE_COUNT], visits[CONN_STATE_COUNT];
+	uint64_t closes[CLOSE_COUNT], visits[CONN_STATE_COUNT], connections_total;
+	uint64_t clients[EDGE_CLIENT_COUNT];
 	char input[TURN_READ_BYTES];
 };
 
-enum edge_timer_kind { EDGE_TIMER_CONN = 0, EDGE_TIMER_HUB, EDGE_TIMER_ACCEPT };
+enum edge_timer_kind {
+	EDGE_TIMER_CONN = 0,
+	EDGE_TIMER_HUB,
+	EDGE_TIMER_HUB_WALK,
+	EDGE_TIMER_ACCEPT
+};
 
 static inline struct conn *conn_of(struct session *session)
 {
@@ -118,6 +125,7 @@ static inline struct conn *conn_of(struct session *session)
 /* conn.c */
 struct conn *conn_open(struct edge *edge, int fd); /* takes over fd; NULL: it was closed */
 void conn_enter(struct edge *edge, struct conn *conn, enum conn_state state);
+void conn_set_transport(struct edge *edge, struct conn *conn, const struct transport *transport);
 void conn_set_timer(struct edge *edge, struct conn *conn, uint64_t delay_ms);
 void conn_ready(struct edge *edge, struct conn *conn, unsigned ready);
 void conn_again(struct edge *edge, struct conn *conn); /* look at it next turn */

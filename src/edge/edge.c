@@ -74,6 +74,7 @@ static struct hub *make_hub(struct edge *edge)
 		.rules = settings->rules,
 		.wheel = loop_wheel(edge->loop),
 		.timer_kind = EDGE_TIMER_HUB,
+		.walk_timer_kind = EDGE_TIMER_HUB_WALK,
 		.hash_key = settings->hash_key,
 		.seed = random_next(&edge->random),
 		.channels_per_session = settings->channels_max,
@@ -215,6 +216,7 @@ void edge_timer(struct edge *edge, struct timer *timer)
 		conn_timeout(edge, CONTAINER_OF(timer, struct conn, timer));
 		break;
 	case EDGE_TIMER_HUB:
+	case EDGE_TIMER_HUB_WALK:
 		hub_timer(edge->hub, timer);
 		break;
 	case EDGE_TIMER_ACCEPT:
@@ -258,6 +260,58 @@ bool edge_after(struct edge *edge)
 	conn_uncork(edge);
 	return has_walks || edge->accepts_again || !list_is_empty(&edge->ended) ||
 	       (!is_congested && !list_is_empty(&edge->again));
+}
+
+/* ---- figures ---- */
+
+void edge_count(const struct edge *edge, struct edge_stats *stats)
+{
+	*stats = (struct edge_stats){.connections_total = edge->connections_total,
+	                             .hub = *hub_counters(edge->hub)};
+	memcpy(stats->clients, edge->clients, sizeof(stats->clients));
+	memcpy(stats->closes, edge->closes, sizeof(stats->closes));
+}
+
+void edge_stats_add(struct edge_stats *sum, const struct edge_stats *stats)
+{
+	for (int i = 0; i < EDGE_CLIENT_COUNT; i++)
+		sum->clients[i] += stats->clients[i];
+	for (int i = 0; i < CLOSE_COUNT; i++)
+		sum->closes[i] += stats->closes[i];
+	sum->connections_total += stats->connections_total;
+	hub_counters_add(&sum->hub, &stats->hub);
+}
+
+static void write_figure(struct buf *out, const char *name, uint64_t value)
+{
+	buf_string(out, ",\"");
+	buf_string(out, name);
+	buf_string(out, "\":");
+	buf_u64(out, value);
+}
+
+void edge_stats_write(struct buf *out, const struct edge_stats *stats)
+{
+	static const char *const transports[] = {
+		[EDGE_WEBSOCKET] = "connections_websocket",
+		[EDGE_SSE] = "connections_sse",
+		[EDGE_POLL] = "connections_poll",
+		[EDGE_HTTP] = "connections_http",
+	};
+	uint64_t clients = stats->clients[EDGE_WEBSOCKET] + stats->clients[EDGE_SSE] +
+	                   stats->clients[EDGE_POLL];
+	write_figure(out, "connections", clients);
+	for (size_t i = 0; i < COUNT_OF(transports); i++)
+		write_figure(out, transports[i], stats->clients[i]);
+	write_figure(out, "connections_total", stats->connections_total);
+	write_figure(out, "channels", stats->hub.channels);
+	write_figure(out, "subscriptions", stats->hub.followers);
+	write_figure(out, "messages_published_total", stats->hub.published);
+	write_figure(out, "messages_delivered_total", stats->hub.delivered);
+	write_figure(out, "duplicates_total", stats->hub.duplicates);
+	write_figure(out, "slow_consumers_disconnected_total", stats->hub.slow_disconnected);
+	write_figure(out, "slow_consumers_dropped_total", stats->hub.slow_dropped);
+	write_figure(out, "slow_consumers_conflated_total", stats->hub.slow_conflated);
 }
 
 /* ---- going down ---- */

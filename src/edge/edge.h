@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include "base/buf.h"
 #include "base/hash.h"
 #include "base/role.h"
 #include "hub/hub.h"
@@ -31,6 +32,7 @@ enum edge_origins {
 /* What the operator asked for, as the edge needs it. */
 struct edge_settings {
 	const char *node_name;
+	uint64_t started_unix_ms;
 	uint64_t boot_id; /* of this start of the process; part of connection ids */
 	bool is_open, has_echo;
 	enum edge_origins origins;
@@ -46,9 +48,30 @@ struct edge_settings {
 	struct hash_key hash_key;
 };
 
+/* What the edges of two workers say to each other: a question, and the note with its answer. */
+struct edge_mail {
+	uint32_t from; /* the worker that posted it */
+	bool is_answer;
+	const struct survey_kind *kind; /* constant */
+	struct slab_handle asker;       /* the connection whose request it is */
+	struct note *note;              /* moves with the letter; edge_mail_discard() frees it */
+};
+
+/* The transports that clients are counted by. */
+enum edge_client { EDGE_WEBSOCKET = 0, EDGE_SSE, EDGE_POLL, EDGE_HTTP, EDGE_CLIENT_COUNT };
+
+/* Figures of one worker, or of several added up. */
+struct edge_stats {
+	uint64_t clients[EDGE_CLIENT_COUNT]; /* now */
+	uint64_t connections_total;
+	uint64_t closes[CLOSE_COUNT];
+	struct hub_counters hub;
+};
+
 /* What the edge asks of the node around it. */
 struct edge_up {
 	void (*post)(struct edge_up *up, uint32_t worker, const struct hub_mail *mail);
+	void (*post_edge)(struct edge_up *up, uint32_t worker, const struct edge_mail *mail);
 	bool (*is_congested)(struct edge_up *up); /* take in nothing new from clients */
 };
 
@@ -70,9 +93,16 @@ MUST_CHECK int edge_listen(struct edge *edge, int listener) WORKER_ONLY; /* 0 or
 void edge_begin(struct edge *edge);
 void edge_ready(struct edge *edge, uint64_t tag, unsigned ready) WORKER_ONLY;
 void edge_receive(struct edge *edge, const struct hub_mail *mail) WORKER_ONLY;
+void edge_receive_mail(struct edge *edge, const struct edge_mail *mail);
+void edge_mail_discard(const struct edge_mail *mail); /* one that will never be delivered */
 void edge_timer(struct edge *edge, struct timer *timer) WORKER_ONLY;
 bool edge_after(struct edge *edge) WORKER_ONLY; /* the end of a turn; true: more to do */
 
 /* Accepts nobody any more and says goodbye to everybody. Done when edge_is_empty(). */
 void edge_stop(struct edge *edge) WORKER_ONLY;
 bool edge_is_empty(const struct edge *edge);
+
+void edge_count(const struct edge *edge, struct edge_stats *stats);
+void edge_stats_add(struct edge_stats *sum, const struct edge_stats *stats);
+/* As members of a JSON object, each with a comma before it. */
+void edge_stats_write(struct buf *out, const struct edge_stats *stats);

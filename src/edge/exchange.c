@@ -4,7 +4,14 @@
 
 #include "dialect/native.h"
 #include "edge/access.h"
+#include "edge/batch.h"
 #include "edge/route.h"
+#include "edge/stream.h"
+#include "edge/survey.h"
+
+/* A body that is published as it comes is read in steps of this size: so much may be sent to
+ * other workers before the client has to wait for its answers. */
+#define STREAM_STEP_BYTES 4096
 
 /* ---- memory ---- */
 
@@ -37,6 +44,9 @@ void exchange_free(struct conn *conn)
 	buf_free(&exchange->head);
 	buf_free(&exchange->body);
 	buf_free(&exchange->poll.messages);
+	free(exchange->batch);
+	stream_free(exchange->stream);
+	survey_free(exchange->survey);
 	free(exchange);
 }
 
@@ -58,7 +68,7 @@ static void exchange_over(struct edge *edge, struct conn *conn)
 		conn_end(edge, conn, CLOSE_ANSWERED);
 		return;
 	}
-	conn->transport = &transport_http;
+	conn_set_transport(edge, conn, &transport_http);
 	conn_enter(edge, conn, CONN_IDLE);
 	if (rest.len > 0) {
 		struct exchange *next = exchange_of(edge, conn);
@@ -94,7 +104,8 @@ void exchange_cors(struct buf *out, const struct exchange *exchange)
 		                           SLICE("Retry-After"));
 		return;
 	}
-	(void)http_response_header(out, "Access-Control-Allow-Methods", SLICE("GET, HEAD, POST"));
+	(void)http_response_header(out, "Access-Control-Allow-Methods",
+	                           SLICE("GET, HEAD, POST, DELETE"));
 	(void)http_response_header(out, "Access-Control-Allow-Headers",
 	                           SLICE("Authorization, Content-Type, Last-Event-ID, "
 	                                 "Cache-Control"));
@@ -305,8 +316,56 @@ static void dispatch_collected(struct edge *edge, struct conn *conn)
 	buf_free(&body);
 }
 
+/* The same for a body that is published as it comes. */
+static size_t step_stream(struct edge *edge, struct conn *conn, const char *at, size_t len)
+{
+	struct exchange *exchange = conn->exchange;
+	size_t total = 0, used;
+	struct slice piece;
+	enum body_answer got = BODY_PIECE;
+	len = len < STREAM_STEP_BYTES ? len : STREAM_STEP_BYTES;
+	/* Tokens may be long in coming: the time-out is of each piece. */
+	conn_set_timer(edge, conn, edge->settings->idle_timeout_ms);
+	while (got == BODY_PIECE && !stream_is_whole(exchange)) {
+		got = body_read(&exchange->framing, at + total, len - total, &used, &piece);
+		total += used;
+		if (got == BODY_PIECE)
+			stream_piece(edge, conn, piece);
+	}
+	if (got == BODY_BAD) {
+		refuse_and_close(edge, conn, ERROR_BAD_REQUEST, 400, exchange->framing.why);
+	} else if (got == BODY_DONE || stream_is_whole(exchange)) {
+		conn_enter(edge, conn, CONN_ANSWER);
+		stream_end(edge, conn);
+	}
+	return total;
+}
+
+/* Its handler looks at the head, and makes the stream or refuses. The answer is the last on its
+ * connection: how much of the body will have been read then cannot be said. */
+static size_t begin_stream(struct edge *edge, struct conn *conn)
+{
+	struct exchange *exchange = conn->exchange;
+	struct http_request *request = exchange->request;
+	size_t used = request->head_bytes;
+	exchange->request = NULL;
+	body_begin(&exchange->framing, request->framing, request->content_length);
+	conn_enter(edge, conn, CONN_BODY);
+	route_request(edge, conn, request, slice_of(NULL, 0));
+	if (!conn->session.is_ended && request->expects_continue)
+		conn_write(edge, conn, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
+	if (!conn->session.is_ended && request->framing == HTTP_NO_BODY) {
+		conn_enter(edge, conn, CONN_ANSWER);
+		stream_end(edge, conn);
+	}
+	free(request);
+	return used;
+}
+
 static size_t step_body(struct edge *edge, struct conn *conn, const char *at, size_t len)
 {
+	if (conn->exchange->stream != NULL)
+		return step_stream(edge, conn, at, len);
 	bool is_whole;
 	size_t used = read_body(edge, conn, at, len, &is_whole);
 	if (is_whole)
@@ -321,6 +380,8 @@ static size_t step_whole_head(struct edge *edge, struct conn *conn, const char *
 	struct http_request *request = exchange->request;
 	if (!may_send_body(edge, conn, request))
 		return len;
+	if (route_is_stream(request))
+		return begin_stream(edge, conn);
 
 	size_t used = request->head_bytes;
 	bool is_here = request->framing == HTTP_NO_BODY ||
@@ -420,6 +481,14 @@ static void http_input(struct edge *edge, struct conn *conn, char *bytes, size_t
 static void http_event(struct edge *edge, struct conn *conn, const struct hub_event *event)
 {
 	struct buf body = {0};
+	if (conn->exchange->batch != NULL) {
+		batch_event(edge, conn, event);
+		return;
+	}
+	if (conn->exchange->stream != NULL) {
+		stream_event(edge, conn, event);
+		return;
+	}
 	switch (event->type) {
 	case EVENT_ACK:
 		native_ack(&body, event);
@@ -473,6 +542,7 @@ static bool http_goodbye(struct edge *edge, struct conn *conn)
 
 const struct transport transport_http = {
 	.name = "http",
+	.client = EDGE_HTTP,
 	.input = http_input,
 	.event = http_event,
 	.deliver = http_deliver,

@@ -36,6 +36,9 @@ struct exchange {
 	bool is_preflight;        /* the answer says what else may be asked */
 	const char *allow_origin; /* for the answer's CORS header; NULL: none */
 	struct poll poll;
+	struct batch *batch;   /* several publications in one request; or NULL */
+	struct survey *survey; /* a question to the workers; or NULL */
+	struct stream *stream; /* a body that is published line by line; or NULL */
 };
 
 struct answer {

@@ -71,7 +71,7 @@ static void poll_begin(struct edge *edge, struct conn *conn, const struct follow
 	struct poll *poll = poll_of(conn);
 	poll->wait_ms = (wait_s > WAIT_S_MAX ? WAIT_S_MAX : wait_s) * 1000;
 	poll->is_answered_at_once = wait_s == 0 || !following->channels->has_since;
-	conn->transport = &transport_poll;
+	conn_set_transport(edge, conn, &transport_poll);
 	conn_enter(edge, conn, CONN_POLL);
 	following_subscribe(edge, conn, following);
 	begin_delivery(edge, conn);
@@ -103,6 +103,10 @@ static void poll_event(struct edge *edge, struct conn *conn, const struct hub_ev
 	if (event->type == EVENT_ERROR) {
 		/* Rights were checked before: the server could not, though it wanted to. */
 		conn_end(edge, conn, CLOSE_NO_MEMORY);
+		return;
+	}
+	if (event->type == EVENT_GAP) {
+		poll_of(conn)->has_gap = true;
 		return;
 	}
 	CHECK(event->type == EVENT_SUBSCRIBED);
@@ -155,6 +159,7 @@ static bool poll_goodbye(struct edge *edge, struct conn *conn)
 
 const struct transport transport_poll = {
 	.name = "poll",
+	.client = EDGE_POLL,
 	.input = poll_input,
 	.event = poll_event,
 	.deliver = poll_deliver,

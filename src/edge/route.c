@@ -6,7 +6,7 @@
 #define READS (METHOD(HTTP_GET) | METHOD(HTTP_HEAD))
 #define POSTS METHOD(HTTP_POST)
 
-enum body_kind { BODY_SMALL = 0, BODY_OF_CLIENT, BODY_OF_API };
+enum body_kind { BODY_SMALL = 0, BODY_OF_CLIENT, BODY_OF_API, BODY_OF_BATCH, BODY_STREAM };
 
 #define BODY_SMALL_MAX 4096 /* for requests that need none */
 
@@ -22,6 +22,13 @@ static const struct route {
 	{"/publish", POSTS, BODY_OF_CLIENT, publish_post},
 	{"/echo", READS, BODY_SMALL, echo_open},
 	{"/api/publish", POSTS, BODY_OF_API, api_publish},
+	{"/api/batch", POSTS, BODY_OF_BATCH, api_batch},
+	{"/api/stream", POSTS, BODY_STREAM, api_stream},
+	{"/api/channels", READS, BODY_SMALL, api_channels},
+	{"/api/channels/*", READS, BODY_SMALL, api_channel},
+	{"/api/connections/*", READS | METHOD(HTTP_DELETE), BODY_SMALL, api_connection},
+	{"/api/connections/*/send", POSTS, BODY_OF_API, api_send},
+	{"/api/stats", READS, BODY_SMALL, api_stats},
 	{"/api/channels/*/history", READS, BODY_SMALL, api_history},
 	{"/health", READS, BODY_SMALL, page_health},
 	{"/ready", READS, BODY_SMALL, page_ready},
@@ -74,10 +81,20 @@ uint64_t route_body_max(const struct edge *edge, const struct http_request *requ
 		return edge->settings->message_bytes_max;
 	case BODY_OF_API:
 		return API_BODY_BYTES_MAX;
+	case BODY_OF_BATCH:
+		return API_BATCH_BYTES_MAX;
+	case BODY_STREAM:
+		return UINT64_MAX;
 	case BODY_SMALL:
 		break;
 	}
 	return BODY_SMALL_MAX;
+}
+
+bool route_is_stream(const struct http_request *request)
+{
+	const struct route *route = route_find(request);
+	return route != NULL && route->body == BODY_STREAM && request->method == HTTP_POST;
 }
 
 /* ---- answering what no handler needs to see ---- */
@@ -88,6 +105,8 @@ static void write_methods(const struct route *route, struct buf *out)
 		buf_string(out, "GET, HEAD, ");
 	if ((route->methods & POSTS) != 0)
 		buf_string(out, "POST, ");
+	if ((route->methods & METHOD(HTTP_DELETE)) != 0)
+		buf_string(out, "DELETE, ");
 	buf_string(out, "OPTIONS");
 }
 

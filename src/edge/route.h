@@ -13,14 +13,18 @@
 void route_request(struct edge *edge, struct conn *conn, const struct http_request *request,
                    struct slice body);
 uint64_t route_body_max(const struct edge *edge, const struct http_request *request);
+/* Its handler is called with the head alone, and the body goes to stream.h piece by piece. */
+bool route_is_stream(const struct http_request *request);
 
 typedef void route_handler(struct edge *edge, struct conn *conn, const struct http_request *request,
                            struct slice body);
 
 /* What the table names. `websocket.c`, `sse.c`, `poll.c`: */
 route_handler websocket_open, echo_open, sse_open, poll_open;
-/* `publish.c`: */
-route_handler publish_post, api_publish, api_history;
+/* `publish.c`, `api.c`, `stream.c`: */
+route_handler publish_post, api_publish, api_batch, api_history, api_stream;
+/* `inspect.c`: */
+route_handler api_channels, api_channel, api_connection, api_send, api_stats;
 /* `page.c`: */
 route_handler page_health, page_ready, page_root, page_file;
 

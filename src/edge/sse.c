@@ -45,7 +45,7 @@ static void begin_stream(struct edge *edge, struct conn *conn)
 	exchange_stream(edge, conn, SLICE("text/event-stream"));
 	exchange_leave(conn, &rest); /* an SSE client has nothing more to say */
 	buf_free(&rest);
-	conn->transport = &transport_sse;
+	conn_set_transport(edge, conn, &transport_sse);
 	conn_enter(edge, conn, CONN_STREAM);
 	sse_retry(&retry, RETRY_MS_MIN + random_below(&edge->random, RETRY_MS_SPAN));
 	sse_end(&retry);
@@ -112,6 +112,16 @@ static void write_gap(struct edge *edge, struct conn *conn, const struct hub_eve
 	buf_free(&gap);
 }
 
+/* A message of no channel has no id: the stream's place stays what it was. */
+static void write_direct(struct edge *edge, struct conn *conn, const struct hub_event *event)
+{
+	struct buf message = {0};
+	sse_event_append(&message, slice_of(NULL, 0), event->data);
+	sse_end(&message);
+	conn_write(edge, conn, buf_view(&message));
+	buf_free(&message);
+}
+
 /* Once all channels have answered: where the stream begins, and what follows from there. */
 static void begin_delivery(struct edge *edge, struct conn *conn)
 {
@@ -129,6 +139,14 @@ static void sse_event(struct edge *edge, struct conn *conn, const struct hub_eve
 	if (event->type == EVENT_ERROR) {
 		/* Rights were checked before: the server could not, though it wanted to. */
 		conn_end(edge, conn, CLOSE_NO_MEMORY);
+		return;
+	}
+	if (event->type == EVENT_GAP) {
+		write_gap(edge, conn, event);
+		return;
+	}
+	if (event->type == EVENT_DIRECT) {
+		write_direct(edge, conn, event);
 		return;
 	}
 	CHECK(event->type == EVENT_SUBSCRIBED);
@@ -204,6 +222,7 @@ static bool sse_goodbye(struct edge *edge, struct conn *conn)
 
 const struct transport transport_sse = {
 	.name = "sse",
+	.client = EDGE_SSE,
 	.input = sse_input,
 	.event = sse_event,
 	.deliver = sse_deliver,

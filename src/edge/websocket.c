@@ -88,7 +88,7 @@ static bool upgrade(struct edge *edge, struct conn *conn, const struct http_requ
 	struct buf rest;
 	exchange_leave(conn, &rest);
 	CHECK(rest.len == 0);
-	conn->transport = transport;
+	conn_set_transport(edge, conn, transport);
 	conn_enter(edge, conn, CONN_SOCKET);
 	return true;
 }
@@ -384,6 +384,7 @@ static bool websocket_goodbye(struct edge *edge, struct conn *conn)
 
 const struct transport transport_websocket = {
 	.name = "websocket",
+	.client = EDGE_WEBSOCKET,
 	.input = websocket_input,
 	.event = websocket_event,
 	.deliver = websocket_deliver,
@@ -393,6 +394,7 @@ const struct transport transport_websocket = {
 
 const struct transport transport_echo = {
 	.name = "echo",
+	.client = EDGE_WEBSOCKET,
 	.input = websocket_input,
 	.event = websocket_event,
 	.deliver = websocket_deliver,

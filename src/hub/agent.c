@@ -21,36 +21,77 @@ static void send_to_workers(struct hub *hub, const struct channel *channel, stru
 	}
 }
 
-enum error_code agent_publish(struct hub *hub, struct record *record, uint64_t *epoch,
-                              uint64_t *seq)
+static struct publish_result refuse(struct hub *hub, struct channel *channel, struct record *record)
 {
-	struct channel *channel = hub_open(hub, record_channel(record));
-	if (channel == NULL) {
-		record_drop(record);
-		return ERROR_UNAVAILABLE;
-	}
-	CHECK(channel->is_agent);
-	record_settle(record, channel->epoch, log_next(&channel->log), hub->unix_ms,
-	              channel->offset);
-	if (!log_append(&channel->log, record, hub->now_ms)) {
-		record_drop(record);
+	record_drop(record);
+	if (channel != NULL)
 		agent_settle(hub, channel);
-		return ERROR_UNAVAILABLE;
+	return (struct publish_result){.error = ERROR_UNAVAILABLE};
+}
+
+static bool make_duplicates(struct channel *channel)
+{
+	if (channel->duplicates != NULL)
+		return true;
+	struct duplicates *duplicates = malloc(sizeof(*duplicates));
+	if (duplicates == NULL || duplicates_init(duplicates) != 0) {
+		free(duplicates);
+		return false;
+	}
+	channel->duplicates = duplicates;
+	return true;
+}
+
+/* Remembers the record's idempotency key with the number it will have; or finds an earlier one.
+ * False: no memory. */
+static bool remember(struct hub *hub, struct channel *channel, const struct record *record,
+                     uint64_t *earlier)
+{
+	struct slice key = record_idempotency_key(record);
+	*earlier = 0;
+	if (key.len == 0)
+		return true;
+	if (!make_duplicates(channel))
+		return false;
+	uint64_t hash = hash_bytes(&hub->options.hash_key, key);
+	*earlier = duplicates_find(channel->duplicates, key, hash, hub->now_ms);
+	return *earlier != 0 ||
+	       duplicates_add(channel->duplicates, key, hash, log_next(&channel->log), hub->now_ms);
+}
+
+struct publish_result agent_publish(struct hub *hub, struct record *record)
+{
+	uint64_t earlier;
+	struct channel *channel = hub_open(hub, record_channel(record));
+	if (channel == NULL || !remember(hub, channel, record, &earlier))
+		return refuse(hub, channel, record);
+	CHECK(channel->is_agent);
+	struct publish_result result = {.epoch = channel->epoch,
+	                                .seq = log_next(&channel->log),
+	                                .is_duplicate = earlier != 0};
+	if (result.is_duplicate) {
+		hub->counters.duplicates++;
+		result.seq = earlier;
+		record_drop(record);
+		return result;
+	}
+	record_settle(record, result.epoch, result.seq, hub->unix_ms, channel->offset);
+	if (!log_append(&channel->log, record, hub->now_ms)) {
+		if (record_idempotency_key(record).len > 0)
+			duplicates_undo(channel->duplicates);
+		return refuse(hub, channel, record);
 	}
 	channel->offset += record_bytes(record);
-	*epoch = record->epoch;
-	*seq = record->seq;
 	hub->counters.published++;
 
 	send_to_workers(hub, channel, record);
-	if (channel->follower_count > 0) {
-		hub_append(hub, channel); /* trimmed when it has been walked */
-	} else {
+	hub_append(hub, channel, record);
+	if (channel->follower_count == 0) { /* else it is trimmed when it has been walked */
 		channel->unused_since_ms = (uint32_t)hub->now_ms;
 		channel_trim(channel, hub->now_ms);
 	}
 	agent_settle(hub, channel);
-	return ERROR_NONE;
+	return result;
 }
 
 /* ---- follow ---- */
@@ -93,6 +134,30 @@ static struct mail_answer *answer_make(const struct channel *channel, uint64_t f
 	return answer;
 }
 
+/* The latest of each key behind `from`: what a follower begins with that does not walk along
+ * the log. */
+static struct mail_answer *answer_latest(const struct latest *latest, uint64_t from)
+{
+	struct mail_answer *answer =
+		malloc(sizeof(*answer) + latest->count * sizeof(answer->records[0]));
+	if (answer == NULL)
+		return NULL;
+	*answer = (struct mail_answer){.is_latest = true};
+	const struct latest_entry *entry = latest_from(latest, from + 1);
+	for (; entry != NULL; entry = latest_after(latest, entry))
+		answer->records[answer->count++] = record_take(entry->record);
+	return answer;
+}
+
+static struct mail_answer *answer_follow(const struct channel *channel,
+                                         const struct follow_result *result, bool has_since)
+{
+	bool wants_all = channel->rule->deliver_last && !has_since;
+	if (wants_all || channel_is_throttled(channel))
+		return answer_latest(&channel->keyed->latest, wants_all ? 0 : result->from);
+	return answer_make(channel, result->from + 1, result->head + 1);
+}
+
 static void receive_follow(struct hub *hub, const struct hub_mail *mail, struct hub_mail *back)
 {
 	const struct mail_ask *ask = mail->ask;
@@ -104,7 +169,7 @@ static void receive_follow(struct hub *hub, const struct hub_mail *mail, struct 
 
 	struct follow_result result =
 		agent_follow(hub, channel, ask->has_since ? &ask->since : NULL);
-	back->answer = answer_make(channel, result.from + 1, result.head + 1);
+	back->answer = answer_follow(channel, &result, ask->has_since);
 	if (back->answer != NULL) {
 		back->error = ERROR_NONE;
 		back->epoch = result.epoch;
@@ -204,13 +269,22 @@ static void receive_history(struct hub *hub, const struct hub_mail *mail, struct
 
 /* ---- letters ---- */
 
+static void receive_publish(struct hub *hub, const struct hub_mail *mail, struct hub_mail *back)
+{
+	struct publish_result result = agent_publish(hub, mail->record);
+	back->kind = MAIL_PUBLISHED;
+	back->error = (uint8_t)result.error;
+	back->epoch = result.epoch;
+	back->seq = result.seq;
+	back->is_duplicate = result.is_duplicate;
+}
+
 void agent_receive(struct hub *hub, const struct hub_mail *mail)
 {
 	struct hub_mail back = {.from = hub->options.worker, .token = mail->token};
 	switch ((enum mail_kind)mail->kind) {
 	case MAIL_PUBLISH:
-		back.kind = MAIL_PUBLISHED;
-		back.error = (uint8_t)agent_publish(hub, mail->record, &back.epoch, &back.seq);
+		receive_publish(hub, mail, &back);
 		break;
 	case MAIL_FOLLOW:
 		receive_follow(hub, mail, &back);
@@ -252,6 +326,8 @@ void agent_settle(struct hub *hub, struct channel *channel)
 		uint64_t age = log_age_ms(&channel->log, hub->now_ms);
 		uint64_t ttl = channel->rule->history_ttl_ms;
 		delay = age < ttl ? ttl - age : 0;
+	} else if (channel_holds_any(channel)) {
+		delay = CHANNEL_LINGER_MS; /* keys: looked at again in a while */
 	} else {
 		uint32_t unused = unused_ms(hub, channel);
 		delay = unused < CHANNEL_LINGER_MS ? CHANNEL_LINGER_MS - unused : 0;
@@ -263,7 +339,7 @@ void agent_settle(struct hub *hub, struct channel *channel)
 void agent_timer(struct hub *hub, struct channel *channel)
 {
 	channel_trim(channel, hub->now_ms);
-	if (channel_is_followed(channel) || channel->log.count > 0 ||
+	if (channel_is_followed(channel) || channel_holds_any(channel) ||
 	    unused_ms(hub, channel) < CHANNEL_LINGER_MS)
 		agent_settle(hub, channel);
 	else

@@ -51,15 +51,32 @@ void request_drop(struct hub *hub, struct request *request)
 
 /* ---- subscribed ---- */
 
+/* Along the log from the position it was given; or along the keys. */
+static void set_start(struct channel *channel, struct follower *follower,
+                      const struct follow_result *result, bool has_since)
+{
+	bool wants_all = channel->rule->deliver_last && !has_since;
+	CHECK(result->head - result->from <= FOLLOWER_REPLAY_MAX);
+	follower->replay_end = result->head;
+	follower->replay_count = (uint32_t)(result->head - result->from) & FOLLOWER_REPLAY_MAX;
+	if (channel_is_throttled(channel)) {
+		channel_lift(channel, follower);
+		follower->is_conflating = true;
+		if (wants_all) /* what made room for others is not missed by a newcomer */
+			follower->next = channel->keyed->latest.lost + 1;
+	} else if (wants_all) {
+		follower->is_in_prelude = true;
+		follower->prelude = 1;
+	}
+}
+
 void answer_subscribed(struct hub *hub, struct follower *follower, struct slice ref,
                        const struct follow_result *result, bool has_since)
 {
 	struct channel *channel = follower->channel;
 	struct session *session = follower->session;
 	channel_join(channel, follower, result->from + 1);
-	CHECK(result->head - result->from <= FOLLOWER_REPLAY_MAX);
-	follower->replay_end = result->head;
-	follower->replay_count = (uint32_t)(result->head - result->from) & FOLLOWER_REPLAY_MAX;
+	set_start(channel, follower, result, has_since);
 	struct hub_event event = {.type = EVENT_SUBSCRIBED,
 	                          .ref = ref,
 	                          .channel = channel_name(channel),
@@ -76,7 +93,8 @@ void answer_subscribed(struct hub *hub, struct follower *follower, struct slice 
 static bool follower_covers(const struct follower *follower, const struct cursor *since)
 {
 	const struct channel *channel = follower->channel;
-	uint64_t start = follower->replay_end - follower->replay_count;
+	uint64_t start = follower->is_in_prelude ? follower->next - 1
+	                                         : follower->replay_end - follower->replay_count;
 	return since->is_start || (since->epoch == channel->epoch && since->seq >= start &&
 	                           since->seq < log_next(&channel->log));
 }
@@ -95,6 +113,18 @@ void answer_again(struct hub *hub, const struct follower *follower, struct slice
 	hub->out->event(hub->out, follower->session, &event);
 }
 
+static bool tail_extend_latest(struct hub *hub, struct channel *channel,
+                               const struct mail_answer *answer)
+{
+	for (size_t i = 0; i < answer->count; i++) {
+		struct record *record = answer->records[i];
+		uint64_t hash = hash_bytes(&hub->options.hash_key, record_key(record));
+		if (!latest_put_older(&channel->keyed->latest, record, hash, hub->now_ms))
+			return false;
+	}
+	return true;
+}
+
 /* The tail begins where the agent says, or reaches back to the records that came along. */
 static bool tail_extend(struct hub *hub, struct channel *channel, const struct hub_mail *mail)
 {
@@ -103,12 +133,16 @@ static bool tail_extend(struct hub *hub, struct channel *channel, const struct h
 		channel->is_tuned = true;
 		channel->epoch = mail->epoch;
 		log_init(&channel->log, mail->seq + 1);
+		if (channel->keyed != NULL)
+			channel->keyed->walked_to = mail->seq;
 	}
 	CHECK(channel->epoch == mail->epoch);
 	if (channel->is_lost)
 		return false;
 	CHECK(log_next(&channel->log) == mail->seq + 1); /* letters come in order */
 
+	if (answer->is_latest)
+		return tail_extend_latest(hub, channel, answer);
 	uint64_t first = log_first(&channel->log);
 	size_t older = 0; /* of the records that came, those the tail has not */
 	while (older < answer->count && answer->records[older]->seq < first)
@@ -190,7 +224,8 @@ static void receive_published(struct hub *hub, struct session *session,
 	struct hub_event event = {.type = EVENT_ACK,
 	                          .ref = request_ref(request),
 	                          .epoch = mail->epoch,
-	                          .seq = mail->seq};
+	                          .seq = mail->seq,
+	                          .is_duplicate = mail->is_duplicate};
 	hub->out->event(hub->out, session, &event);
 }
 

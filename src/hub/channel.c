@@ -17,6 +17,14 @@ void channel_free(struct channel *channel)
 	CHECK(channel->request_count == 0);
 	CHECK(!timer_is_armed(&channel->timer));
 	CHECK(!list_is_linked(&channel->dirty));
+	if (channel->keyed != NULL) {
+		CHECK(!timer_is_armed(&channel->keyed->timer));
+		latest_free(&channel->keyed->latest);
+	}
+	if (channel->duplicates != NULL)
+		duplicates_free(channel->duplicates);
+	free(channel->keyed);
+	free(channel->duplicates);
 	log_free(&channel->log);
 	free(channel->name); /* NULL when a letter took it along */
 	channel->name = NULL;
@@ -30,6 +38,32 @@ struct slice channel_name(const struct channel *channel)
 bool channel_has_name(const struct channel *channel, struct slice name)
 {
 	return slice_equals(channel_name(channel), name);
+}
+
+bool channel_needs_keyed(const struct channel *channel)
+{
+	const struct rule *rule = channel->rule;
+	return rule->deliver_last || rule->throttle_ms > 0 ||
+	       rule->overflow == RULE_OVERFLOW_CONFLATE;
+}
+
+bool channel_make_keyed(struct channel *channel, uint64_t now_ms)
+{
+	if (channel->keyed != NULL)
+		return true;
+	struct channel_keyed *keyed = calloc(1, sizeof(*keyed));
+	if (keyed == NULL)
+		return false;
+	if (latest_init(&keyed->latest, channel->rule->max_keys) != 0) {
+		free(keyed);
+		return false;
+	}
+	keyed->channel = channel;
+	keyed->walked_to = log_next(&channel->log) - 1;
+	/* The first walk need not wait. */
+	keyed->walked_ms = now_ms - channel->rule->throttle_ms;
+	channel->keyed = keyed;
+	return true;
 }
 
 static uint64_t first_by_size(const struct channel *channel)
@@ -53,6 +87,10 @@ void channel_trim(struct channel *channel, uint64_t now_ms)
 		log_trim(log, first_by_size(channel), now_ms, channel->rule->history_ttl_ms);
 	else
 		log_trim(log, log_next(log), now_ms, 0);
+	if (channel->keyed != NULL)
+		latest_expire(&channel->keyed->latest, now_ms, channel->rule->history_ttl_ms);
+	if (channel->duplicates != NULL)
+		duplicates_expire(channel->duplicates, now_ms);
 }
 
 void channel_join(struct channel *channel, struct follower *follower, uint64_t next)
@@ -78,16 +116,34 @@ void channel_leave(struct channel *channel, struct follower *follower)
 	if (follower->state == FOLLOWER_PENDING)
 		return;
 	channel_unlink(channel, follower);
-	log_leave(&channel->log, follower->next);
+	channel_lift(channel, follower);
 	follower->state = FOLLOWER_PENDING;
 }
 
 void channel_move(struct channel *channel, struct follower *follower, uint64_t next)
 {
 	CHECK(next >= follower->next); /* a cursor never goes back */
-	log_leave(&channel->log, follower->next);
-	log_stand(&channel->log, next);
+	if (follower_stands(follower)) {
+		log_leave(&channel->log, follower->next);
+		log_stand(&channel->log, next);
+	}
 	follower->next = next;
+}
+
+void channel_lift(struct channel *channel, struct follower *follower)
+{
+	if (follower_stands(follower))
+		log_leave(&channel->log, follower->next);
+	follower->is_lifted = true;
+}
+
+void channel_put_down(struct channel *channel, struct follower *follower, uint64_t next)
+{
+	CHECK(!follower_stands(follower));
+	CHECK(next >= follower->next);
+	follower->is_lifted = follower->is_conflating = follower->is_dropping = false;
+	follower->next = next;
+	log_stand(&channel->log, next);
 }
 
 void channel_set_state(struct channel *channel, struct follower *follower,
@@ -98,7 +154,7 @@ void channel_set_state(struct channel *channel, struct follower *follower,
 	if (follower->state == state)
 		return;
 	channel_unlink(channel, follower);
-	follower->state = (uint8_t)state;
+	follower->state = state & 7;
 	list_append(state == FOLLOWER_LIVE ? &channel->live : &channel->stuck,
 	            &follower->in_channel);
 }
@@ -106,6 +162,8 @@ void channel_set_state(struct channel *channel, struct follower *follower,
 uint64_t channel_lag(const struct channel *channel, const struct follower *follower)
 {
 	const struct log *log = &channel->log;
+	if (!follower_stands(follower))
+		return 0; /* nothing is kept for it */
 	uint64_t from =
 		follower->next > follower->replay_end ? follower->next : follower->replay_end + 1;
 	if (from >= log_next(log))
@@ -135,4 +193,11 @@ bool channel_is_followed(const struct channel *channel)
 	for (int i = 0; i < CHANNEL_WORKER_WORDS; i++)
 		any |= channel->workers[i];
 	return any != 0 || channel->follower_count > 0 || channel->request_count > 0;
+}
+
+bool channel_holds_any(const struct channel *channel)
+{
+	return channel->log.count > 0 ||
+	       (channel->keyed != NULL && channel->keyed->latest.count > 0) ||
+	       (channel->duplicates != NULL && channel->duplicates->count > 0);
 }

@@ -16,7 +16,9 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/timer.h"
+#include "hub/duplicates.h"
 #include "hub/follower.h"
+#include "hub/latest.h"
 #include "hub/log.h"
 #include "hub/rule.h"
 #include "starling/limits.h"
@@ -28,6 +30,16 @@ struct channel_name {
 	uint64_t hash; /* the hub's keyed hash */
 	uint8_t len;
 	char bytes[];
+};
+
+/* What only channels whose rule asks for it have: the latest record of each key, and when
+ * followers were last walked along it. */
+struct channel_keyed {
+	struct channel *channel;
+	struct latest latest;
+	struct timer timer; /* with a throttle: armed while a walk is put off */
+	uint64_t walked_ms;
+	uint64_t walked_to; /* throttled followers get records up to this one for now */
 };
 
 struct channel {
@@ -49,6 +61,8 @@ struct channel {
 	uint32_t request_count;  /* letters to the agent whose answers are to come */
 	uint64_t workers[CHANNEL_WORKER_WORDS]; /* agent: those that follow, a bit each */
 	struct timer timer;                     /* agent: expiry of history, then of the channel */
+	struct channel_keyed *keyed;            /* NULL: its rule needs none, or not yet */
+	struct duplicates *duplicates;          /* agent: NULL until a key comes */
 	uint32_t unused_since_ms;               /* agent: since nobody follows, cut to 32 bits */
 	bool was_followed;                      /* agent: when that was looked at last */
 };
@@ -61,6 +75,14 @@ void channel_free(struct channel *channel); /* nobody follows */
 struct slice channel_name(const struct channel *channel);
 bool channel_has_name(const struct channel *channel, struct slice name);
 
+/* Does its rule look at keys? Makes `keyed` where it is not there yet; false: no memory. */
+bool channel_needs_keyed(const struct channel *channel);
+MUST_CHECK bool channel_make_keyed(struct channel *channel, uint64_t now_ms);
+static inline bool channel_is_throttled(const struct channel *channel)
+{
+	return channel->rule->throttle_ms > 0;
+}
+
 /* The oldest record that history holds, or log_next() when it holds none. */
 uint64_t channel_history_first(const struct channel *channel, uint64_t now_ms);
 void channel_trim(struct channel *channel, uint64_t now_ms);
@@ -72,6 +94,10 @@ void channel_move(struct channel *channel, struct follower *follower, uint64_t n
 void channel_set_state(struct channel *channel, struct follower *follower,
                        enum follower_state state);
 
+/* From here on it stands in the log no more (it conflates, or drops), or again. */
+void channel_lift(struct channel *channel, struct follower *follower);
+void channel_put_down(struct channel *channel, struct follower *follower, uint64_t next);
+
 /* Bytes that the follower has still to be sent, but for those of its replay. */
 uint64_t channel_lag(const struct channel *channel, const struct follower *follower);
 
@@ -79,3 +105,4 @@ bool channel_is_followed_by(const struct channel *channel, uint32_t worker);
 void channel_follow(struct channel *channel, uint32_t worker);
 void channel_unfollow(struct channel *channel, uint32_t worker);
 bool channel_is_followed(const struct channel *channel); /* by anybody, here or elsewhere */
+bool channel_holds_any(const struct channel *channel);   /* records or keys to remember */

@@ -252,9 +252,13 @@ static void publish(struct hub *hub, struct session *session, const struct hub_c
 		}
 		return;
 	}
-	struct hub_event event = {.type = EVENT_ACK, .ref = command->ref};
-	enum error_code error = agent_publish(hub, record, &event.epoch, &event.seq);
-	if (error != ERROR_NONE)
+	struct publish_result result = agent_publish(hub, record);
+	struct hub_event event = {.type = EVENT_ACK,
+	                          .ref = command->ref,
+	                          .epoch = result.epoch,
+	                          .seq = result.seq,
+	                          .is_duplicate = result.is_duplicate};
+	if (result.error != ERROR_NONE)
 		refuse_no_memory(hub, session, command);
 	else if (!command->is_unanswered)
 		hub->out->event(hub->out, session, &event);

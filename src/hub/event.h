@@ -16,6 +16,8 @@ enum event_type {
 	EVENT_ACK,          /* epoch, seq, is_duplicate */
 	EVENT_HISTORY,      /* channel, epoch, seq, records, has_more */
 	EVENT_PONG,
+	EVENT_DIRECT,    /* data: a message to this client alone, of no channel */
+	EVENT_GAP,       /* channel, epoch, seq: messages before that position were left out */
 	EVENT_RECONNECT, /* after_ms: the server is going down, come back then */
 	EVENT_ERROR,     /* error, message; channel when it is about one of several */
 };
@@ -31,5 +33,6 @@ struct hub_event {
 	struct record *const *records;
 	size_t record_count;
 	struct slice connection, node, user;
+	struct slice data; /* JSON */
 	uint64_t heartbeat_s, after_ms;
 };

@@ -24,7 +24,12 @@ enum follower_state {
 
 struct follower {
 	uint32_t generation;        /* the slab's */
-	uint32_t state : 8;         /* enum follower_state */
+	uint32_t state : 3;         /* enum follower_state */
+	uint32_t is_lifted : 1;     /* stands nowhere in the log: nothing is kept for it */
+	uint32_t is_conflating : 1; /* lifted: gets the latest of each key */
+	uint32_t is_dropping : 1;   /* lifted: gets nothing until there is room, then a gap */
+	uint32_t is_in_prelude : 1; /* first gets the latest of each key from before `next` */
+	uint32_t : 1;
 	uint32_t replay_count : 24; /* records that it began with, up to replay_end */
 	struct list_node in_channel;
 	struct follower *next_of_session;
@@ -32,9 +37,15 @@ struct follower {
 	struct channel *channel;
 	uint64_t next; /* number of the record it wants next */
 	union {
+		uint64_t prelude;    /* is_in_prelude: number of the next record of that */
 		uint64_t replay_end; /* what it asked for by `since` ends here: no lag before */
 		uint32_t request;    /* PENDING: generation of the request that asks for it */
 	};
 };
+
+static inline bool follower_stands(const struct follower *follower)
+{
+	return !follower->is_lifted;
+}
 
 static_assert(sizeof(struct follower) <= 64, "a subscription is one cache line");

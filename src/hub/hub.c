@@ -4,10 +4,6 @@
 
 #include "hub/hub_state.h"
 
-/* Lagging followers looked at for each record: a slow one is found at the latest when as many
- * records came as others lag, divided by this. */
-#define STUCK_LOOKS_PER_RECORD 8
-
 #define SLAB_COUNT_MAX (1u << 30)
 
 struct hub *hub_create(const struct hub_options *options)
@@ -142,6 +138,13 @@ struct channel *hub_open(struct hub *hub, struct slice name)
 	}
 	channel_init(channel, own_name, hub_rule(hub, name));
 	channel->timer.kind = hub->options.timer_kind;
+	if (channel_needs_keyed(channel) && !channel_make_keyed(channel, hub->now_ms)) {
+		channel_free(channel);
+		slab_release(&hub->channels, channel);
+		return NULL;
+	}
+	if (channel->keyed != NULL)
+		channel->keyed->timer.kind = hub->options.walk_timer_kind;
 	channel->is_agent = hub_agent_of(hub, name) == hub->options.worker;
 	if (channel->is_agent) {
 		channel->is_tuned = true;
@@ -149,19 +152,21 @@ struct channel *hub_open(struct hub *hub, struct slice name)
 		channel->unused_since_ms = (uint32_t)hub->now_ms;
 	}
 	map_insert(&hub->table, &channel->in_table, own_name->hash);
-	hub->counters.channels++;
+	hub->counters.channels += channel->is_agent; /* each is counted once on the node */
 	return channel;
 }
 
 void hub_close(struct hub *hub, struct channel *channel)
 {
 	timer_stop(hub->options.wheel, &channel->timer);
+	if (channel->keyed != NULL)
+		timer_stop(hub->options.wheel, &channel->keyed->timer);
 	if (list_is_linked(&channel->dirty))
 		list_remove(&channel->dirty);
 	map_remove(&hub->table, &channel->in_table);
+	hub->counters.channels -= channel->is_agent;
 	channel_free(channel);
 	slab_release(&hub->channels, channel);
-	hub->counters.channels--;
 }
 
 /* A tail that nobody here needs: the agent is told, and it goes. */
@@ -186,140 +191,6 @@ void hub_settle(struct hub *hub, struct channel *channel)
 		agent_settle(hub, channel);
 	else
 		tail_settle(hub, channel);
-}
-
-/* ---- walks: moving the cursors of followers ---- */
-
-/* The next records for a follower: from `*next`, which becomes the number behind them. Those
- * that are not for its session are left out. */
-static size_t gather(const struct hub *hub, const struct follower *follower,
-                     struct record *records[WALK_RECORDS_MAX], uint64_t *next)
-{
-	const struct log *log = &follower->channel->log;
-	uint64_t bytes = 0;
-	size_t count = 0;
-	while (*next < log_next(log) && count < WALK_RECORDS_MAX && bytes < WALK_BYTES_MAX) {
-		struct record *record = log_at(log, (*next)++);
-		if (record->except != 0 &&
-		    record->except == hub_session_number(hub, follower->session))
-			continue;
-		bytes += record_bytes(record);
-		records[count++] = record;
-	}
-	return count;
-}
-
-/* Sends until the follower has all there is (true) or its session takes no more. */
-static bool follower_walk(struct hub *hub, struct follower *follower)
-{
-	struct channel *channel = follower->channel;
-	struct session *session = follower->session;
-	while (follower->next < log_next(&channel->log)) {
-		if (!session_takes(session))
-			return false;
-		struct record *records[WALK_RECORDS_MAX];
-		uint64_t next = follower->next;
-		struct delivery delivery = {channel, follower, records, 0};
-		delivery.count = gather(hub, follower, records, &next);
-		size_t taken =
-			delivery.count == 0 ? 0 : hub->out->deliver(hub->out, session, &delivery);
-		CHECK(taken <= delivery.count);
-		CHECK(taken == delivery.count || !session_takes(session));
-		hub->counters.delivered += taken;
-		channel_move(channel, follower,
-		             taken == delivery.count ? next : records[taken]->seq);
-	}
-	return true;
-}
-
-void hub_feed(struct hub *hub, struct follower *follower)
-{
-	bool has_all = follower_walk(hub, follower);
-	channel_set_state(follower->channel, follower, has_all ? FOLLOWER_LIVE : FOLLOWER_STUCK);
-}
-
-static uint64_t session_lag(const struct session *session)
-{
-	uint64_t lag = 0;
-	const struct follower *follower = session->first;
-	for (; follower != NULL; follower = follower->next_of_session) {
-		if (follower->state == FOLLOWER_STUCK)
-			lag += channel_lag(follower->channel, follower);
-	}
-	return lag;
-}
-
-/* Some of those that lag are looked at in turn; who lags too much is ended. */
-static void look_at_stuck(struct hub *hub, struct channel *channel)
-{
-	for (int i = 0; i < STUCK_LOOKS_PER_RECORD && !list_is_empty(&channel->stuck); i++) {
-		struct list_node *node = list_first(&channel->stuck);
-		struct follower *follower = CONTAINER_OF(node, struct follower, in_channel);
-		list_remove(node);
-		list_append(&channel->stuck, node);
-		if (follower->session->is_ended)
-			continue;
-		if (session_lag(follower->session) > hub->options.outbound_bytes_max) {
-			hub->counters.slow_consumers++;
-			hub->out->end(hub->out, follower->session, HUB_END_SLOW);
-		}
-	}
-}
-
-void hub_append(struct hub *hub, struct channel *channel)
-{
-	if (channel->walk != NULL)
-		channel->walk_again = true;
-	else
-		channel->walk = list_first(&channel->live);
-	look_at_stuck(hub, channel);
-	if (!list_is_linked(&channel->dirty))
-		list_append(&hub->dirty, &channel->dirty);
-}
-
-/* Visits followers from where the walk stands; true when it is over. */
-static bool channel_walk(struct hub *hub, struct channel *channel, uint32_t *budget)
-{
-	for (;;) {
-		if (channel->walk == NULL) {
-			if (!channel->walk_again)
-				return true;
-			channel->walk_again = false;
-			channel->walk = list_first(&channel->live);
-			continue;
-		}
-		if (*budget == 0)
-			return false;
-		struct follower *follower =
-			CONTAINER_OF(channel->walk, struct follower, in_channel);
-		channel->walk = list_after(&channel->live, channel->walk);
-		if (follower->next < log_next(&channel->log)) {
-			hub_feed(hub, follower);
-			--*budget;
-		}
-	}
-}
-
-bool hub_walk(struct hub *hub, uint32_t budget)
-{
-	/* As many channels as are dirty now, each a fair part of the budget. */
-	struct list_node *last = list_is_empty(&hub->dirty) ? NULL : hub->dirty.ends.prev;
-	while (last != NULL && budget > 0) {
-		struct list_node *node = list_first(&hub->dirty);
-		struct channel *channel = CONTAINER_OF(node, struct channel, dirty);
-		uint32_t part = budget < TURN_DELIVERIES_MAX / 8 ? budget : TURN_DELIVERIES_MAX / 8;
-		uint32_t left = part;
-		list_remove(node);
-		bool is_over = channel_walk(hub, channel, &left);
-		budget -= part - left;
-		if (!is_over)
-			list_append(&hub->dirty, &channel->dirty);
-		if (is_over)
-			hub_settle(hub, channel);
-		if (node == last)
-			break;
-	}
-	return !list_is_empty(&hub->dirty);
 }
 
 /* ---- sessions ---- */
@@ -418,7 +289,7 @@ static void receive_record(struct hub *hub, const struct hub_mail *mail)
 		tail_abandon(hub, channel);
 		return;
 	}
-	hub_append(hub, channel);
+	hub_append(hub, channel, record);
 }
 
 void hub_receive(struct hub *hub, const struct hub_mail *mail)
@@ -475,6 +346,80 @@ void hub_mail_discard(const struct hub_mail *mail)
 
 void hub_timer(struct hub *hub, struct timer *timer)
 {
-	struct channel *channel = CONTAINER_OF(timer, struct channel, timer);
-	agent_timer(hub, channel);
+	if (timer->kind == hub->options.timer_kind)
+		agent_timer(hub, CONTAINER_OF(timer, struct channel, timer));
+	else
+		walk_timer(hub, CONTAINER_OF(timer, struct channel_keyed, timer));
+}
+
+/* ---- showing what there is ---- */
+
+void hub_counters_add(struct hub_counters *sum, const struct hub_counters *counters)
+{
+	sum->published += counters->published;
+	sum->duplicates += counters->duplicates;
+	sum->delivered += counters->delivered;
+	sum->stale_letters += counters->stale_letters;
+	sum->slow_disconnected += counters->slow_disconnected;
+	sum->slow_dropped += counters->slow_dropped;
+	sum->slow_conflated += counters->slow_conflated;
+	sum->channels += counters->channels;
+	sum->followers += counters->followers;
+}
+
+static bool is_shown(const struct channel *channel)
+{
+	return channel_is_followed(channel) || channel_holds_any(channel);
+}
+
+static struct hub_listed listed(const struct channel *channel)
+{
+	return (struct hub_listed){
+		.name = channel_name(channel),
+		.followers = channel->follower_count,
+		.is_agent = channel->is_agent,
+		.epoch = channel->epoch,
+		.seq = log_next(&channel->log) - 1,
+	};
+}
+
+/* Keeps `out` sorted and no longer than `count_max`. */
+static size_t list_insert(struct hub_listed *out, size_t count, size_t count_max,
+                          const struct channel *channel)
+{
+	struct slice name = channel_name(channel);
+	if (count == count_max && slice_compare(name, out[count - 1].name) > 0)
+		return count;
+	size_t at = count == count_max ? count - 1 : count;
+	for (; at > 0 && slice_compare(name, out[at - 1].name) < 0; at--)
+		out[at] = out[at - 1];
+	out[at] = listed(channel);
+	return count == count_max ? count : count + 1;
+}
+
+size_t hub_list(const struct hub *hub, struct slice prefix, struct slice after,
+                struct hub_listed *out, size_t count_max)
+{
+	size_t count = 0;
+	CHECK(count_max > 0);
+	for (size_t i = 0; i < map_buckets(&hub->table); i++) {
+		struct map_node *node = map_bucket(&hub->table, i);
+		for (; node != NULL; node = node->next) {
+			struct channel *channel = CONTAINER_OF(node, struct channel, in_table);
+			struct slice name = channel_name(channel);
+			if (slice_starts(name, prefix) && slice_compare(name, after) > 0 &&
+			    is_shown(channel))
+				count = list_insert(out, count, count_max, channel);
+		}
+	}
+	return count;
+}
+
+bool hub_look_up(const struct hub *hub, struct slice name, struct hub_listed *out)
+{
+	const struct channel *channel = hub_find(hub, name, hub_hash(hub, name));
+	if (channel == NULL || !is_shown(channel))
+		return false;
+	*out = listed(channel);
+	return true;
 }

@@ -62,6 +62,7 @@ struct hub_options {
 	const struct rules *rules;
 	struct timer_wheel *wheel;
 	uint32_t timer_kind;      /* to mark the hub's timers with */
+	uint32_t walk_timer_kind; /* and those of walks that are put off */
 	struct hash_key hash_key; /* the same on all workers of the node */
 	uint64_t seed;            /* for epochs: must differ from start to start */
 	uint32_t channels_per_session;
@@ -69,7 +70,8 @@ struct hub_options {
 };
 
 struct hub_counters {
-	uint64_t published, delivered, slow_consumers, stale_letters;
+	uint64_t published, duplicates, delivered, stale_letters;
+	uint64_t slow_disconnected, slow_dropped, slow_conflated; /* passed the limit, by rule */
 	uint32_t channels, followers;
 };
 
@@ -101,6 +103,21 @@ void hub_mail_discard(const struct hub_mail *mail); /* one that will never be de
 /* Sends new records to at most `budget` followers; true when some are left. */
 bool hub_walk(struct hub *hub, uint32_t budget);
 void hub_timer(struct hub *hub, struct timer *timer);
+
+void hub_counters_add(struct hub_counters *sum, const struct hub_counters *counters);
+
+/* A channel as this worker knows it. The name is good until the hub is called again. */
+struct hub_listed {
+	struct slice name;
+	uint64_t followers; /* on this worker */
+	bool is_agent;      /* then epoch and seq are its head */
+	uint64_t epoch, seq;
+};
+/* The first `count_max` channels behind `after` whose names begin with `prefix`, by name. Those
+ * that nobody follows and that hold nothing are left out. */
+size_t hub_list(const struct hub *hub, struct slice prefix, struct slice after,
+                struct hub_listed *out, size_t count_max);
+bool hub_look_up(const struct hub *hub, struct slice name, struct hub_listed *out);
 
 const struct hub_counters *hub_counters(const struct hub *hub);
 /* Number of a session on this node, as publications name the one that is left out. */

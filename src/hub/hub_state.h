@@ -1,7 +1,7 @@
 /*
  * hub_state.h - the inside of a hub, shared by the files that make it: hub.c (table, sessions,
- * walks, timers), command.c (what clients ask), agent.c (what a channel's agent does) and
- * answer.c (what comes back from agents). Nobody else includes it, but
+ * timers), walk.c (moving cursors), command.c (what clients ask), agent.c (what a channel's agent
+ * does) and answer.c (what comes back from agents). Nobody else includes it, but
  * for the simulation, which holds the inside against what it should be.
  */
 #pragma once
@@ -37,7 +37,7 @@ struct hub {
 	struct hub_counters counters;
 };
 
-/* hub.c */
+/* hub.c: table, sessions */
 uint32_t hub_agent_of(const struct hub *hub, struct slice channel);
 uint64_t hub_hash(const struct hub *hub, struct slice channel);
 const struct rule *hub_rule(const struct hub *hub, struct slice channel);
@@ -45,9 +45,13 @@ struct channel *hub_find(const struct hub *hub, struct slice name, uint64_t hash
 struct channel *hub_open(struct hub *hub, struct slice name); /* found or made; NULL: no memory */
 void hub_close(struct hub *hub, struct channel *channel);     /* out of the table, and freed */
 struct channel_name *hub_name_make(const struct hub *hub, struct slice name);
-void hub_append(struct hub *hub, struct channel *channel); /* a record was: have it walked */
 void hub_settle(struct hub *hub, struct channel *channel); /* somebody left, or an answer came */
+
+/* walk.c */
+/* A record was appended to the channel's log: have it walked. */
+void hub_append(struct hub *hub, struct channel *channel, struct record *record);
 void hub_feed(struct hub *hub, struct follower *follower); /* send what it lags */
+void walk_timer(struct hub *hub, struct channel_keyed *keyed);
 
 /* agent.c: on the channel's agent. The error is ERROR_NONE, or why not. */
 struct follow_result {
@@ -63,9 +67,13 @@ struct history_result {
 	bool has_more;
 	struct channel *channel;
 };
+struct publish_result {
+	enum error_code error;
+	uint64_t epoch, seq;
+	bool is_duplicate; /* the id is that of an earlier record with the same idempotency key */
+};
 /* Takes over the record. On success it has its place in the order. */
-enum error_code agent_publish(struct hub *hub, struct record *record, uint64_t *epoch,
-                              uint64_t *seq);
+struct publish_result agent_publish(struct hub *hub, struct record *record);
 struct follow_result agent_follow(struct hub *hub, struct channel *channel,
                                   const struct cursor *since);
 struct history_result agent_history(struct hub *hub, struct slice name, const struct cursor *since,

@@ -37,7 +37,8 @@ struct mail_ask {
 
 struct mail_answer {
 	bool is_recovered, has_more;
-	uint64_t from; /* MAIL_FOLLOWED: the position given; records begin behind it */
+	bool is_latest; /* the records are the latest of each key, with holes between */
+	uint64_t from;  /* MAIL_FOLLOWED: the position given; records begin behind it */
 	size_t count;
 	struct record *records[]; /* a reference each */
 };
@@ -45,6 +46,7 @@ struct mail_answer {
 struct hub_mail {
 	uint8_t kind;             /* enum mail_kind */
 	uint8_t error;            /* enum error_code */
+	bool is_duplicate;        /* MAIL_PUBLISHED: the id is that of an earlier record */
 	uint32_t from;            /* the worker that posted it */
 	struct slab_handle token; /* the asker's request; all zero: no answer wanted */
 	uint64_t epoch, seq;

@@ -185,7 +185,9 @@ static void discard_letters(struct node *node)
 			while (mailbox_take(node->office, me, &letter)) {
 				is_empty = false;
 				if (letter.kind == LETTER_HUB)
-					hub_mail_discard(&letter.mail);
+					hub_mail_discard(&letter.hub);
+				if (letter.kind == LETTER_EDGE)
+					edge_mail_discard(&letter.edge);
 			}
 		}
 	} while (!is_empty);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "edge/access.h"
 
@@ -91,6 +92,9 @@ int settings_make(struct edge_settings *settings, const struct config *config,
 		result = draw(&settings->hash_key, sizeof(settings->hash_key));
 	if (result == 0)
 		result = draw(&settings->boot_id, sizeof(settings->boot_id));
+	struct timespec now;
+	CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
+	settings->started_unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 	settings->boot_id >>= 24; /* 40 bits are enough, and short */
 	if (result == 0)
 		result = add_keys(settings, config, error);

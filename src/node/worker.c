@@ -46,7 +46,10 @@ static void on_letter(struct loop_handler *handler, const void *bytes)
 	const struct letter *letter = bytes;
 	switch ((enum letter_kind)letter->kind) {
 	case LETTER_HUB:
-		edge_receive(worker->edge, &letter->mail);
+		edge_receive(worker->edge, &letter->hub);
+		break;
+	case LETTER_EDGE:
+		edge_receive_mail(worker->edge, &letter->edge);
 		break;
 	case LETTER_STOP:
 		worker->stop_by_ms = loop_now_ms(worker->loop) + GOODBYE_MS;
@@ -82,7 +85,14 @@ static struct worker *worker_under(struct edge_up *up)
 static void up_post(struct edge_up *up, uint32_t to, const struct hub_mail *mail)
 {
 	const struct worker_options *options = &worker_under(up)->options;
-	struct letter letter = {.kind = LETTER_HUB, .mail = *mail};
+	struct letter letter = {.kind = LETTER_HUB, .hub = *mail};
+	mailbox_post(options->office, options->number, to, &letter);
+}
+
+static void up_post_edge(struct edge_up *up, uint32_t to, const struct edge_mail *mail)
+{
+	const struct worker_options *options = &worker_under(up)->options;
+	struct letter letter = {.kind = LETTER_EDGE, .edge = *mail};
 	mailbox_post(options->office, options->number, to, &letter);
 }
 
@@ -172,7 +182,7 @@ int worker_start(struct worker *worker, const struct worker_options *options)
 {
 	*worker = (struct worker){
 		.options = *options,
-		.up = {.post = up_post, .is_congested = up_is_congested},
+		.up = {.post = up_post, .post_edge = up_post_edge, .is_congested = up_is_congested},
 		.handler =
 			{
 				.begin = on_begin,

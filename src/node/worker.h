@@ -19,13 +19,17 @@
 
 enum letter_kind {
 	LETTER_HUB = 0,
+	LETTER_EDGE,
 	LETTER_STOP,
 };
 
 /* What the threads of the node send each other. */
 struct letter {
 	uint32_t kind;
-	struct hub_mail mail; /* LETTER_HUB */
+	union {
+		struct hub_mail hub;   /* LETTER_HUB */
+		struct edge_mail edge; /* LETTER_EDGE */
+	};
 };
 
 struct worker_options {

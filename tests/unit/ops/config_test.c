@@ -201,7 +201,7 @@ static const struct {
          "t.conf:2: unknown key 'level' in section 'channel'"},
 	{"a line that is nothing",
          {"[log]\nlevel\n", {NULL}, {NULL}},
-         "t.conf:2: neither [section] nor key = value"},
+         "t.conf:2: neither [section] nor key = value 'level'"},
 	{"a bad value in the file",
          {"[log]\nlevel = loud\n", {NULL}, {NULL}},
          "t.conf:2: log.level: bad value 'loud'; want one of (debug|info|warn|error)"},

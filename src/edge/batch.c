@@ -1,0 +1,102 @@
+#include "edge/batch.h"
+
+#include <stdlib.h>
+
+#include "dialect/native.h"
+
+struct batch_result {
+	enum error_code error;
+	const char *why; /* a constant sentence */
+	uint64_t epoch, seq;
+	bool is_duplicate;
+};
+
+struct batch {
+	size_t count, begun, answered;
+	bool is_begun; /* all entries have been said: the last answer may end it */
+	struct batch_result results[];
+};
+
+struct batch *batch_begin(struct edge *edge, struct conn *conn, size_t count)
+{
+	CHECK(conn->exchange->batch == NULL);
+	struct batch *batch = calloc(1, sizeof(*batch) + count * sizeof(batch->results[0]));
+	if (batch == NULL) {
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, "the server is out of memory");
+		return NULL;
+	}
+	batch->count = count;
+	conn->exchange->batch = batch;
+	return batch;
+}
+
+void batch_refuse(struct batch *batch, enum error_code error, const char *why)
+{
+	CHECK(batch->begun < batch->count);
+	batch->results[batch->begun++] = (struct batch_result){.error = error, .why = why};
+	batch->answered++;
+}
+
+/* The entry's number is the command's ref, and comes back with its answer. */
+void batch_execute(struct edge *edge, struct conn *conn, struct batch *batch,
+                   struct hub_command *command)
+{
+	char ref[TEXT_U64_MAX];
+	CHECK(batch->begun < batch->count);
+	command->ref = slice_of(ref, text_from_u64(ref, batch->begun++));
+	hub_execute(edge->hub, &conn->session, command);
+}
+
+static void write_result(struct buf *out, const struct batch_result *result)
+{
+	struct hub_event event = {
+		.epoch = result->epoch, .seq = result->seq, .is_duplicate = result->is_duplicate};
+	if (result->error == ERROR_NONE)
+		native_ack(out, &event);
+	else
+		native_error(out, result->error, result->why);
+}
+
+static void answer_if_whole(struct edge *edge, struct conn *conn)
+{
+	const struct batch *batch = conn->exchange->batch;
+	if (!batch->is_begun || batch->answered < batch->count)
+		return;
+	struct buf body = {0};
+	buf_string(&body, "{\"results\":[");
+	for (size_t i = 0; i < batch->count; i++) {
+		if (i > 0)
+			buf_char(&body, ',');
+		write_result(&body, &batch->results[i]);
+	}
+	buf_string(&body, "]}");
+	if (body.is_broken)
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, "the server is out of memory");
+	else
+		exchange_json(edge, conn, 200, buf_view(&body));
+	buf_free(&body);
+}
+
+void batch_end(struct edge *edge, struct conn *conn)
+{
+	struct batch *batch = conn->exchange->batch;
+	CHECK(batch->begun == batch->count);
+	batch->is_begun = true;
+	answer_if_whole(edge, conn);
+}
+
+void batch_event(struct edge *edge, struct conn *conn, const struct hub_event *event)
+{
+	struct batch *batch = conn->exchange->batch;
+	uint64_t number;
+	CHECK(text_to_u64(event->ref, &number) && number < batch->begun);
+	batch->results[number] = (struct batch_result){
+		.error = event->type == EVENT_ERROR ? event->error : ERROR_NONE,
+		.why = event->message,
+		.epoch = event->epoch,
+		.seq = event->seq,
+		.is_duplicate = event->is_duplicate,
+	};
+	batch->answered++;
+	answer_if_whole(edge, conn);
+}

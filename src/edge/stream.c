@@ -1,0 +1,213 @@
+/*
+ * POST /api/stream: each line of the body is published as it arrives (token streams). What came
+ * before a bad line, or before the connection broke, stays published.
+ *
+ * The body is read piece by piece, and no faster than the publications are answered: a client
+ * with too many under way is not read from (conn_may_read()).
+ */
+#include <stdlib.h>
+
+#include "dialect/native.h"
+#include "edge/access.h"
+#include "edge/exchange.h"
+#include "edge/parameter.h"
+#include "edge/route.h"
+#include "edge/stream.h"
+#include "wire/json.h"
+#include "wire/utf8.h"
+
+struct stream {
+	struct buf channel;
+	struct buf line; /* came in part */
+	struct buf made; /* a line as JSON */
+	bool is_json;    /* lines are JSON values; else text, each a string */
+	bool is_whole;   /* the body is over, or something in it was refused */
+	bool is_busy;    /* lines are being published: the answer waits until they are */
+	uint64_t sent, answered, published;
+	uint64_t epoch, seq; /* of the newest one */
+	enum error_code error;
+	const char *why;
+};
+
+void stream_free(struct stream *stream)
+{
+	if (stream == NULL)
+		return;
+	buf_free(&stream->channel);
+	buf_free(&stream->line);
+	buf_free(&stream->made);
+	free(stream);
+}
+
+/* ---- the end: when all that was sent is answered ---- */
+
+static void answer_if_whole(struct edge *edge, struct conn *conn)
+{
+	const struct stream *stream = conn->exchange->stream;
+	if (!stream->is_whole || stream->is_busy || stream->answered < stream->sent)
+		return;
+	if (stream->error != ERROR_NONE) {
+		exchange_refuse(edge, conn, stream->error, stream->why);
+		return;
+	}
+	struct buf body = {0};
+	buf_string(&body, "{\"published\":");
+	buf_u64(&body, stream->published);
+	if (stream->published > 0) {
+		buf_string(&body, ",\"cursor\":");
+		native_cursor(&body, stream->epoch, stream->seq);
+	}
+	buf_char(&body, '}');
+	exchange_json(edge, conn, 200, buf_view(&body));
+	buf_free(&body);
+}
+
+/* What comes after this is not read any more; the connection ends with the answer. */
+static void refuse(struct conn *conn, enum error_code error, const char *why)
+{
+	struct stream *stream = conn->exchange->stream;
+	if (stream->error != ERROR_NONE)
+		return;
+	stream->error = error;
+	stream->why = why;
+	stream->is_whole = true;
+}
+
+void stream_event(struct edge *edge, struct conn *conn, const struct hub_event *event)
+{
+	struct stream *stream = conn->exchange->stream;
+	stream->answered++;
+	if (event->type == EVENT_ERROR) {
+		refuse(conn, event->error, event->message);
+	} else {
+		stream->published++;
+		stream->epoch = event->epoch;
+		stream->seq = event->seq;
+	}
+	answer_if_whole(edge, conn);
+}
+
+/* ---- lines ---- */
+
+static const char *read_line(struct stream *stream, struct slice line,
+                             struct publication *publication)
+{
+	struct json_value value;
+	size_t bad_at;
+	if (stream->is_json) {
+		if (!json_check(line, MESSAGE_DEPTH_MAX, &value, &bad_at))
+			return "a line is not JSON, or is nested too deep";
+		publication->payload = value.raw;
+		return NULL;
+	}
+	if (!utf8_is_valid(line))
+		return "a line is not UTF-8";
+	buf_clear(&stream->made);
+	json_string_append(&stream->made, line);
+	publication->payload = buf_view(&stream->made);
+	return stream->made.is_broken ? "the server is out of memory" : NULL;
+}
+
+static void publish_line(struct edge *edge, struct conn *conn, struct slice line)
+{
+	struct stream *stream = conn->exchange->stream;
+	struct hub_command command = {.type = COMMAND_PUBLISH,
+	                              .channel = buf_view(&stream->channel)};
+	if (line.len > 0 && line.at[line.len - 1] == '\r')
+		line.len--;
+	if (stream->is_json && slice_trim(line).len == 0)
+		return;
+	const char *why = read_line(stream, line, &command.publication);
+	if (why != NULL) {
+		refuse(conn, ERROR_BAD_REQUEST, why);
+		return;
+	}
+	stream->sent++;
+	hub_execute(edge->hub, &conn->session, &command);
+}
+
+/* A part of a line, or its end. */
+static void take_part(struct edge *edge, struct conn *conn, struct slice part, bool is_end)
+{
+	struct stream *stream = conn->exchange->stream;
+	if (stream->line.len + part.len > API_MESSAGE_BYTES_MAX) {
+		refuse(conn, ERROR_TOO_LARGE, "a line is too long");
+		return;
+	}
+	if (is_end && stream->line.len == 0) {
+		publish_line(edge, conn, part);
+		return;
+	}
+	buf_slice(&stream->line, part);
+	if (stream->line.is_broken) {
+		refuse(conn, ERROR_UNAVAILABLE, "the server is out of memory");
+	} else if (is_end) {
+		publish_line(edge, conn, buf_view(&stream->line));
+		buf_clear(&stream->line);
+	}
+}
+
+void stream_piece(struct edge *edge, struct conn *conn, struct slice piece)
+{
+	struct stream *stream = conn->exchange->stream;
+	struct slice part;
+	stream->is_busy = true;
+	while (!stream->is_whole && slice_cut(&piece, '\n', &part))
+		take_part(edge, conn, part, piece.at != NULL);
+	stream->is_busy = false;
+}
+
+bool stream_is_whole(const struct exchange *exchange)
+{
+	return exchange->stream->is_whole;
+}
+
+void stream_end(struct edge *edge, struct conn *conn)
+{
+	struct stream *stream = conn->exchange->stream;
+	stream->is_busy = true;
+	if (!stream->is_whole && stream->line.len > 0)
+		publish_line(edge, conn, buf_view(&stream->line));
+	stream->is_whole = true;
+	stream->is_busy = false;
+	answer_if_whole(edge, conn);
+}
+
+/* ---- the head ---- */
+
+static const char *read_head(const struct http_request *request, struct stream *stream)
+{
+	const struct slice *type = http_request_header(request, "content-type");
+	struct slice rest = type == NULL ? SLICE("text/plain") : *type, media;
+	if (parameter_get(request, "channel", &stream->channel) != PARAMETER_FOUND)
+		return "channel is missing";
+	if (!channel_name_is_valid(buf_view(&stream->channel)))
+		return "channel is no name of a channel";
+	CHECK(slice_cut(&rest, ';', &media));
+	media = slice_trim(media);
+	stream->is_json = slice_equals_nocase(media, SLICE("application/x-ndjson"));
+	if (!stream->is_json && !slice_equals_nocase(media, SLICE("text/plain")))
+		return "the body is neither text/plain nor application/x-ndjson";
+	return NULL;
+}
+
+void api_stream(struct edge *edge, struct conn *conn, const struct http_request *request,
+                struct slice body)
+{
+	(void)body; /* comes piece by piece */
+	const char *why;
+	enum error_code error = access_identify_backend(edge, conn, request, &why);
+	struct stream *stream = error == ERROR_NONE ? calloc(1, sizeof(*stream)) : NULL;
+	if (error == ERROR_NONE) {
+		why = stream == NULL ? "the server is out of memory" : read_head(request, stream);
+		error = stream == NULL ? ERROR_UNAVAILABLE
+		        : why == NULL  ? ERROR_NONE
+		                       : ERROR_BAD_REQUEST;
+	}
+	if (error != ERROR_NONE) {
+		stream_free(stream);
+		exchange_refuse(edge, conn, error, why);
+		return;
+	}
+	conn->exchange->stream = stream;
+}

@@ -1,0 +1,140 @@
+#include "edge/survey.h"
+
+#include <stdlib.h>
+
+struct survey {
+	const struct survey_kind *kind;
+	size_t asked, answered;
+	struct note *notes[];
+};
+
+void note_free(struct note *note)
+{
+	if (note == NULL)
+		return;
+	for (size_t i = 0; i < note->count; i++)
+		buf_free(&note->channels[i].name);
+	free(note->channels);
+	buf_free(&note->text);
+	buf_free(&note->after);
+	buf_free(&note->body);
+	free(note);
+}
+
+void survey_free(struct survey *survey)
+{
+	if (survey == NULL)
+		return;
+	for (size_t i = 0; i < survey->answered; i++)
+		note_free(survey->notes[i]);
+	free(survey);
+}
+
+/* ---- asking ---- */
+
+static struct survey *survey_begin(struct conn *conn, const struct survey_kind *kind, size_t asked)
+{
+	struct survey *survey = calloc(1, sizeof(*survey) + asked * sizeof(survey->notes[0]));
+	if (survey == NULL)
+		return NULL;
+	survey->kind = kind;
+	survey->asked = asked;
+	CHECK(conn->exchange->survey == NULL);
+	conn->exchange->survey = survey;
+	return survey;
+}
+
+static struct note *note_make(uint64_t number, const struct buf *text, const struct buf *after)
+{
+	struct note *note = calloc(1, sizeof(*note));
+	if (note == NULL)
+		return NULL;
+	note->number = number;
+	buf_slice(&note->text, buf_view(text));
+	buf_slice(&note->after, buf_view(after));
+	if (!note->text.is_broken && !note->after.is_broken)
+		return note;
+	note_free(note);
+	return NULL;
+}
+
+static void post(struct edge *edge, uint32_t worker, const struct edge_mail *mail)
+{
+	edge->options.up->post_edge(edge->options.up, worker, mail);
+}
+
+static bool ask(struct edge *edge, struct conn *conn, uint32_t worker,
+                const struct survey_kind *kind, struct note *note)
+{
+	if (note == NULL)
+		return false;
+	struct edge_mail mail = {.from = edge->options.worker,
+	                         .kind = kind,
+	                         .asker = conn->session.handle,
+	                         .note = note};
+	post(edge, worker, &mail);
+	return true;
+}
+
+void survey_all(struct edge *edge, struct conn *conn, const struct survey_kind *kind,
+                uint64_t number, struct buf *text, struct buf *after)
+{
+	uint32_t workers = edge->options.workers, asked = 0;
+	struct survey *survey = survey_begin(conn, kind, workers);
+	while (survey != NULL && asked < workers &&
+	       ask(edge, conn, asked, kind, note_make(number, text, after)))
+		asked++;
+	/* Those that were asked answer into the void. */
+	if (asked < workers)
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, "the server is out of memory");
+	buf_free(text);
+	buf_free(after);
+}
+
+void survey_one(struct edge *edge, struct conn *conn, const struct survey_kind *kind,
+                uint64_t number, struct buf *text)
+{
+	const struct buf none = {0};
+	uint32_t worker = (uint32_t)(number >> 56);
+	CHECK(worker < edge->options.workers);
+	struct survey *survey = survey_begin(conn, kind, 1);
+	if (survey == NULL || !ask(edge, conn, worker, kind, note_make(number, text, &none)))
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, "the server is out of memory");
+	buf_free(text);
+}
+
+/* ---- answering, and taking answers ---- */
+
+static void take_answer(struct edge *edge, const struct edge_mail *mail)
+{
+	struct conn *conn = slab_at(&edge->conns, mail->asker);
+	struct survey *survey = conn == NULL || conn->session.is_ended || conn->exchange == NULL ||
+	                                        conn->transport != &transport_http
+	                                ? NULL
+	                                : conn->exchange->survey;
+	if (survey == NULL || survey->kind != mail->kind || survey->answered == survey->asked) {
+		note_free(mail->note);
+		return;
+	}
+	survey->notes[survey->answered++] = mail->note;
+	if (survey->answered == survey->asked)
+		survey->kind->finish(edge, conn, survey->notes, survey->answered);
+}
+
+void edge_receive_mail(struct edge *edge, const struct edge_mail *mail)
+{
+	if (mail->is_answer) {
+		take_answer(edge, mail);
+		return;
+	}
+	struct edge_mail back = *mail;
+	back.from = edge->options.worker;
+	back.is_answer = true;
+	mail->kind->answer(edge, mail->note);
+	post(edge, mail->from, &back);
+}
+
+void edge_mail_discard(const struct edge_mail *mail)
+{
+	note_free(mail->note);
+}

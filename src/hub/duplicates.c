@@ -1,0 +1,100 @@
+#include "hub/duplicates.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct duplicate {
+	struct map_node in_table;
+	struct list_node in_age;
+	uint64_t seq;
+	uint32_t added_ms; /* the caller's clock, cut to 32 bits */
+	uint8_t key_len;
+	char key[];
+};
+
+int duplicates_init(struct duplicates *duplicates)
+{
+	*duplicates = (struct duplicates){0};
+	list_init(&duplicates->by_age);
+	return map_init(&duplicates->table);
+}
+
+static void forget(struct duplicates *duplicates, struct duplicate *duplicate)
+{
+	map_remove(&duplicates->table, &duplicate->in_table);
+	list_remove(&duplicate->in_age);
+	free(duplicate);
+	duplicates->count--;
+}
+
+static struct duplicate *oldest(const struct duplicates *duplicates)
+{
+	struct list_node *node = list_first(&duplicates->by_age);
+	return node == NULL ? NULL : CONTAINER_OF(node, struct duplicate, in_age);
+}
+
+void duplicates_free(struct duplicates *duplicates)
+{
+	while (duplicates->count > 0)
+		forget(duplicates, oldest(duplicates));
+	map_free(&duplicates->table);
+}
+
+static bool is_expired(const struct duplicate *duplicate, uint64_t now_ms)
+{
+	return (uint32_t)now_ms - duplicate->added_ms >= DUPLICATES_MS;
+}
+
+static struct duplicate *find(const struct duplicates *duplicates, struct slice key, uint64_t hash)
+{
+	struct map_node *node = map_first(&duplicates->table, hash);
+	for (; node != NULL; node = map_next(node)) {
+		struct duplicate *duplicate = CONTAINER_OF(node, struct duplicate, in_table);
+		if (slice_equals(slice_of(duplicate->key, duplicate->key_len), key))
+			return duplicate;
+	}
+	return NULL;
+}
+
+uint64_t duplicates_find(const struct duplicates *duplicates, struct slice key, uint64_t hash,
+                         uint64_t now_ms)
+{
+	const struct duplicate *duplicate = find(duplicates, key, hash);
+	return duplicate == NULL || is_expired(duplicate, now_ms) ? 0 : duplicate->seq;
+}
+
+bool duplicates_add(struct duplicates *duplicates, struct slice key, uint64_t hash, uint64_t seq,
+                    uint64_t now_ms)
+{
+	CHECK(key.len > 0 && key.len <= UINT8_MAX);
+	CHECK(seq != 0);
+	duplicates_expire(duplicates, now_ms);
+	CHECK(find(duplicates, key, hash) == NULL);
+	struct duplicate *duplicate = calloc(1, sizeof(*duplicate) + key.len);
+	if (duplicate == NULL)
+		return false;
+	if (duplicates->count == DUPLICATES_MAX)
+		forget(duplicates, oldest(duplicates));
+	duplicate->seq = seq;
+	duplicate->added_ms = (uint32_t)now_ms;
+	duplicate->key_len = (uint8_t)key.len;
+	memcpy(duplicate->key, key.at, key.len);
+	map_insert(&duplicates->table, &duplicate->in_table, hash);
+	list_append(&duplicates->by_age, &duplicate->in_age);
+	duplicates->count++;
+	return true;
+}
+
+void duplicates_undo(struct duplicates *duplicates)
+{
+	CHECK(duplicates->count > 0);
+	struct list_node *newest = duplicates->by_age.ends.prev;
+	forget(duplicates, CONTAINER_OF(newest, struct duplicate, in_age));
+}
+
+void duplicates_expire(struct duplicates *duplicates, uint64_t now_ms)
+{
+	struct duplicate *duplicate;
+	while ((duplicate = oldest(duplicates)) != NULL && is_expired(duplicate, now_ms))
+		forget(duplicates, duplicate);
+}

@@ -1,0 +1,138 @@
+#include "hub/latest.h"
+
+#include <stdlib.h>
+
+int latest_init(struct latest *latest, uint32_t count_max)
+{
+	CHECK(count_max > 0);
+	*latest = (struct latest){.count_max = count_max};
+	list_init(&latest->in_order);
+	return map_init(&latest->table);
+}
+
+static struct latest_entry *entry_at(struct list_node *node)
+{
+	return node == NULL ? NULL : CONTAINER_OF(node, struct latest_entry, in_order);
+}
+
+static void drop(struct latest *latest, struct latest_entry *entry)
+{
+	map_remove(&latest->table, &entry->in_table);
+	list_remove(&entry->in_order);
+	record_drop(entry->record);
+	free(entry);
+	latest->count--;
+}
+
+void latest_free(struct latest *latest)
+{
+	while (latest->count > 0)
+		drop(latest, entry_at(list_first(&latest->in_order)));
+	map_free(&latest->table);
+}
+
+static struct latest_entry *find(const struct latest *latest, struct slice key, uint64_t hash)
+{
+	struct map_node *node = map_first(&latest->table, hash);
+	for (; node != NULL; node = map_next(node)) {
+		struct latest_entry *entry = CONTAINER_OF(node, struct latest_entry, in_table);
+		if (slice_equals(record_key(entry->record), key))
+			return entry;
+	}
+	return NULL;
+}
+
+/* Drops the entry that is longest unchanged. */
+static void lose_first(struct latest *latest)
+{
+	struct latest_entry *first = entry_at(list_first(&latest->in_order));
+	latest->lost = first->record->seq;
+	drop(latest, first);
+}
+
+static struct latest_entry *entry_make(struct latest *latest, uint64_t hash)
+{
+	struct latest_entry *entry = calloc(1, sizeof(*entry));
+	if (entry == NULL)
+		return NULL;
+	if (latest->count == latest->count_max)
+		lose_first(latest);
+	map_insert(&latest->table, &entry->in_table, hash);
+	latest->count++;
+	return entry;
+}
+
+bool latest_put(struct latest *latest, struct record *record, uint64_t hash, uint64_t now_ms)
+{
+	struct latest_entry *last =
+		list_is_empty(&latest->in_order) ? NULL : entry_at(latest->in_order.ends.prev);
+	CHECK(last == NULL || last->record->seq < record->seq);
+	struct latest_entry *entry = find(latest, record_key(record), hash);
+	if (entry != NULL) {
+		list_remove(&entry->in_order);
+		record_drop(entry->record);
+	} else {
+		entry = entry_make(latest, hash);
+		if (entry == NULL) {
+			latest->lost = record->seq;
+			return false;
+		}
+	}
+	entry->record = record_take(record);
+	entry->added_ms = (uint32_t)now_ms;
+	list_append(&latest->in_order, &entry->in_order);
+	return true;
+}
+
+/* Where a record of that number belongs: before the node returned. */
+static struct list_node *place_of(struct latest *latest, uint64_t seq)
+{
+	struct list_node *node = latest->in_order.ends.next;
+	while (node != &latest->in_order.ends && entry_at(node)->record->seq < seq)
+		node = node->next;
+	return node;
+}
+
+bool latest_put_older(struct latest *latest, struct record *record, uint64_t hash, uint64_t now_ms)
+{
+	if (latest->count == latest->count_max || find(latest, record_key(record), hash) != NULL)
+		return true;
+	struct latest_entry *entry = calloc(1, sizeof(*entry));
+	if (entry == NULL)
+		return false;
+	entry->record = record_take(record);
+	entry->added_ms = (uint32_t)now_ms;
+	map_insert(&latest->table, &entry->in_table, hash);
+	list_insert_before(place_of(latest, record->seq), &entry->in_order);
+	latest->count++;
+	return true;
+}
+
+void latest_expire(struct latest *latest, uint64_t now_ms, uint64_t ttl_ms)
+{
+	struct latest_entry *entry;
+	while ((entry = entry_at(list_first(&latest->in_order))) != NULL &&
+	       (uint32_t)now_ms - entry->added_ms >= ttl_ms)
+		lose_first(latest);
+}
+
+const struct latest_entry *latest_from(const struct latest *latest, uint64_t seq)
+{
+	/* What a follower has not got yet is near the end. */
+	struct list_node *node = latest->in_order.ends.prev;
+	const struct latest_entry *found = NULL;
+	for (; node != &latest->in_order.ends; node = node->prev) {
+		const struct latest_entry *entry = entry_at(node);
+		if (entry->record->seq < seq)
+			break;
+		found = entry;
+	}
+	return found;
+}
+
+const struct latest_entry *latest_after(const struct latest *latest,
+                                        const struct latest_entry *entry)
+{
+	struct list_node *node = list_after(&latest->in_order, &entry->in_order);
+	return node == NULL ? NULL : entry_at(node);
+}

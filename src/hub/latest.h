@@ -1,0 +1,48 @@
+/*
+ * latest.h - the newest record of each key in a channel, in the order of their numbers.
+ *
+ * A follower that is to have only the latest of each key walks this instead of the log: what it
+ * has not got are the entries behind its cursor, and a key that changes meanwhile moves to
+ * the end. A record without a key is one of the key "".
+ *
+ * Threads:   the worker's own.
+ * Ownership: holds a reference on each record in it.
+ * Limits:    `count_max` keys; the one that is longest unchanged makes room.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "base/map.h"
+#include "hub/record.h"
+
+struct latest_entry {
+	struct map_node in_table;
+	struct list_node in_order;
+	struct record *record;
+	uint32_t added_ms; /* the caller's clock, cut to 32 bits */
+};
+
+struct latest {
+	struct map table;
+	struct list in_order; /* by sequence number */
+	uint32_t count, count_max;
+	uint64_t lost; /* the highest number that was dropped to make room, or for its age */
+};
+
+MUST_CHECK int latest_init(struct latest *latest, uint32_t count_max); /* 0 or -ENOMEM */
+void latest_free(struct latest *latest);
+
+/* The record becomes its key's newest; it is newer than all. `hash` is the caller's keyed
+ * hash of the key. Takes its own reference. False: no memory; the record counts as lost. */
+MUST_CHECK bool latest_put(struct latest *latest, struct record *record, uint64_t hash,
+                           uint64_t now_ms);
+/* An older record, that a walk from before the first entry is to find too; nothing where its
+ * key is there already. Takes its own reference. */
+MUST_CHECK bool latest_put_older(struct latest *latest, struct record *record, uint64_t hash,
+                                 uint64_t now_ms);
+void latest_expire(struct latest *latest, uint64_t now_ms, uint64_t ttl_ms);
+
+/* The first entry numbered `seq` or higher, and the one after an entry; NULL: none. */
+const struct latest_entry *latest_from(const struct latest *latest, uint64_t seq);
+const struct latest_entry *latest_after(const struct latest *latest,
+                                        const struct latest_entry *entry);

@@ -1,0 +1,315 @@
+/*
+ * Moving the cursors of followers: the one delivery path.
+ *
+ * Most followers walk along the log, record by record, and the log keeps what they still want.
+ * Where a rule asks for the latest value only (throttle, conflate), or before a follower's
+ * log begins (deliver_last), they walk along the channel's keys instead (hub/latest.h): the same
+ * rising numbers, with holes where a key has changed since. Such a follower is lifted: it stands
+ * nowhere in the log, and nothing is kept for it.
+ */
+#include "hub/hub_state.h"
+
+/* Lagging followers looked at for each record: a slow one is found at the latest when as many
+ * records came as others lag, divided by this. */
+#define STUCK_LOOKS_PER_RECORD 8
+
+/* ---- what a follower is to get next ---- */
+
+static uint64_t position_of(const struct follower *follower)
+{
+	return follower->is_in_prelude ? follower->prelude : follower->next;
+}
+
+/* It gets records up to this one for now. */
+static uint64_t limit_of(const struct follower *follower)
+{
+	const struct channel *channel = follower->channel;
+	if (follower->is_in_prelude)
+		return follower->next - 1;
+	if (follower->is_conflating && channel_is_throttled(channel))
+		return channel->keyed->walked_to;
+	return log_next(&channel->log) - 1;
+}
+
+static bool has_more(const struct follower *follower)
+{
+	return position_of(follower) <= limit_of(follower);
+}
+
+struct gathered {
+	struct record *records[WALK_RECORDS_MAX];
+	size_t count;
+	uint64_t bytes;
+	uint64_t next; /* the number behind all of them, and behind those left out */
+};
+
+/* False: enough. A record that is not for this session is left out. */
+static bool gather(const struct hub *hub, const struct follower *follower, struct record *record,
+                   struct gathered *gathered)
+{
+	if (gathered->count == WALK_RECORDS_MAX || gathered->bytes >= WALK_BYTES_MAX)
+		return false;
+	gathered->next = record->seq + 1;
+	if (record->except != 0 && record->except == hub_session_number(hub, follower->session))
+		return true;
+	gathered->bytes += record_bytes(record);
+	gathered->records[gathered->count++] = record;
+	return true;
+}
+
+static void gather_log(const struct hub *hub, const struct follower *follower,
+                       struct gathered *gathered)
+{
+	const struct log *log = &follower->channel->log;
+	uint64_t seq = follower->next;
+	while (seq < log_next(log) && gather(hub, follower, log_at(log, seq), gathered))
+		seq++;
+}
+
+static void gather_latest(const struct hub *hub, const struct follower *follower,
+                          struct gathered *gathered)
+{
+	const struct latest *latest = &follower->channel->keyed->latest;
+	uint64_t limit = limit_of(follower);
+	const struct latest_entry *entry = latest_from(latest, position_of(follower));
+	while (entry != NULL && entry->record->seq <= limit) {
+		if (!gather(hub, follower, entry->record, gathered))
+			return;
+		entry = latest_after(latest, entry);
+	}
+	gathered->next = limit + 1;
+}
+
+/* ---- moving on ---- */
+
+static void say_gap(struct hub *hub, const struct follower *follower, uint64_t seq)
+{
+	struct hub_event event = {.type = EVENT_GAP,
+	                          .channel = channel_name(follower->channel),
+	                          .epoch = follower->channel->epoch,
+	                          .seq = seq};
+	hub->out->event(hub->out, follower->session, &event);
+}
+
+static void advance(struct follower *follower, uint64_t next)
+{
+	struct channel *channel = follower->channel;
+	if (follower->is_in_prelude) {
+		follower->prelude = next;
+		if (next < follower->next)
+			return;
+		follower->is_in_prelude = false;
+		follower->replay_end = follower->next - 1;
+		follower->replay_count = 0;
+		return;
+	}
+	channel_move(channel, follower, next);
+	/* One that conflates because it was slow has caught up: every record again. */
+	if (follower->is_conflating && !channel_is_throttled(channel) &&
+	    next == log_next(&channel->log))
+		channel_put_down(channel, follower, next);
+}
+
+/* There is room again for one that left out what came meanwhile. */
+static void resume_dropping(struct hub *hub, struct follower *follower)
+{
+	struct channel *channel = follower->channel;
+	channel_put_down(channel, follower, log_next(&channel->log));
+	say_gap(hub, follower, follower->next - 1);
+}
+
+/* A key it had not got made room for others: that is told. */
+static void tell_lost(struct hub *hub, struct follower *follower)
+{
+	uint64_t lost = follower->channel->keyed->latest.lost;
+	if (lost < follower->next || lost > limit_of(follower))
+		return;
+	say_gap(hub, follower, lost);
+	advance(follower, lost + 1);
+}
+
+/* Sends until the follower has all there is (true) or its session takes no more. */
+static bool follower_walk(struct hub *hub, struct follower *follower)
+{
+	struct session *session = follower->session;
+	if (follower->is_dropping && session_takes(session))
+		resume_dropping(hub, follower);
+	if (follower->is_conflating && has_more(follower) && session_takes(session))
+		tell_lost(hub, follower);
+	while (has_more(follower)) {
+		if (!session_takes(session))
+			return false;
+		struct gathered gathered = {.next = position_of(follower)};
+		if (follower->is_in_prelude || follower->is_conflating)
+			gather_latest(hub, follower, &gathered);
+		else
+			gather_log(hub, follower, &gathered);
+		struct delivery delivery = {follower->channel, follower, gathered.records,
+		                            gathered.count};
+		size_t taken =
+			gathered.count == 0 ? 0 : hub->out->deliver(hub->out, session, &delivery);
+		CHECK(taken <= gathered.count);
+		CHECK(taken == gathered.count || !session_takes(session));
+		hub->counters.delivered += taken;
+		advance(follower,
+		        taken == gathered.count ? gathered.next : gathered.records[taken]->seq);
+	}
+	return !follower->is_dropping;
+}
+
+void hub_feed(struct hub *hub, struct follower *follower)
+{
+	bool has_all = follower_walk(hub, follower);
+	channel_set_state(follower->channel, follower, has_all ? FOLLOWER_LIVE : FOLLOWER_STUCK);
+}
+
+/* ---- those that lag: the channel's overflow rule ---- */
+
+static uint64_t session_lag(const struct session *session)
+{
+	uint64_t lag = 0;
+	const struct follower *follower = session->first;
+	for (; follower != NULL; follower = follower->next_of_session) {
+		if (follower->state == FOLLOWER_STUCK)
+			lag += channel_lag(follower->channel, follower);
+	}
+	return lag;
+}
+
+static void overflow(struct hub *hub, struct follower *follower)
+{
+	struct channel *channel = follower->channel;
+	switch (channel->rule->overflow) {
+	case RULE_OVERFLOW_DISCONNECT:
+		hub->counters.slow_disconnected++;
+		hub->out->end(hub->out, follower->session, HUB_END_SLOW);
+		break;
+	case RULE_OVERFLOW_DROP:
+		hub->counters.slow_dropped++;
+		channel_lift(channel, follower);
+		follower->is_dropping = true;
+		follower->is_in_prelude = false;
+		break;
+	case RULE_OVERFLOW_CONFLATE:
+		hub->counters.slow_conflated++;
+		channel_lift(channel, follower);
+		follower->is_conflating = true;
+		/* What is left of a prelude are keys too: the walk begins there. */
+		if (follower->is_in_prelude)
+			follower->next = follower->prelude;
+		follower->is_in_prelude = false;
+		break;
+	}
+}
+
+/* Some of those that lag are looked at in turn. */
+static void look_at_stuck(struct hub *hub, struct channel *channel)
+{
+	for (int i = 0; i < STUCK_LOOKS_PER_RECORD && !list_is_empty(&channel->stuck); i++) {
+		struct list_node *node = list_first(&channel->stuck);
+		struct follower *follower = CONTAINER_OF(node, struct follower, in_channel);
+		list_remove(node);
+		list_append(&channel->stuck, node);
+		if (!follower->session->is_ended && follower_stands(follower) &&
+		    session_lag(follower->session) > hub->options.outbound_bytes_max)
+			overflow(hub, follower);
+	}
+}
+
+/* ---- channels: a walk for each burst of records ---- */
+
+static void make_dirty(struct hub *hub, struct channel *channel)
+{
+	if (channel->walk != NULL)
+		channel->walk_again = true;
+	else
+		channel->walk = list_first(&channel->live);
+	if (!list_is_linked(&channel->dirty))
+		list_append(&hub->dirty, &channel->dirty);
+}
+
+/* The walk of a throttled channel: now, or when its time has come. */
+static void throttled_append(struct hub *hub, struct channel *channel)
+{
+	struct channel_keyed *keyed = channel->keyed;
+	uint64_t throttle = channel->rule->throttle_ms;
+	uint64_t since = hub->now_ms - keyed->walked_ms;
+	channel_trim(channel, hub->now_ms); /* nobody stands in its log */
+	if (timer_is_armed(&keyed->timer))
+		return;
+	if (since < throttle) {
+		timer_arm(hub->options.wheel, &keyed->timer, hub->now_ms, throttle - since);
+		return;
+	}
+	keyed->walked_ms = hub->now_ms;
+	keyed->walked_to = log_next(&channel->log) - 1;
+	make_dirty(hub, channel);
+}
+
+void walk_timer(struct hub *hub, struct channel_keyed *keyed)
+{
+	keyed->walked_ms = hub->now_ms;
+	keyed->walked_to = log_next(&keyed->channel->log) - 1;
+	make_dirty(hub, keyed->channel);
+}
+
+void hub_append(struct hub *hub, struct channel *channel, struct record *record)
+{
+	if (channel->keyed != NULL) {
+		uint64_t hash = hash_bytes(&hub->options.hash_key, record_key(record));
+		/* Without memory it counts as lost, and is told as a gap. */
+		(void)!latest_put(&channel->keyed->latest, record, hash, hub->now_ms);
+	}
+	if (channel->follower_count == 0)
+		return;
+	look_at_stuck(hub, channel);
+	if (channel->keyed != NULL && channel_is_throttled(channel))
+		throttled_append(hub, channel);
+	else
+		make_dirty(hub, channel);
+}
+
+/* Visits followers from where the walk stands; true when it is over. */
+static bool channel_walk(struct hub *hub, struct channel *channel, uint32_t *budget)
+{
+	for (;;) {
+		if (channel->walk == NULL) {
+			if (!channel->walk_again)
+				return true;
+			channel->walk_again = false;
+			channel->walk = list_first(&channel->live);
+			continue;
+		}
+		if (*budget == 0)
+			return false;
+		struct follower *follower =
+			CONTAINER_OF(channel->walk, struct follower, in_channel);
+		channel->walk = list_after(&channel->live, channel->walk);
+		if (has_more(follower)) {
+			hub_feed(hub, follower);
+			--*budget;
+		}
+	}
+}
+
+bool hub_walk(struct hub *hub, uint32_t budget)
+{
+	/* As many channels as are dirty now, each a fair part of the budget. */
+	struct list_node *last = list_is_empty(&hub->dirty) ? NULL : hub->dirty.ends.prev;
+	while (last != NULL && budget > 0) {
+		struct list_node *node = list_first(&hub->dirty);
+		struct channel *channel = CONTAINER_OF(node, struct channel, dirty);
+		uint32_t part = budget < TURN_DELIVERIES_MAX / 8 ? budget : TURN_DELIVERIES_MAX / 8;
+		uint32_t left = part;
+		list_remove(node);
+		bool is_over = channel_walk(hub, channel, &left);
+		budget -= part - left;
+		if (!is_over)
+			list_append(&hub->dirty, &channel->dirty);
+		if (is_over)
+			hub_settle(hub, channel);
+		if (node == last)
+			break;
+	}
+	return !list_is_empty(&hub->dirty);
+}
