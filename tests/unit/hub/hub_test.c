@@ -311,7 +311,8 @@ static void end(void)
 	close_client(&b);
 	close_client(&c);
 	deliver_all();
-	for (int i = 0; i < 50; i++)
+	/* Idempotency keys are remembered for five minutes, and a channel lives as long. */
+	for (int i = 0; i < 200; i++)
 		pass(2000);
 	for (uint32_t i = 0; i < workers; i++) {
 		CHECK(hub_counters(hubs[i])->followers == 0);
