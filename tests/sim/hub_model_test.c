@@ -800,8 +800,12 @@ static void worker_check(const struct worker *worker)
 	uint32_t channels = 0, followers = 0;
 	for (size_t i = 0; i < map_buckets(&hub->table); i++) {
 		struct map_node *node = map_bucket(&hub->table, i);
-		for (; node != NULL; node = node->next, channels++)
-			channel_check(worker, CONTAINER_OF(node, struct channel, in_table));
+		for (; node != NULL; node = node->next) {
+			const struct channel *channel =
+				CONTAINER_OF(node, struct channel, in_table);
+			channel_check(worker, channel);
+			channels += channel->is_agent; /* the others are its tails */
+		}
 	}
 	for (const struct client *client = world.clients; client < world.clients + CLIENTS;
 	     client++) {
