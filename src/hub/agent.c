@@ -86,10 +86,8 @@ struct publish_result agent_publish(struct hub *hub, struct record *record)
 
 	send_to_workers(hub, channel, record);
 	hub_append(hub, channel, record);
-	if (channel->follower_count == 0) { /* else it is trimmed when it has been walked */
+	if (channel->follower_count == 0)
 		channel->unused_since_ms = (uint32_t)hub->now_ms;
-		channel_trim(channel, hub->now_ms);
-	}
 	agent_settle(hub, channel);
 	return result;
 }

@@ -260,8 +260,10 @@ void hub_append(struct hub *hub, struct channel *channel, struct record *record)
 		/* Without memory it counts as lost, and is told as a gap. */
 		(void)!latest_put(&channel->keyed->latest, record, hash, hub->now_ms);
 	}
-	if (channel->follower_count == 0)
+	if (channel->follower_count == 0) {
+		channel_trim(channel, hub->now_ms); /* else that is done behind the walk */
 		return;
+	}
 	look_at_stuck(hub, channel);
 	if (channel->keyed != NULL && channel_is_throttled(channel))
 		throttled_append(hub, channel);
