@@ -17,16 +17,19 @@ struct batch {
 	struct batch_result results[];
 };
 
+static void batch_event(struct edge *edge, struct conn *conn, const struct hub_event *event);
+
+static const struct work_kind batch_kind = {.free = free, .event = batch_event};
+
 struct batch *batch_begin(struct edge *edge, struct conn *conn, size_t count)
 {
-	CHECK(conn->exchange->batch == NULL);
 	struct batch *batch = calloc(1, sizeof(*batch) + count * sizeof(batch->results[0]));
 	if (batch == NULL) {
 		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, "the server is out of memory");
 		return NULL;
 	}
 	batch->count = count;
-	conn->exchange->batch = batch;
+	exchange_set_work(conn, &batch_kind, batch);
 	return batch;
 }
 
@@ -59,7 +62,7 @@ static void write_result(struct buf *out, const struct batch_result *result)
 
 static void answer_if_whole(struct edge *edge, struct conn *conn)
 {
-	const struct batch *batch = conn->exchange->batch;
+	const struct batch *batch = conn->exchange->work;
 	if (!batch->is_begun || batch->answered < batch->count)
 		return;
 	struct buf body = {0};
@@ -79,15 +82,16 @@ static void answer_if_whole(struct edge *edge, struct conn *conn)
 
 void batch_end(struct edge *edge, struct conn *conn)
 {
-	struct batch *batch = conn->exchange->batch;
+	struct batch *batch = conn->exchange->work;
 	CHECK(batch->begun == batch->count);
 	batch->is_begun = true;
 	answer_if_whole(edge, conn);
 }
 
-void batch_event(struct edge *edge, struct conn *conn, const struct hub_event *event)
+/* An answer of the hub to one of them. */
+static void batch_event(struct edge *edge, struct conn *conn, const struct hub_event *event)
 {
-	struct batch *batch = conn->exchange->batch;
+	struct batch *batch = conn->exchange->work;
 	uint64_t number;
 	CHECK(text_to_u64(event->ref, &number) && number < batch->begun);
 	batch->results[number] = (struct batch_result){

@@ -20,6 +20,3 @@ void batch_execute(struct edge *edge, struct conn *conn, struct batch *batch,
                    struct hub_command *command);
 void batch_refuse(struct batch *batch, enum error_code error, const char *why);
 void batch_end(struct edge *edge, struct conn *conn);
-
-/* An answer of the hub to one of them. */
-void batch_event(struct edge *edge, struct conn *conn, const struct hub_event *event);

@@ -4,10 +4,7 @@
 
 #include "dialect/native.h"
 #include "edge/access.h"
-#include "edge/batch.h"
 #include "edge/route.h"
-#include "edge/stream.h"
-#include "edge/survey.h"
 
 /* A body that is published as it comes is read in steps of this size: so much may be sent to
  * other workers before the client has to wait for its answers. */
@@ -44,10 +41,16 @@ void exchange_free(struct conn *conn)
 	buf_free(&exchange->head);
 	buf_free(&exchange->body);
 	buf_free(&exchange->poll.messages);
-	free(exchange->batch);
-	stream_free(exchange->stream);
-	survey_free(exchange->survey);
+	if (exchange->work_kind != NULL)
+		exchange->work_kind->free(exchange->work);
 	free(exchange);
+}
+
+void exchange_set_work(struct conn *conn, const struct work_kind *kind, void *work)
+{
+	CHECK(conn->exchange->work_kind == NULL);
+	conn->exchange->work_kind = kind;
+	conn->exchange->work = work;
 }
 
 void exchange_leave(struct conn *conn, struct buf *rest)
@@ -320,23 +323,24 @@ static void dispatch_collected(struct edge *edge, struct conn *conn)
 static size_t step_stream(struct edge *edge, struct conn *conn, const char *at, size_t len)
 {
 	struct exchange *exchange = conn->exchange;
+	const struct work_kind *work_kind = exchange->work_kind;
 	size_t total = 0, used;
 	struct slice piece;
 	enum body_answer got = BODY_PIECE;
 	len = len < STREAM_STEP_BYTES ? len : STREAM_STEP_BYTES;
 	/* Tokens may be long in coming: the time-out is of each piece. */
 	conn_set_timer(edge, conn, edge->settings->idle_timeout_ms);
-	while (got == BODY_PIECE && !stream_is_whole(exchange)) {
+	while (got == BODY_PIECE && !work_kind->is_whole(exchange->work)) {
 		got = body_read(&exchange->framing, at + total, len - total, &used, &piece);
 		total += used;
 		if (got == BODY_PIECE)
-			stream_piece(edge, conn, piece);
+			work_kind->piece(edge, conn, piece);
 	}
 	if (got == BODY_BAD) {
 		refuse_and_close(edge, conn, ERROR_BAD_REQUEST, 400, exchange->framing.why);
-	} else if (got == BODY_DONE || stream_is_whole(exchange)) {
+	} else if (got == BODY_DONE || work_kind->is_whole(exchange->work)) {
 		conn_enter(edge, conn, CONN_ANSWER);
-		stream_end(edge, conn);
+		work_kind->end(edge, conn);
 	}
 	return total;
 }
@@ -356,7 +360,7 @@ static size_t begin_stream(struct edge *edge, struct conn *conn)
 		conn_write(edge, conn, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
 	if (!conn->session.is_ended && request->framing == HTTP_NO_BODY) {
 		conn_enter(edge, conn, CONN_ANSWER);
-		stream_end(edge, conn);
+		conn->exchange->work_kind->end(edge, conn);
 	}
 	free(request);
 	return used;
@@ -364,7 +368,7 @@ static size_t begin_stream(struct edge *edge, struct conn *conn)
 
 static size_t step_body(struct edge *edge, struct conn *conn, const char *at, size_t len)
 {
-	if (conn->exchange->stream != NULL)
+	if (conn->exchange->work_kind != NULL)
 		return step_stream(edge, conn, at, len);
 	bool is_whole;
 	size_t used = read_body(edge, conn, at, len, &is_whole);
@@ -481,12 +485,9 @@ static void http_input(struct edge *edge, struct conn *conn, char *bytes, size_t
 static void http_event(struct edge *edge, struct conn *conn, const struct hub_event *event)
 {
 	struct buf body = {0};
-	if (conn->exchange->batch != NULL) {
-		batch_event(edge, conn, event);
-		return;
-	}
-	if (conn->exchange->stream != NULL) {
-		stream_event(edge, conn, event);
+	const struct work_kind *work_kind = conn->exchange->work_kind;
+	if (work_kind != NULL && work_kind->event != NULL) {
+		work_kind->event(edge, conn, event);
 		return;
 	}
 	switch (event->type) {

@@ -16,6 +16,19 @@
 #include "http/body.h"
 #include "starling/error.h"
 
+/* A request that takes more than one answer of the hub, or its body piece by piece: what it
+ * keeps in exchange->work, and what is to be done about it. */
+struct work_kind {
+	void (*free)(void *work);
+	/* An answer of the hub. NULL: the first one is the answer of the request. */
+	void (*event)(struct edge *edge, struct conn *conn, const struct hub_event *event);
+	/* The body as it comes, until is_whole() says that no more is wanted; then its end. NULL:
+	 * the body is collected before the route's handler sees it. */
+	void (*piece)(struct edge *edge, struct conn *conn, struct slice piece);
+	bool (*is_whole)(const void *work);
+	void (*end)(struct edge *edge, struct conn *conn);
+};
+
 /* A poll's answer in the making; see poll.c. */
 struct poll {
 	struct buf messages;
@@ -36,9 +49,8 @@ struct exchange {
 	bool is_preflight;        /* the answer says what else may be asked */
 	const char *allow_origin; /* for the answer's CORS header; NULL: none */
 	struct poll poll;
-	struct batch *batch;   /* several publications in one request; or NULL */
-	struct survey *survey; /* a question to the workers; or NULL */
-	struct stream *stream; /* a body that is published line by line; or NULL */
+	const struct work_kind *work_kind; /* NULL: the request is one command */
+	void *work;
 };
 
 struct answer {
@@ -48,6 +60,9 @@ struct answer {
 	const char *header_name; /* one more header, or NULL */
 	struct slice header_value;
 };
+
+/* The exchange takes over `work`. */
+void exchange_set_work(struct conn *conn, const struct work_kind *kind, void *work);
 
 /* Answers the request that is being carried out. A connection that is not kept alive ends. */
 void exchange_answer(struct edge *edge, struct conn *conn, const struct answer *answer);

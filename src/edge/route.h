@@ -13,7 +13,7 @@
 void route_request(struct edge *edge, struct conn *conn, const struct http_request *request,
                    struct slice body);
 uint64_t route_body_max(const struct edge *edge, const struct http_request *request);
-/* Its handler is called with the head alone, and the body goes to stream.h piece by piece. */
+/* Its handler is called with the head alone, and sets work that takes the body piece by piece. */
 bool route_is_stream(const struct http_request *request);
 
 typedef void route_handler(struct edge *edge, struct conn *conn, const struct http_request *request,

@@ -12,7 +12,6 @@
 #include "edge/exchange.h"
 #include "edge/parameter.h"
 #include "edge/route.h"
-#include "edge/stream.h"
 #include "wire/json.h"
 #include "wire/utf8.h"
 
@@ -29,8 +28,9 @@ struct stream {
 	const char *why;
 };
 
-void stream_free(struct stream *stream)
+static void stream_free(void *work)
 {
+	struct stream *stream = work;
 	if (stream == NULL)
 		return;
 	buf_free(&stream->channel);
@@ -43,7 +43,7 @@ void stream_free(struct stream *stream)
 
 static void answer_if_whole(struct edge *edge, struct conn *conn)
 {
-	const struct stream *stream = conn->exchange->stream;
+	const struct stream *stream = conn->exchange->work;
 	if (!stream->is_whole || stream->is_busy || stream->answered < stream->sent)
 		return;
 	if (stream->error != ERROR_NONE) {
@@ -65,7 +65,7 @@ static void answer_if_whole(struct edge *edge, struct conn *conn)
 /* What comes after this is not read any more; the connection ends with the answer. */
 static void refuse(struct conn *conn, enum error_code error, const char *why)
 {
-	struct stream *stream = conn->exchange->stream;
+	struct stream *stream = conn->exchange->work;
 	if (stream->error != ERROR_NONE)
 		return;
 	stream->error = error;
@@ -73,9 +73,9 @@ static void refuse(struct conn *conn, enum error_code error, const char *why)
 	stream->is_whole = true;
 }
 
-void stream_event(struct edge *edge, struct conn *conn, const struct hub_event *event)
+static void stream_event(struct edge *edge, struct conn *conn, const struct hub_event *event)
 {
-	struct stream *stream = conn->exchange->stream;
+	struct stream *stream = conn->exchange->work;
 	stream->answered++;
 	if (event->type == EVENT_ERROR) {
 		refuse(conn, event->error, event->message);
@@ -110,7 +110,7 @@ static const char *read_line(struct stream *stream, struct slice line,
 
 static void publish_line(struct edge *edge, struct conn *conn, struct slice line)
 {
-	struct stream *stream = conn->exchange->stream;
+	struct stream *stream = conn->exchange->work;
 	struct hub_command command = {.type = COMMAND_PUBLISH,
 	                              .channel = buf_view(&stream->channel)};
 	if (line.len > 0 && line.at[line.len - 1] == '\r')
@@ -129,7 +129,7 @@ static void publish_line(struct edge *edge, struct conn *conn, struct slice line
 /* A part of a line, or its end. */
 static void take_part(struct edge *edge, struct conn *conn, struct slice part, bool is_end)
 {
-	struct stream *stream = conn->exchange->stream;
+	struct stream *stream = conn->exchange->work;
 	if (stream->line.len + part.len > API_MESSAGE_BYTES_MAX) {
 		refuse(conn, ERROR_TOO_LARGE, "a line is too long");
 		return;
@@ -147,9 +147,9 @@ static void take_part(struct edge *edge, struct conn *conn, struct slice part, b
 	}
 }
 
-void stream_piece(struct edge *edge, struct conn *conn, struct slice piece)
+static void stream_piece(struct edge *edge, struct conn *conn, struct slice piece)
 {
-	struct stream *stream = conn->exchange->stream;
+	struct stream *stream = conn->exchange->work;
 	struct slice part;
 	stream->is_busy = true;
 	while (!stream->is_whole && slice_cut(&piece, '\n', &part))
@@ -157,14 +157,15 @@ void stream_piece(struct edge *edge, struct conn *conn, struct slice piece)
 	stream->is_busy = false;
 }
 
-bool stream_is_whole(const struct exchange *exchange)
+static bool stream_is_whole(const void *work)
 {
-	return exchange->stream->is_whole;
+	const struct stream *stream = work;
+	return stream->is_whole;
 }
 
-void stream_end(struct edge *edge, struct conn *conn)
+static void stream_end(struct edge *edge, struct conn *conn)
 {
-	struct stream *stream = conn->exchange->stream;
+	struct stream *stream = conn->exchange->work;
 	stream->is_busy = true;
 	if (!stream->is_whole && stream->line.len > 0)
 		publish_line(edge, conn, buf_view(&stream->line));
@@ -172,6 +173,14 @@ void stream_end(struct edge *edge, struct conn *conn)
 	stream->is_busy = false;
 	answer_if_whole(edge, conn);
 }
+
+static const struct work_kind stream_kind = {
+	.free = stream_free,
+	.event = stream_event,
+	.piece = stream_piece,
+	.is_whole = stream_is_whole,
+	.end = stream_end,
+};
 
 /* ---- the head ---- */
 
@@ -209,5 +218,5 @@ void api_stream(struct edge *edge, struct conn *conn, const struct http_request 
 		exchange_refuse(edge, conn, error, why);
 		return;
 	}
-	conn->exchange->stream = stream;
+	exchange_set_work(conn, &stream_kind, stream);
 }

@@ -21,14 +21,15 @@ void note_free(struct note *note)
 	free(note);
 }
 
-void survey_free(struct survey *survey)
+static void survey_free(void *work)
 {
-	if (survey == NULL)
-		return;
+	struct survey *survey = work;
 	for (size_t i = 0; i < survey->answered; i++)
 		note_free(survey->notes[i]);
 	free(survey);
 }
+
+static const struct work_kind survey_work = {.free = survey_free};
 
 /* ---- asking ---- */
 
@@ -39,8 +40,7 @@ static struct survey *survey_begin(struct conn *conn, const struct survey_kind *
 		return NULL;
 	survey->kind = kind;
 	survey->asked = asked;
-	CHECK(conn->exchange->survey == NULL);
-	conn->exchange->survey = survey;
+	exchange_set_work(conn, &survey_work, survey);
 	return survey;
 }
 
@@ -105,13 +105,18 @@ void survey_one(struct edge *edge, struct conn *conn, const struct survey_kind *
 
 /* ---- answering, and taking answers ---- */
 
+/* The survey of the request that the connection is carrying out; NULL: it is another by now. */
+static struct survey *survey_of(const struct conn *conn)
+{
+	bool is_one = !conn->session.is_ended && conn->transport == &transport_http &&
+	              conn->exchange != NULL && conn->exchange->work_kind == &survey_work;
+	return is_one ? conn->exchange->work : NULL;
+}
+
 static void take_answer(struct edge *edge, const struct edge_mail *mail)
 {
 	struct conn *conn = slab_at(&edge->conns, mail->asker);
-	struct survey *survey = conn == NULL || conn->session.is_ended || conn->exchange == NULL ||
-	                                        conn->transport != &transport_http
-	                                ? NULL
-	                                : conn->exchange->survey;
+	struct survey *survey = conn == NULL ? NULL : survey_of(conn);
 	if (survey == NULL || survey->kind != mail->kind || survey->answered == survey->asked) {
 		note_free(mail->note);
 		return;

@@ -47,4 +47,3 @@ void survey_one(struct edge *edge, struct conn *conn, const struct survey_kind *
                 uint64_t number, struct buf *text);
 
 void note_free(struct note *note); /* NULL is fine */
-void survey_free(struct survey *survey);
