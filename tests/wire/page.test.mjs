@@ -151,6 +151,24 @@ describe("the first page", () => {
 		}),
 	);
 
+	check("any other data is shown for what it is", async (room) =>
+		withTabs([await open(room)], async (tab) => {
+			const target = `/publish?channel=chat:${room}`;
+			for (const [type, body] of [
+				["application/json", '"hello"'],
+				["application/json", '{"price":1}'],
+				["application/json", "null"],
+				["application/octet-stream", "\x01\x02"],
+			]) {
+				const headers = { "content-type": type };
+				await call(server, "POST", target, { headers, body });
+			}
+			await tab.shows("hello", '{\n "price": 1\n}', "null", "2 bytes");
+			const names = await tab.page.locator(".message b").allTextContents();
+			assert.deepEqual(new Set(names), new Set(["somebody"]));
+		}),
+	);
+
 	check("the curl line does what it says", async (room) =>
 		withTabs([await open(room)], async (tab) => {
 			const line = await tab.page.textContent("#curl");

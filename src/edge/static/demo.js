@@ -30,17 +30,23 @@ function addLine(line) {
 	if (isAtEnd) list.scrollTop = list.scrollHeight; // else somebody is reading further up
 }
 
+/* This page publishes {name, text}; a curl line may publish anything else. */
+function textOf(data) {
+	if (typeof data === "string") return data;
+	if (typeof data?.text === "string") return data.text;
+	if (data instanceof Uint8Array) return `${data.length} bytes`;
+	return null;
+}
+
 function showMessage(data, { id, ts, user }) {
 	const name = String(data?.name || user || "somebody");
-	const text = typeof data === "string" ? data : (data?.text ?? JSON.stringify(data));
+	const text = textOf(data);
 	const line = element("li", name === $("name").value ? "message own" : "message");
-	const time = element(
-		"time",
-		"",
-		new Date(ts ?? Date.now()).toLocaleTimeString([], { timeStyle: "short" }),
-	);
+	const at = new Date(ts ?? Date.now());
+	const time = element("time", "", at.toLocaleTimeString([], { timeStyle: "short" }));
+	const json = text === null ? JSON.stringify(data, null, 1) : "";
 	time.title = id;
-	line.append(element("b", "", name), time, element("p", "", String(text)));
+	line.append(element("b", "", name), time, element("p", json && "json", text ?? json));
 	addLine(line);
 	showCursor();
 }
@@ -83,9 +89,6 @@ function join(since) {
 		if (resumeFrom)
 			showNote(`Back over ${NAMES[transport]}, resuming after ${resumeFrom}.`);
 	});
-	client.on("transport", ({ transport }) =>
-		showStatus("open", `connected, ${NAMES[transport]}`),
-	);
 	client.on("close", ({ reason }) => {
 		showEvent(`closed: ${reason || "connection lost"}`);
 		if (client.state === "closed") return; // by this page, for another transport

@@ -37,7 +37,8 @@ const OPENING_TRIES = 2; // that fail though the server is ready: then it is the
 const STEADY_MS = 10_000; // a connection that lived so long starts the back-off anew
 const HEARTBEAT_S = 25; // unless the server says another
 const POLL_WAIT_S = 25;
-const PASSING = ["unavailable", "overloaded", "draining", "rate_limited"]; // refusals for now
+// Refusals that another connection, later, may not meet.
+const PASSING = /^(unavailable|overloaded|draining|timeout|rate_limited|connection_limit)$/;
 
 /**
  * @typedef {{[name in keyof typeof DEFAULTS]?: any}} Options
@@ -59,7 +60,6 @@ class Emitter extends EventTarget {
 		return () => this.removeEventListener(name, listener);
 	}
 
-	/** @internal */
 	emit(name, ...details) {
 		this.dispatchEvent(Object.assign(new Event(name), { details }));
 	}
@@ -88,12 +88,13 @@ export class Starling extends Emitter {
 
 	constructor(url = globalThis.location?.origin, options = {}) {
 		super();
-		this.#options = { ...DEFAULTS, ...options, url: url.replace(/^ws/, "http") };
-		this.#none = new Link(this.#options, this.#subs);
+		const base = url.replace(/^ws/, "http").replace(/\/+$/, "");
+		this.#options = { ...DEFAULTS, ...options, base };
+		this.#link = this.#none = new Link(this.#options, this.#subs);
 		const { transports, WebSocket } = this.#options;
-		const kinds = { websocket: WebSocket && SocketLink, sse: StreamLink, poll: PollLink };
-		this.#kinds = transports.map((name) => kinds[name]).filter(Boolean);
-		if (this.#kinds.length === 0) throw new TypeError(`not possible here: ${transports}`);
+		const all = { websocket: WebSocket && SocketLink, sse: StreamLink, poll: PollLink };
+		this.#kinds = transports.map((name) => all[name]).filter(Boolean);
+		if (this.#kinds.length === 0) throw new TypeError(`none possible: ${transports}`);
 		globalThis.addEventListener?.("online", this.#online);
 		this.#open();
 	}
@@ -101,10 +102,10 @@ export class Starling extends Emitter {
 	/**
 	 * Follows a channel; once per channel. When it is refused, each new connection asks again.
 	 * @param {string} channel
-	 * @param {(data: any, message: Message) => void} callback  gets JSON, or a Uint8Array
-	 * @param {{since?: string, [wish: string]: any}} [options]
-	 *	since: a cursor, or "start" for all that history holds; without it, from now on.
-	 *	Other fields, such as presence, go to the server as they are, over WebSocket.
+	 * @param {(data: any, message: Message) => void} callback  data: JSON, or a Uint8Array
+	 * @param {{since?: string, [wish: string]: any}} [options]  since: a cursor, or "start" for
+	 *	all that history holds; without it, from now on. Other fields, such as presence, go
+	 *	to the server as they are, over WebSocket.
 	 */
 	subscribe(channel, callback, options = {}) {
 		if (this.#subs.has(channel)) throw new Error(`already subscribed: ${channel}`);
@@ -120,16 +121,16 @@ export class Starling extends Emitter {
 	}
 
 	/**
-	 * Publishes JSON, or binary data (an ArrayBuffer or a view of one). When the connection is lost
-	 * before the answer it may have arrived or not: that is `unavailable`, and whether to repeat
-	 * it, with the same idempotency_key, is for the application to say.
+	 * Publishes JSON, or binary data (an ArrayBuffer or a view of one). Rejects with an Error
+	 * that has a code. After `unavailable` it may have arrived or not: whether to repeat it,
+	 * with the same idempotency_key, is for the application to say.
 	 * @param {string} channel  @param {any} data
-	 * @param {{event?: string, key?: string, idempotency_key?: string, echo?: boolean}} [options]
-	 *	echo: false, not back to this client (JSON, over WebSocket)
-	 * @returns {Promise<{id: string, duplicate: boolean}>} rejects with an Error that has a code
+	 * @param {{event?: string, key?: string, idempotency_key?: string, echo?: boolean}}
+	 *	[options]  echo: false, not back to this client (JSON, over WebSocket)
+	 * @returns {Promise<{id: string, duplicate: boolean}>}
 	 */
 	publish(channel, data, options = {}) {
-		return this.#ask({ ...options, type: "publish", channel, data });
+		return this.#link.ask({ ...options, type: "publish", channel, data });
 	}
 
 	/**
@@ -138,27 +139,20 @@ export class Starling extends Emitter {
 	 * @returns {Promise<{messages: Message[], cursor: string, more: boolean}>}
 	 */
 	async history(channel, options = {}) {
-		const answer = await this.#ask({ ...options, type: "history", channel });
+		const answer = await this.#link.ask({ ...options, type: "history", channel });
 		return { ...answer, messages: answer.messages.map(decoded) };
 	}
 
 	/** Drops the connection as a bad network would; the client comes back by itself. */
 	drop() {
-		this.#down(this.#link, { code: 1006, message: "dropped" });
+		this.#link.ondown({ code: 1006, message: "dropped" });
 	}
 
 	/** Ends the client for good. */
 	close() {
-		const wasOpen = this.state === "open";
 		globalThis.removeEventListener?.("online", this.#online);
-		this.#enter("closed");
-		this.#leave();
-		if (wasOpen) this.emit("close", { code: 1000, reason: "client closed" });
-	}
-
-	async #ask(request) {
-		if (this.state === "closed") throw errorOf("client closed");
-		return this.#link.ask(request);
+		this.#leave("closed", { code: 1000, message: "client closed" });
+		this.#none.close();
 	}
 
 	/* ---- from one connection to the next ---- */
@@ -192,21 +186,29 @@ export class Starling extends Emitter {
 		this.emit("open", { transport, connection: welcome.connection });
 	}
 
-	async #down(link, { code = "unavailable", message: reason, after }) {
-		if (link !== this.#link || link === this.#none) return;
-		const wasOpen = this.state === "open";
-		this.#enter("waiting");
-		this.#leave();
-		if (wasOpen && Date.now() - this.#openedAt > STEADY_MS) this.#attempt = 0;
-		if (wasOpen) this.emit("close", { code, reason });
+	async #down(link, fault) {
+		if (link !== this.#link) return;
+		const wasOpen = this.#leave("waiting", fault);
 		const isBlocked = !wasOpen && (await this.#isBlocked());
 		if (this.state !== "waiting") return; // closed meanwhile, or online again
 		this.#choice = isBlocked ? (this.#choice + 1) % this.#kinds.length : 0;
 		const { retryMin, retryMax } = this.#options;
 		const most = Math.min(retryMax, retryMin * 2 ** this.#attempt++);
-		const delay = this.#choice > 0 ? 0 : (after ?? most * (0.5 + Math.random() / 2));
+		const { after = most * (0.5 + Math.random() / 2) } = fault; // not everybody at once
+		const delay = this.#choice > 0 ? 0 : after;
 		this.#enter("waiting", delay, () => this.#open());
-		this.emit("reconnecting", { delay, attempt: this.#attempt, reason });
+		this.emit("reconnecting", { delay, attempt: this.#attempt, reason: fault.message });
+	}
+
+	#leave(state, { code = "unavailable", message: reason }) {
+		const link = this.#link;
+		const wasOpen = this.state === "open";
+		if (wasOpen && Date.now() - this.#openedAt > STEADY_MS) this.#attempt = 0;
+		this.#link = this.#none;
+		this.#enter(state);
+		link.close();
+		if (wasOpen) this.emit("close", { code, reason });
+		return wasOpen;
 	}
 
 	/** Whether a transport does not open, time after time, though the server is ready. */
@@ -215,14 +217,9 @@ export class Starling extends Emitter {
 		this.#failures = isReady ? this.#failures + 1 : 0;
 		return this.#failures >= OPENING_TRIES;
 	}
-
-	#leave() {
-		this.#link.close();
-		this.#link = this.#none;
-	}
 }
 
-/** One channel, followed by one client. What is marked internal is for the links to call. */
+/** One channel, followed by one client. Its answered, refused and take are for the links. */
 export class Subscription extends Emitter {
 	#settle;
 	/** The server's first answer, {cursor, recovered}; rejects when it refuses. */
@@ -233,7 +230,7 @@ export class Subscription extends Emitter {
 	constructor(channel, { since, ...wishes }, leave) {
 		super();
 		this.channel = channel;
-		/** @type {string | undefined} the position reached: the next message is behind it */
+		/** @type {string | undefined} the position reached; messages follow */
 		this.cursor = since;
 		this.wishes = wishes; // further fields of the subscribe message
 		this.#leave = leave;
@@ -245,7 +242,7 @@ export class Subscription extends Emitter {
 		this.#isOver = true;
 	}
 
-	/** @internal The messages behind this cursor come next. */
+	/** The messages behind this cursor come next. */
 	answered({ cursor, recovered }) {
 		const isGap = recovered === false && this.cursor !== undefined;
 		this.cursor = cursor;
@@ -253,13 +250,12 @@ export class Subscription extends Emitter {
 		if (isGap) this.emit("gap", { channel: this.channel, cursor });
 	}
 
-	/** @internal */
 	refused(error) {
 		this.#settle.reject(Object.assign(error, { channel: this.channel }));
 		this.emit("error", error);
 	}
 
-	/** @internal @param {Message} message */
+	/** @param {Message} message */
 	take(message) {
 		if (this.#isOver || !isAfter(message.id, this.cursor)) return;
 		this.cursor = message.id;
@@ -296,11 +292,9 @@ class Link {
 		this.subs = subs; // channel -> subscription
 	}
 
+	ondown(_fault) {}
 	changed(_sub) {}
-
-	close() {
-		this.isClosed = true;
-	}
+	close() { this.isClosed = true; }
 
 	async token() {
 		const { token } = this.options;
@@ -309,7 +303,7 @@ class Link {
 
 	/* A parameter that is a list is there once for each, one that is undefined not at all. */
 	url(path, params = {}) {
-		const url = new URL(path, this.options.url);
+		const url = new URL(this.options.base + path);
 		for (const [name, value] of Object.entries({ ...params, user: this.options.user }))
 			for (const each of [value].flat())
 				if (each !== undefined) url.searchParams.append(name, each);
@@ -335,7 +329,8 @@ class Link {
 		return response.json().catch(fails);
 	}
 
-	ask(request) {
+	async ask(request) {
+		if (this.isClosed) throw errorOf("client closed");
 		return request.type === "publish" ? this.#publish(request) : this.#history(request);
 	}
 
@@ -346,11 +341,9 @@ class Link {
 			? ["application/octet-stream", data]
 			: ["application/json", JSON.stringify(data)];
 		const init = { method: "POST", headers: { "content-type": type }, body };
-		return this.json("/publish", params, init).catch(async (error) => {
-			if (error.after === undefined) throw error;
-			await pause(error.after);
-			return this.json("/publish", params, init);
-		});
+		const post = () => this.json("/publish", params, init);
+		return post().catch((error) =>
+			error.after ? pause(error.after).then(post) : Promise.reject(error));
 	}
 
 	async #history({ channel, since, limit = Infinity }) {
@@ -361,9 +354,9 @@ class Link {
 		return { messages, cursor, more: messages.length < held.length };
 	}
 
-	/* A refusal for now is a failure: the next connection asks again. */
+	/* One that passes is a failure of the connection: the next one asks again. */
 	refused(sub, error) {
-		if (PASSING.includes(error.code)) this.ondown(error);
+		if (PASSING.test(error.code)) this.ondown(error);
 		else sub.refused(error);
 	}
 }
@@ -388,7 +381,7 @@ class SocketLink extends Link {
 		socket.onerror = () => {}; // a close follows, with what there is to know
 		socket.onclose = ({ code, reason }) => this.ondown({ code, message: reason });
 		socket.onmessage = ({ data }) =>
-			this.#receive(typeof data === "string" ? JSON.parse(data) : messageOfFrame(data));
+			this.#receive(isBinary(data) ? messageOfFrame(data) : JSON.parse(data));
 	}
 
 	close() {
@@ -405,7 +398,7 @@ class SocketLink extends Link {
 		else this.#send({ type: "unsubscribe", channel });
 	}
 
-	/* By HTTP where the socket is not open yet, and for binary data: such a frame gets no ack. */
+	/* By HTTP before the socket is open, and for binary data: such a frame gets no ack. */
 	ask(request) {
 		if (!this.#beat || isBinary(request.data)) return super.ask(request);
 		return new Promise((resolve, reject) => this.#send(request, resolve, reject));
@@ -431,7 +424,7 @@ class SocketLink extends Link {
 	#receive(message) {
 		if (this.isClosed) return;
 		this.#quiet = 0;
-		const { type, channel, ref, after } = message;
+		const { type, channel, ref, data, after, reason } = message;
 		const sub = this.subs.get(channel);
 		const pending = this.#pending.get(ref);
 		this.#pending.delete(ref);
@@ -440,17 +433,18 @@ class SocketLink extends Link {
 		else if (error) this.onother(type, error);
 		else if (type === "welcome") this.#welcome(message);
 		else if (type === "reconnect") this.ondown({ code: 1012, message: "drain", after });
-		else if (channel === undefined) this.onother(type, message.data ?? message, message);
+		else if (channel === undefined) this.onother(type, data ?? message, message);
 		else if (!this.#joined.has(sub)) return; // late
 		else if (type === "message") sub.take(message);
 		else if (type === "gap") sub.answered({ ...message, recovered: false });
-		else if (type === "unsubscribed") sub.refused(errorOf(type, { code: message.reason }));
+		else if (type === "unsubscribed") sub.refused(errorOf(type, { code: reason }));
 		else sub.emit(type, message);
 	}
 
+	/* The server's pings do not show here, so when it is silent it is asked. */
 	#welcome(welcome) {
 		this.#beat = setInterval(() => {
-			this.#quiet++; // its pings do not show here, so when it is silent it is asked
+			this.#quiet++;
 			if (this.#quiet === 2) this.#send({ type: "ping" });
 			if (this.#quiet === 3) this.ondown(errorOf("no answer to a ping"));
 		}, (welcome.heartbeat ?? HEARTBEAT_S) * 1000);
@@ -484,15 +478,14 @@ class HttpLink extends Link {
 		this.#round.abort();
 	}
 
-	changed() {
-		this.#round.abort();
-	}
+	changed() { this.#round.abort(); }
 
 	async #follow(signal) {
 		this.expect(this.options.timeout);
 		const subs = [...this.subs.values()];
 		const fresh = subs.filter((sub) => !this.#known.has(sub));
 		await Promise.all(fresh.map((sub) => this.#introduce(sub, signal)));
+		if (signal.aborted) return;
 		const followed = subs.filter((sub) => this.#known.get(sub));
 		if (followed.length > 0) return this.listen(followed, signal);
 		await this.json("/ready", {}, { signal });
@@ -523,7 +516,7 @@ class HttpLink extends Link {
 	}
 }
 
-/* An EventSource would not do: it hides heartbeats, why it was refused, and events by other names. */
+/* EventSource would not do: it hides heartbeats, refusals, and events by names of their own. */
 class StreamLink extends HttpLink {
 	transport = "sse";
 
@@ -536,16 +529,14 @@ class StreamLink extends HttpLink {
 			const { done, value } = await reader.read();
 			if (done) throw errorOf("the event stream ended");
 			this.expect(3 * HEARTBEAT_S * 1000);
-			const events = (rest + value).split("\n\n"); // the server ends its lines so
-			rest = events.pop();
-			for (const event of events) this.#take(event);
+			const lines = (rest + value).split("\n"); // so the server ends them
+			rest = lines.pop();
+			const data = lines.filter((line) => line.startsWith("data:"));
+			for (const line of data) this.#take(JSON.parse(line.slice(5)));
 		}
 	}
 
-	#take(event) {
-		const data = event.split("\n").find((line) => line.startsWith("data:"));
-		if (data === undefined) return; // a heartbeat, or the cursor alone
-		const message = JSON.parse(data.slice(5));
+	#take(message) {
 		const sub = this.subs.get(message.channel);
 		if (message.type === "message") sub?.take(message);
 		else sub?.answered({ ...message, recovered: false }); // a gap
@@ -563,7 +554,7 @@ class PollLink extends HttpLink {
 		if (!recovered) throw errorOf("a gap"); // the next introduction tells where
 		for (const message of messages) this.subs.get(message.channel)?.take(message);
 		cursor.split(",").forEach((reached, i) => (subs[i].cursor = reached));
-		if (messages.length === 0) await pause(Math.random() * 500); // not everybody at once
+		if (messages.length === 0) await pause(Math.random() * 500); // not all at once
 	}
 }
 
@@ -574,11 +565,7 @@ const placeOf = (subs) => ({
 	channel: subs.map((sub) => sub.channel),
 	since: subs.map((sub) => sub.cursor).join(",") || undefined,
 });
-
-function cursorBefore(id) {
-	const [epoch, seq] = id.split("-");
-	return `${epoch}-${Number(seq) - 1}`;
-}
+const cursorBefore = (id) => id.replace(/\d+$/, (seq) => String(Number(seq) - 1));
 
 /* ---- binary data ---- */
 
