@@ -107,6 +107,7 @@ static const char *read_publication(struct edge *edge, struct slice object, stru
 	*error = ERROR_TOO_LARGE;
 	if (data.len > API_MESSAGE_BYTES_MAX)
 		return "data is too large";
+	*error = ERROR_NONE;
 	r->command.type = COMMAND_PUBLISH;
 	r->command.publication.payload = data;
 	return NULL;

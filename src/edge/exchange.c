@@ -358,7 +358,9 @@ static size_t begin_stream(struct edge *edge, struct conn *conn)
 	route_request(edge, conn, request, slice_of(NULL, 0));
 	if (!conn->session.is_ended && request->expects_continue)
 		conn_write(edge, conn, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
-	if (!conn->session.is_ended && request->framing == HTTP_NO_BODY) {
+	bool is_empty = request->framing == HTTP_NO_BODY ||
+	                (request->framing == HTTP_LENGTH && request->content_length == 0);
+	if (!conn->session.is_ended && is_empty) {
 		conn_enter(edge, conn, CONN_ANSWER);
 		conn->exchange->work_kind->end(edge, conn);
 	}

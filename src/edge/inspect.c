@@ -269,10 +269,13 @@ static void finish_conn(struct edge *edge, struct conn *conn, struct note *const
                         size_t count)
 {
 	CHECK(count == 1);
-	if (!notes[0]->is_found)
+	struct buf body = {0};
+	if (!notes[0]->is_found) {
 		exchange_refuse(edge, conn, ERROR_NOT_FOUND, "there is no such connection");
-	else
-		answer_json(edge, conn, &notes[0]->body);
+		return;
+	}
+	buf_swap(&body, &notes[0]->body); /* the note goes with the answer */
+	answer_json(edge, conn, &body);
 }
 
 static void end_conn(struct edge *edge, struct note *note)

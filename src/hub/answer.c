@@ -60,11 +60,9 @@ static void set_start(struct channel *channel, struct follower *follower,
 	follower->replay_end = result->head;
 	follower->replay_count = (uint32_t)(result->head - result->from) & FOLLOWER_REPLAY_MAX;
 	if (channel_is_throttled(channel)) {
-		channel_lift(channel, follower);
-		follower->is_conflating = true;
 		if (wants_all) /* what made room for others is not missed by a newcomer */
 			follower->next = channel->keyed->latest.lost + 1;
-	} else if (wants_all) {
+	} else if (wants_all && result->from > 0) {
 		follower->is_in_prelude = true;
 		follower->prelude = 1;
 	}
@@ -75,6 +73,8 @@ void answer_subscribed(struct hub *hub, struct follower *follower, struct slice 
 {
 	struct channel *channel = follower->channel;
 	struct session *session = follower->session;
+	/* Along the keys it begins lifted: the log may hold less than they do. */
+	follower->is_lifted = follower->is_conflating = channel_is_throttled(channel);
 	channel_join(channel, follower, result->from + 1);
 	set_start(channel, follower, result, has_since);
 	struct hub_event event = {.type = EVENT_SUBSCRIBED,

@@ -98,7 +98,8 @@ void channel_join(struct channel *channel, struct follower *follower, uint64_t n
 	CHECK(follower->state == FOLLOWER_PENDING);
 	CHECK(channel->is_tuned);
 	follower->next = next;
-	log_stand(&channel->log, next);
+	if (follower_stands(follower))
+		log_stand(&channel->log, next);
 	follower->state = FOLLOWER_LIVE;
 	list_append(&channel->live, &follower->in_channel);
 }

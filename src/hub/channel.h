@@ -87,7 +87,8 @@ static inline bool channel_is_throttled(const struct channel *channel)
 uint64_t channel_history_first(const struct channel *channel, uint64_t now_ms);
 void channel_trim(struct channel *channel, uint64_t now_ms);
 
-/* A pending follower gets its position and goes to live; and back, giving it up. */
+/* A pending follower gets its position and goes to live; and back, giving it up. One that is
+ * lifted may have one that the log does not hold. */
 void channel_join(struct channel *channel, struct follower *follower, uint64_t next);
 void channel_leave(struct channel *channel, struct follower *follower);
 void channel_move(struct channel *channel, struct follower *follower, uint64_t next);

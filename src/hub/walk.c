@@ -261,6 +261,8 @@ void hub_append(struct hub *hub, struct channel *channel, struct record *record)
 		(void)!latest_put(&channel->keyed->latest, record, hash, hub->now_ms);
 	}
 	if (channel->follower_count == 0) {
+		if (channel->keyed != NULL) /* who comes next need not wait for it */
+			channel->keyed->walked_to = log_next(&channel->log) - 1;
 		channel_trim(channel, hub->now_ms); /* else that is done behind the walk */
 		return;
 	}
