@@ -67,7 +67,7 @@ static void test_errors(void)
 	claim("each error of the contract is in the table with its status");
 	for (size_t i = 0; i < COUNT_OF(contract); i++) {
 		int found = 0;
-		for (int error = 0; error < ERROR_COUNT; error++) {
+		for (enum error_code error = ERROR_NONE; error < ERROR_COUNT; error++) {
 			if (strcmp(error_text(error), contract[i].code) != 0)
 				continue;
 			found++;
