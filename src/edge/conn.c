@@ -380,7 +380,8 @@ static void closing_input(struct edge *edge, struct conn *conn)
 		ssize_t got = stream_read(conn->fd, edge->input, sizeof(edge->input));
 		conn->is_readable = got > 0;
 		conn->is_hung_up |= got == 0 || (got < 0 && got != -EAGAIN);
-		left -= got > 0 && (size_t)got < left ? (size_t)got : left;
+		if (got > 0)
+			left -= (size_t)got < left ? (size_t)got : left;
 	}
 	if (closing_is_over(edge, conn) || left == 0)
 		conn_enter(edge, conn, CONN_DEAD);
@@ -400,6 +401,8 @@ void conn_reap(struct edge *edge, struct conn *conn)
 	bool is_worth_waiting = conn->transport->goodbye(edge, conn);
 	if (edge->corked == conn)
 		conn_uncork(edge);
+	/* Who has said all it wanted may still be reading. */
+	is_worth_waiting |= conn->is_hung_up && conn->out != NULL;
 	conn_enter(edge, conn, is_worth_waiting ? CONN_CLOSING : CONN_DEAD);
 	if (conn->state == CONN_DEAD) {
 		conn_destroy(edge, conn);

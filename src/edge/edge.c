@@ -27,7 +27,12 @@ static void out_event(struct hub_out *out, struct session *session, const struct
 	if (session->is_ended)
 		return;
 	conn->transport->event(edge_of(out), conn, event);
-	conn_answered(edge_of(out), conn);
+}
+
+static void out_answered(struct hub_out *out, struct session *session)
+{
+	if (!session->is_ended)
+		conn_answered(edge_of(out), conn_of(session));
 }
 
 static size_t out_deliver(struct hub_out *out, struct session *session,
@@ -62,6 +67,7 @@ static struct hub *make_hub(struct edge *edge)
 	const struct edge_settings *settings = edge->settings;
 	edge->hub_out = (struct hub_out){
 		.event = out_event,
+		.answered = out_answered,
 		.deliver = out_deliver,
 		.end = out_end,
 		.find = out_find,

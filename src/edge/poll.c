@@ -118,7 +118,9 @@ static size_t poll_deliver(struct edge *edge, struct conn *conn, const struct de
 {
 	struct buf *messages = &poll_of(conn)->messages;
 	size_t taken = 0;
-	while (taken < delivery->count && messages->len < POLL_BYTES_MAX) {
+	/* Along the keys there is no place to stop: the cursor of the answer is behind them all. */
+	bool is_whole = delivery->follower->is_in_prelude;
+	while (taken < delivery->count && (is_whole || messages->len < POLL_BYTES_MAX)) {
 		if (messages->len > 0)
 			buf_char(messages, ',');
 		if (!native_message(messages, delivery->records[taken++]))

@@ -140,7 +140,7 @@ static struct mail_answer *answer_latest(const struct latest *latest, uint64_t f
 		malloc(sizeof(*answer) + latest->count * sizeof(answer->records[0]));
 	if (answer == NULL)
 		return NULL;
-	*answer = (struct mail_answer){.is_latest = true};
+	*answer = (struct mail_answer){.is_latest = true, .lost = latest->lost};
 	const struct latest_entry *entry = latest_from(latest, from + 1);
 	for (; entry != NULL; entry = latest_after(latest, entry))
 		answer->records[answer->count++] = record_take(entry->record);

@@ -116,10 +116,12 @@ void answer_again(struct hub *hub, const struct follower *follower, struct slice
 static bool tail_extend_latest(struct hub *hub, struct channel *channel,
                                const struct mail_answer *answer)
 {
+	struct latest *latest = &channel->keyed->latest;
+	latest->lost = answer->lost > latest->lost ? answer->lost : latest->lost;
 	for (size_t i = 0; i < answer->count; i++) {
 		struct record *record = answer->records[i];
 		uint64_t hash = hash_bytes(&hub->options.hash_key, record_key(record));
-		if (!latest_put_older(&channel->keyed->latest, record, hash, hub->now_ms))
+		if (!latest_put_older(latest, record, hash, hub->now_ms))
 			return false;
 	}
 	return true;
@@ -148,13 +150,6 @@ static bool tail_extend(struct hub *hub, struct channel *channel, const struct h
 	while (older < answer->count && answer->records[older]->seq < first)
 		older++;
 	return log_extend(&channel->log, answer->records, older, hub->now_ms);
-}
-
-static void answer_free(struct mail_answer *answer)
-{
-	for (size_t i = 0; i < answer->count; i++)
-		record_drop(answer->records[i]);
-	free(answer);
 }
 
 static void refuse_follower(struct hub *hub, struct session *session, struct request *request,
@@ -253,11 +248,12 @@ void answer_receive(struct hub *hub, const struct hub_mail *mail)
 	struct request *request = slab_at(&hub->requests, mail->token);
 	CHECK(request != NULL); /* each is answered once */
 	struct session *session = hub->out->find(hub->out, request->session);
+	/* One that has ended has been closed, or will be: it counts nothing any more. */
+	if (session != NULL && session->is_ended)
+		session = NULL;
 	if (session != NULL) {
 		CHECK(session->request_count > 0);
 		session->request_count--;
-		if (session->is_ended)
-			session = NULL;
 	}
 	struct channel *channel = request->channel;
 	if (mail->kind == MAIL_FOLLOWED)
@@ -267,8 +263,10 @@ void answer_receive(struct hub *hub, const struct hub_mail *mail)
 	else if (session != NULL)
 		receive_history(hub, session, request, mail);
 	request_drop(hub, request);
-	if (mail->kind != MAIL_PUBLISHED && mail->answer != NULL)
+	if (mail->kind != MAIL_PUBLISHED)
 		answer_free(mail->answer);
+	if (session != NULL && !session->is_ended)
+		hub->out->answered(hub->out, session);
 	if (channel != NULL)
 		hub_settle(hub, channel);
 }

@@ -312,7 +312,7 @@ void hub_receive(struct hub *hub, const struct hub_mail *mail)
 	}
 }
 
-static void answer_discard(struct mail_answer *answer)
+void answer_free(struct mail_answer *answer)
 {
 	if (answer == NULL)
 		return;
@@ -334,7 +334,7 @@ void hub_mail_discard(const struct hub_mail *mail)
 		break;
 	case MAIL_FOLLOWED:
 	case MAIL_HISTORY_READY:
-		answer_discard(mail->answer);
+		answer_free(mail->answer);
 		break;
 	case MAIL_UNFOLLOW:
 		free(mail->name);

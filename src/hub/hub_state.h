@@ -38,6 +38,7 @@ struct hub {
 };
 
 /* hub.c: table, sessions */
+void answer_free(struct mail_answer *answer); /* NULL is fine */
 uint32_t hub_agent_of(const struct hub *hub, struct slice channel);
 uint64_t hub_hash(const struct hub *hub, struct slice channel);
 const struct rule *hub_rule(const struct hub *hub, struct slice channel);

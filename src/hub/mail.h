@@ -37,6 +37,7 @@ struct mail_ask {
 
 struct mail_answer {
 	bool is_recovered, has_more;
+	uint64_t lost;  /* is_latest: the highest number that made room for others */
 	bool is_latest; /* the records are the latest of each key, with holes between */
 	uint64_t from;  /* MAIL_FOLLOWED: the position given; records begin behind it */
 	size_t count;

@@ -125,6 +125,15 @@ static size_t out_deliver(struct hub_out *out, struct session *session,
 	return taken;
 }
 
+static uint32_t answered_count;
+
+static void out_answered(struct hub_out *out, struct session *session)
+{
+	(void)out;
+	CHECK(!session->is_ended);
+	answered_count++;
+}
+
 static void out_end(struct hub_out *out, struct session *session, enum hub_end why)
 {
 	(void)out;
@@ -284,7 +293,14 @@ static void begin(uint32_t count)
 	workers = count;
 	now_ms = 1000;
 	for (uint32_t i = 0; i < workers; i++) {
-		outs[i] = (struct hub_out){out_event, out_deliver, out_end, out_find, out_post};
+		outs[i] = (struct hub_out){
+			.event = out_event,
+			.answered = out_answered,
+			.deliver = out_deliver,
+			.end = out_end,
+			.find = out_find,
+			.post = out_post,
+		};
 		timer_wheel_init(&wheels[i], now_ms);
 		hubs[i] = hub_create(&(struct hub_options){
 			.worker = i,
@@ -819,10 +835,12 @@ static void by_letter(void)
 {
 	subscribe(&a, THERE);
 	CHECK(were_told(""));
+	answered_count = 0;
 	CHECK(a.session.request_count == 1);
 	deliver_all();
 	CHECK(were_told("a subscribed there 0"));
 	CHECK(a.session.request_count == 0);
+	CHECK(answered_count == 1);
 	publish(&a, THERE);
 	publish(&c, THERE);
 	deliver_all();
