@@ -27,7 +27,7 @@ struct hub_command {
 	bool has_limit;
 	uint64_t limit;
 	struct publication publication; /* COMMAND_PUBLISH: all but channel, user and except */
-	bool is_unechoed;               /* COMMAND_PUBLISH: not back to this session */
+	bool is_unechoed;               /* COMMAND_PUBLISH: not back to its sender */
 	bool is_unanswered;             /* COMMAND_PUBLISH: only a refusal is told */
 	uint64_t except;                /* COMMAND_PUBLISH by a backend: nor to that one */
 	struct slice user;              /* COMMAND_PUBLISH by a backend: in whose name */

@@ -93,7 +93,7 @@ void hub_execute(struct hub *hub, struct session *session, const struct hub_comm
 void hub_refuse(struct hub *hub, struct session *session, struct slice ref, enum error_code error,
                 const char *message);
 
-/* Would hub_execute() let this session follow that channel? ERROR_NONE, or why not. */
+/* Would hub_execute() let the session follow that channel? ERROR_NONE, or why not. */
 enum error_code hub_may_subscribe(const struct hub *hub, const struct session *session,
                                   struct slice channel, const char **why);
 

@@ -43,7 +43,7 @@ struct gathered {
 	uint64_t next; /* the number behind all of them, and behind those left out */
 };
 
-/* False: enough. A record that is not for this session is left out. */
+/* False: enough. A record that is not for its session is left out. */
 static bool gather(const struct hub *hub, const struct follower *follower, struct record *record,
                    struct gathered *gathered)
 {
