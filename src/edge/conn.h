@@ -77,7 +77,7 @@ struct conn {
 	bool is_opening : 1;  /* SSE, polls: not all channels have answered yet */
 };
 
-static_assert(sizeof(struct conn) <= 136, "what an idle connection costs, with 64 a channel");
+static_assert(sizeof(struct conn) <= 128, "what an idle connection costs, with 64 a channel");
 
 /* ---- the edge's inside ---- */
 
