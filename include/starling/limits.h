@@ -10,7 +10,12 @@
 #define USER_NAME_MAX 255
 #define MESSAGE_KEY_MAX 255
 #define IDEMPOTENCY_KEY_MAX 255
-#define REF_MAX 1024 /* a client's `ref`, as JSON text */
+#define CLAIMS_INFO_MAX 4096 /* a token's `info`, as JSON text */
+#define REF_MAX 1024         /* a client's `ref`, as JSON text */
+
+/* Of a token; one with more is not valid. What it allows is looked through with each command. */
+#define TOKEN_BYTES_MAX 8192
+#define CLAIMS_GRANTS_MAX 128 /* patterns in `allow` */
 
 #define MESSAGE_DEPTH_MAX 32 /* levels of JSON; deeper is bad_request */
 

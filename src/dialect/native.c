@@ -20,6 +20,7 @@ enum field {
 	FIELD_KEY,
 	FIELD_IDEMPOTENCY_KEY,
 	FIELD_ECHO,
+	FIELD_TOKEN,
 	FIELD_COUNT,
 };
 
@@ -29,7 +30,7 @@ static const char *const field_names[FIELD_COUNT] = {
 	[FIELD_LIMIT] = "limit",     [FIELD_CHANNELS] = "channels",
 	[FIELD_DATA] = "data",       [FIELD_EVENT] = "event",
 	[FIELD_KEY] = "key",         [FIELD_IDEMPOTENCY_KEY] = "idempotency_key",
-	[FIELD_ECHO] = "echo",
+	[FIELD_ECHO] = "echo",       [FIELD_TOKEN] = "token",
 };
 
 enum step {
@@ -186,6 +187,15 @@ static enum dialect_result read_resume(struct reading *r)
 	return read_resumed_channel(r);
 }
 
+static enum dialect_result read_auth(struct reading *r)
+{
+	r->command->type = COMMAND_AUTH;
+	if (field(r, FIELD_TOKEN).kind != JSON_STRING ||
+	    !read_string(r, FIELD_TOKEN, SIZE_MAX, &r->command->token))
+		return refuse(r, "auth needs a token, a string");
+	return DIALECT_COMMAND;
+}
+
 static enum dialect_result read_ping(struct reading *r)
 {
 	r->command->type = COMMAND_PING;
@@ -199,6 +209,7 @@ static const struct {
 	{"\"publish\"", read_publish}, {"\"subscribe\"", read_subscribe},
 	{"\"ping\"", read_ping},       {"\"unsubscribe\"", read_unsubscribe},
 	{"\"history\"", read_history}, {"\"resume\"", read_resume},
+	{"\"auth\"", read_auth},
 };
 
 static enum dialect_result read_typed(struct reading *r)
@@ -214,8 +225,8 @@ static enum dialect_result read_typed(struct reading *r)
 		if (json_string_equals(type, name))
 			return types[i].read(r);
 	}
-	return refuse(r, "type is not one of subscribe, unsubscribe, publish, resume, history "
-	                 "and ping");
+	return refuse(r, "type is not one of subscribe, unsubscribe, publish, resume, history, "
+	                 "auth and ping");
 }
 
 static enum dialect_result read_message(struct reading *r)
@@ -547,10 +558,14 @@ static void write_subscribed(struct buf *out, const struct hub_event *event)
 static void write_unsubscribed(struct buf *out, const struct hub_event *event)
 {
 	write_channel(out, event->channel);
+	if (event->reason != NULL)
+		write_optional(out, "reason", slice_string(event->reason));
 }
 
 static void write_ack(struct buf *out, const struct hub_event *event)
 {
+	if (event->epoch == 0)
+		return;
 	write_cursor(out, ",\"id\":", event);
 	write_bool(out, ",\"duplicate\":", event->is_duplicate);
 }

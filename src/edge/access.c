@@ -2,7 +2,6 @@
 
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
-#include <stdlib.h>
 
 #include "edge/parameter.h"
 #include "http/query.h"
@@ -70,21 +69,10 @@ static bool token_of(struct edge *edge, const struct http_request *request, stru
 
 /* ---- names ---- */
 
-static bool is_user_name(struct slice name)
+void access_forget(struct session *session)
 {
-	if (name.len == 0 || name.len > USER_NAME_MAX || !utf8_is_valid(name))
-		return false;
-	for (size_t i = 0; i < name.len; i++) {
-		if ((unsigned char)name.at[i] < ' ' || name.at[i] == 0x7f)
-			return false;
-	}
-	return true;
-}
-
-static void forget_user(struct session *session)
-{
-	free(session->user);
-	session->user = NULL;
+	claims_free(session->claims);
+	session->claims = NULL;
 	session->is_backend = false;
 }
 
@@ -96,13 +84,16 @@ static enum error_code take_name(struct edge *edge, struct conn *conn,
 	enum parameter_result got = parameter_get(request, "user", &edge->text);
 	if (got == PARAMETER_ABSENT)
 		return ERROR_NONE;
-	if (got == PARAMETER_BAD || !is_user_name(buf_view(&edge->text))) {
+	struct claims_content content = {.expires_unix_ms = CLAIMS_NEVER,
+	                                 .user = buf_view(&edge->text)};
+	if (got == PARAMETER_BAD || !claims_user_is_valid(content.user) ||
+	    !utf8_is_valid(content.user)) {
 		*why = "user is not a name: 1 to 255 bytes of UTF-8 without control characters";
 		return ERROR_BAD_REQUEST;
 	}
-	conn->session.user = strndup(edge->text.at, edge->text.len);
+	conn->session.claims = claims_make(&content);
 	*why = "the server is out of memory";
-	return conn->session.user == NULL ? ERROR_UNAVAILABLE : ERROR_NONE;
+	return conn->session.claims == NULL ? ERROR_UNAVAILABLE : ERROR_NONE;
 }
 
 enum error_code access_identify(struct edge *edge, struct conn *conn,
@@ -110,7 +101,7 @@ enum error_code access_identify(struct edge *edge, struct conn *conn,
 {
 	const struct edge_settings *settings = edge->settings;
 	struct slice token;
-	forget_user(&conn->session);
+	access_forget(&conn->session);
 	bool has_keys = settings->api_key_count > 0;
 	if ((has_keys || !settings->is_open) && token_of(edge, request, &token)) {
 		conn->session.is_backend = is_api_key(settings, token);
@@ -123,11 +114,21 @@ enum error_code access_identify(struct edge *edge, struct conn *conn,
 	return settings->is_open ? take_name(edge, conn, request, why) : ERROR_NONE;
 }
 
+enum error_code access_refresh(struct edge *edge, struct conn *conn, struct slice token,
+                               const char **why)
+{
+	(void)conn;
+	(void)token;
+	bool is_ignored = edge->settings->is_open && edge->settings->api_key_count == 0;
+	*why = "the token is not valid";
+	return is_ignored ? ERROR_NONE : ERROR_UNAUTHORIZED;
+}
+
 enum error_code access_identify_backend(struct edge *edge, struct conn *conn,
                                         const struct http_request *request, const char **why)
 {
 	struct slice token;
-	forget_user(&conn->session);
+	access_forget(&conn->session);
 	bool has_keys = edge->settings->api_key_count > 0;
 	bool has_token = bearer_of(request, &token);
 	if (edge->settings->is_open && !(has_keys && has_token)) {

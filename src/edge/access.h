@@ -2,7 +2,7 @@
  * access.h - who a client is, and which pages may speak to us.
  *
  * Threads:   the worker's own.
- * Ownership: names that become a session's user are copied.
+ * Ownership: a session's claims are made here and freed by access_forget().
  * Limits:    USER_NAME_MAX bytes of user name. Keys are compared by their digests, in
  *            constant time.
  * Source:    RFC 6750 (bearer tokens), RFC 6454 (origins), the Fetch standard (CORS).
@@ -12,12 +12,17 @@
 #include "edge/conn.h"
 #include "starling/error.h"
 
-/* Sets the session's user and rights from the request; or says why not. */
+/* Sets the session's claims from the request; or says why not. */
 enum error_code access_identify(struct edge *edge, struct conn *conn,
                                 const struct http_request *request, const char **why);
+/* The same from a token that the client sends later. */
+enum error_code access_refresh(struct edge *edge, struct conn *conn, struct slice token,
+                               const char **why);
 /* The same for the server API: a backend, or refused. */
 enum error_code access_identify_backend(struct edge *edge, struct conn *conn,
                                         const struct http_request *request, const char **why);
+
+void access_forget(struct session *session); /* an anonymous client again */
 
 /* False: the request comes from a page of an origin that is not let in. */
 bool access_origin_is_good(const struct edge *edge, const struct http_request *request);

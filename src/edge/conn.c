@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "edge/access.h"
 #include "net/stream.h"
 
 #define CLOSING_MS 3000              /* for the peer to take our last bytes and to close */
@@ -352,7 +353,7 @@ void conn_destroy(struct edge *edge, struct conn *conn)
 	edge->closes[conn->reason]++;
 	edge->clients[conn->transport->client]--;
 	out_free(conn);
-	free(conn->session.user);
+	access_forget(&conn->session);
 	close(conn->fd);
 	slab_release(&edge->conns, conn);
 }

@@ -245,7 +245,7 @@ static void describe_conn(struct edge *edge, struct note *note)
 	buf_string(out, "{\"id\":\"");
 	buf_append(out, id, conn_id(edge, conn, id));
 	buf_string(out, "\",\"user\":");
-	if (conn->session.user == NULL)
+	if (session_user(&conn->session).len == 0)
 		buf_string(out, "null");
 	else
 		json_string_append(out, session_user(&conn->session));

@@ -186,6 +186,23 @@ static void refuse_part(struct edge *edge, struct conn *conn, const struct diale
 	websocket_event(edge, conn, &event);
 }
 
+static void refresh(struct edge *edge, struct conn *conn, const struct hub_command *command)
+{
+	struct hub_event event = {.type = EVENT_ACK, .ref = command->ref};
+	event.error = access_refresh(edge, conn, command->token, &event.message);
+	if (event.error != ERROR_NONE)
+		event.type = EVENT_ERROR;
+	websocket_event(edge, conn, &event);
+}
+
+static void take_command(struct edge *edge, struct conn *conn, const struct hub_command *command)
+{
+	if (command->type == COMMAND_AUTH)
+		refresh(edge, conn, command);
+	else
+		hub_execute(edge->hub, &conn->session, command);
+}
+
 static void take_commands(struct edge *edge, struct conn *conn, struct slice message,
                           bool is_binary)
 {
@@ -195,7 +212,7 @@ static void take_commands(struct edge *edge, struct conn *conn, struct slice mes
 	while (!conn->session.is_ended) {
 		switch (native.read(&edge->reader, &command, &fault)) {
 		case DIALECT_COMMAND:
-			hub_execute(edge->hub, &conn->session, &command);
+			take_command(edge, conn, &command);
 			break;
 		case DIALECT_FAULT:
 			refuse_part(edge, conn, &fault);

@@ -8,38 +8,56 @@
 
 /* ---- rights ---- */
 
-/* A channel `@USER` belongs to that user: who is it to others? */
-static enum error_code may_personal(const struct session *session, struct slice channel,
-                                    bool to_publish)
+/* Without a token one may help; what a token does not allow, it does not. */
+static enum error_code lacks(const struct claims *claims)
 {
-	struct slice user = session_user(session);
-	if (user.len == 0)
-		return ERROR_UNAUTHORIZED;
-	if (to_publish || !slice_equals(slice_after(channel, 1), user))
-		return ERROR_FORBIDDEN;
-	return ERROR_NONE;
+	return claims != NULL && claims->is_token ? ERROR_FORBIDDEN : ERROR_UNAUTHORIZED;
 }
 
+static bool grants(const struct claims *claims, struct slice channel, unsigned rights)
+{
+	return claims != NULL && claims_allow(claims, channel, rights);
+}
+
+/* A channel `@USER` is that user's to read, and nobody else's. */
+static enum error_code may_personal(const struct session *session, struct slice channel,
+                                    enum claims_right right)
+{
+	struct slice user = session_user(session);
+	if (right == CLAIMS_WRITE)
+		return grants(session->claims, channel, right) ? ERROR_NONE
+		                                               : lacks(session->claims);
+	if (user.len == 0)
+		return lacks(session->claims);
+	return slice_equals(slice_after(channel, 1), user) ? ERROR_NONE : ERROR_FORBIDDEN;
+}
+
+/* It asks the rule and the claims alone: what it says tells nothing of the channel. */
 static enum error_code may(const struct hub *hub, const struct session *session,
-                           struct slice channel, bool to_publish)
+                           struct slice channel, enum claims_right right)
 {
 	if (session->is_backend)
 		return ERROR_NONE;
 	if (channel.at[0] == '@')
-		return may_personal(session, channel, to_publish);
+		return may_personal(session, channel, right);
 
 	const struct rule *rule = hub_rule(hub, channel);
-	bool is_anonymous = session->user == NULL;
-	switch (to_publish ? rule->publish : rule->subscribe) {
+	unsigned rights = right == CLAIMS_PRESENCE ? CLAIMS_READ | CLAIMS_PRESENCE : right;
+	bool is_let = false;
+	switch (right == CLAIMS_WRITE ? rule->publish : rule->subscribe) {
 	case RULE_ANY:
-		return ERROR_NONE;
+		is_let = true;
+		break;
 	case RULE_USER:
-		return is_anonymous ? ERROR_UNAUTHORIZED : ERROR_NONE;
+		is_let = session_user(session).len > 0;
+		break;
 	case RULE_TOKEN:
+		is_let = grants(session->claims, channel, rights);
+		break;
 	case RULE_NONE:
 		break;
 	}
-	return is_anonymous ? ERROR_UNAUTHORIZED : ERROR_FORBIDDEN;
+	return is_let ? ERROR_NONE : lacks(session->claims);
 }
 
 static const char *const why_no_name =
@@ -58,7 +76,7 @@ enum error_code hub_may_subscribe(const struct hub *hub, const struct session *s
 	*why = why_no_name;
 	if (!channel_name_is_valid(channel))
 		return ERROR_BAD_REQUEST;
-	enum error_code error = may(hub, session, channel, false);
+	enum error_code error = may(hub, session, channel, CLAIMS_READ);
 	*why = why_not(error);
 	return error;
 }
@@ -227,6 +245,21 @@ static void unsubscribe(struct hub *hub, struct session *session, const struct h
 	hub->out->event(hub->out, session, &event);
 }
 
+void hub_review(struct hub *hub, struct session *session)
+{
+	struct follower *follower = session->first, *next;
+	for (; follower != NULL; follower = next) {
+		next = follower->next_of_session;
+		struct hub_event event = {.type = EVENT_UNSUBSCRIBED,
+		                          .channel = channel_name(follower->channel),
+		                          .reason = error_text(ERROR_FORBIDDEN)};
+		if (may(hub, session, event.channel, CLAIMS_READ) == ERROR_NONE)
+			continue;
+		hub->out->event(hub->out, session, &event);
+		session_unfollow(hub, session, follower);
+	}
+}
+
 /* ---- publish ---- */
 
 static void publish(struct hub *hub, struct session *session, const struct hub_command *command)
@@ -319,8 +352,9 @@ static void execute_in_channel(struct hub *hub, struct session *session,
 		return;
 	}
 	if (command->type != COMMAND_UNSUBSCRIBE) {
-		enum error_code error =
-			may(hub, session, command->channel, command->type == COMMAND_PUBLISH);
+		enum claims_right right =
+			command->type == COMMAND_PUBLISH ? CLAIMS_WRITE : CLAIMS_READ;
+		enum error_code error = may(hub, session, command->channel, right);
 		if (error != ERROR_NONE) {
 			refuse(hub, session, command, error, why_not(error));
 			return;
@@ -339,6 +373,7 @@ static void execute_in_channel(struct hub *hub, struct session *session,
 	case COMMAND_HISTORY:
 		history(hub, session, command);
 		break;
+	case COMMAND_AUTH:
 	case COMMAND_PING:
 		break;
 	}
@@ -347,6 +382,7 @@ static void execute_in_channel(struct hub *hub, struct session *session,
 void hub_execute(struct hub *hub, struct session *session, const struct hub_command *command)
 {
 	CHECK(!session->is_ended);
+	CHECK(command->type != COMMAND_AUTH);
 	if (command->type != COMMAND_PING) {
 		execute_in_channel(hub, session, command);
 		return;

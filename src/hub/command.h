@@ -15,6 +15,7 @@ enum command_type {
 	COMMAND_UNSUBSCRIBE,
 	COMMAND_PUBLISH,
 	COMMAND_HISTORY,
+	COMMAND_AUTH, /* carried out by the edge: the hub knows no keys */
 	COMMAND_PING,
 };
 
@@ -31,4 +32,5 @@ struct hub_command {
 	bool is_unanswered;             /* COMMAND_PUBLISH: only a refusal is told */
 	uint64_t except;                /* COMMAND_PUBLISH by a backend: nor to that one */
 	struct slice user;              /* COMMAND_PUBLISH by a backend: in whose name */
+	struct slice token;             /* COMMAND_AUTH */
 };

@@ -12,8 +12,8 @@
 enum event_type {
 	EVENT_WELCOME = 0,  /* connection, node, user, heartbeat_s */
 	EVENT_SUBSCRIBED,   /* channel, epoch, seq; recovered when has_recovered */
-	EVENT_UNSUBSCRIBED, /* channel */
-	EVENT_ACK,          /* epoch, seq, is_duplicate */
+	EVENT_UNSUBSCRIBED, /* channel; reason when it was not the client that asked for it */
+	EVENT_ACK,          /* epoch, seq, is_duplicate; no epoch: of no publication */
 	EVENT_HISTORY,      /* channel, epoch, seq, records, has_more */
 	EVENT_PONG,
 	EVENT_DIRECT,    /* data: a message to this client alone, of no channel */
@@ -30,6 +30,7 @@ struct hub_event {
 	bool has_recovered, is_recovered, is_duplicate, has_more;
 	enum error_code error;
 	const char *message; /* a sentence for a person */
+	const char *reason;  /* a word, or NULL */
 	struct record *const *records;
 	size_t record_count;
 	struct slice connection, node, user;

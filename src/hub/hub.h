@@ -93,6 +93,10 @@ void hub_execute(struct hub *hub, struct session *session, const struct hub_comm
 void hub_refuse(struct hub *hub, struct session *session, struct slice ref, enum error_code error,
                 const char *message);
 
+/* The session's claims are others than before: subscriptions that they do not allow any more end,
+ * each told by an event. */
+void hub_review(struct hub *hub, struct session *session);
+
 /* Would hub_execute() let the session follow that channel? ERROR_NONE, or why not. */
 enum error_code hub_may_subscribe(const struct hub *hub, const struct session *session,
                                   struct slice channel, const char **why);

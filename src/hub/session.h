@@ -3,7 +3,7 @@
  *
  * Threads:   the worker's own.
  * Ownership: embedded in the edge's connection. The hub links followers into it and frees
- *            them in hub_session_close(); `user` is the edge's string and outlives the session.
+ *            them in hub_session_close(); `claims` are the edge's and outlive the session.
  * Limits:    limits.channels_per_connection followers, SESSION_REQUESTS_MAX commands under way
  *            on other workers (the edge reads no more from the client meanwhile).
  */
@@ -14,12 +14,13 @@
 
 #include "base/slab.h"
 #include "base/slice.h"
+#include "hub/claims.h"
 
 struct follower;
 
 struct session {
 	struct follower *first, *last; /* in the order of subscribing */
-	char *user;                    /* NULL: anonymous */
+	struct claims *claims;         /* NULL: anonymous */
 	struct slab_handle handle;     /* the edge's, to find the session again */
 	uint16_t follower_count;
 	uint16_t request_count; /* commands whose answers are still to come */
@@ -31,7 +32,7 @@ struct session {
 
 static inline struct slice session_user(const struct session *session)
 {
-	return session->user == NULL ? slice_of(NULL, 0) : slice_string(session->user);
+	return session->claims == NULL ? slice_of(NULL, 0) : claims_user(session->claims);
 }
 
 static inline bool session_takes(const struct session *session)

@@ -31,8 +31,8 @@ static void *copy_of(struct slice bytes)
 static void command_tell(struct buf *out, const struct hub_command *command)
 {
 	const struct publication *p = &command->publication;
-	const struct slice slices[] = {command->ref, command->channel, p->payload,
-	                               p->event,     p->key,           p->idempotency_key};
+	const struct slice slices[] = {command->ref, command->channel,   p->payload,    p->event,
+	                               p->key,       p->idempotency_key, command->token};
 	buf_format(out, "%d %llu %llu %d%d%d%d%d %llu", (int)command->type,
 	           (unsigned long long)command->since.epoch, (unsigned long long)command->since.seq,
 	           command->since.is_start, command->has_since, command->is_unechoed,
@@ -67,6 +67,8 @@ static void command_check(const struct hub_command *command)
 	CHECK(utf8_is_valid(p->idempotency_key));
 	CHECK(p->is_binary || utf8_is_valid(command->channel));
 	CHECK(p->payload.len == 0 || command->type == COMMAND_PUBLISH);
+	CHECK(command->token.len == 0 || command->type == COMMAND_AUTH);
+	CHECK(utf8_is_valid(command->token));
 	if (command->type == COMMAND_PUBLISH && !p->is_binary) {
 		struct json_value value;
 		size_t bad_at;

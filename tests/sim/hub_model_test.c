@@ -105,6 +105,7 @@ struct letter {
 
 static struct world {
 	const struct scenario *scenario;
+	struct claims *ann; /* what those of her connections hold that are not anonymous */
 	uint64_t seed, now_ms, next_number;
 	struct random random;
 	struct worker workers[SIM_WORKERS_MAX];
@@ -515,7 +516,7 @@ static void client_open(struct client *client)
 		.worker = &world.workers[below(world.scenario->workers)],
 		.session.is_backend = chance(20),
 		.session.is_held = chance(10),
-		.session.user = chance(50) ? "ann" : NULL,
+		.session.claims = chance(50) ? world.ann : NULL,
 	};
 	struct slab_handle handle = {(uint32_t)(client - world.clients), generation};
 	hub_session_open(client->worker->hub, &client->session, handle);
@@ -953,7 +954,9 @@ static void worker_begin(uint32_t i, struct hash_key hash_key)
 
 static void world_begin(const struct scenario *scenario, uint64_t seed)
 {
+	struct claims_content ann = {.user = SLICE("ann"), .expires_unix_ms = CLAIMS_NEVER};
 	world = (struct world){.scenario = scenario, .seed = seed, .random.state = seed};
+	CHECK((world.ann = claims_make(&ann)) != NULL);
 	/* Some begin shortly before 32 bits of milliseconds run over. */
 	world.now_ms = chance(30) ? UINT32_MAX - below(60000) : random_next(&world.random) >> 20;
 	struct hash_key hash_key = {{random_next(&world.random), random_next(&world.random)}};
@@ -999,6 +1002,7 @@ static void world_breaks_off(void)
 
 static void world_end(void)
 {
+	claims_free(world.ann);
 	for (uint32_t from = 0; from < SIM_WORKERS_MAX; from++) {
 		for (uint32_t to = 0; to < SIM_WORKERS_MAX; to++) {
 			struct buf *queue = &world.queues[from][to];

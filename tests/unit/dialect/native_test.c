@@ -57,6 +57,8 @@ static const struct {
          BYTES("{\"type\":\"history\",\"channel\":\"c\",\"since\":\"a-0\",\"limit\":50}"),
          "history c since=a-0 limit=50"},
 	{"ping", BYTES("{\"type\":\"ping\",\"ref\":8}"), "ping ref=8"},
+	{"auth", BYTES("{\"type\":\"auth\",\"ref\":7,\"token\":\"e30.\\u0065.x\"}"),
+         "auth ref=7 token=e30.e.x"},
 	{"resume asks for each channel by itself",
          BYTES("{\"type\":\"resume\",\"ref\":4,\"channels\":{\"trades\":\"a-1\",\"chat:1\":\"b-2\","
                "\"new\":\"start\"}}"),
@@ -183,6 +185,10 @@ static const struct {
          "bad_request"},
 	{"a limit is not negative", BYTES("{\"type\":\"history\",\"channel\":\"c\",\"limit\":-1}"),
          "bad_request"},
+	{"auth needs a token", BYTES("{\"type\":\"auth\",\"ref\":1}"), "bad_request ref=1"},
+	{"a token is a string", BYTES("{\"type\":\"auth\",\"ref\":1,\"token\":{}}"),
+         "bad_request ref=1"},
+	{"a token is text", BYTES("{\"type\":\"auth\",\"token\":\"\\udc00\"}"), "bad_request"},
 	{"resume needs channels", BYTES("{\"type\":\"resume\",\"ref\":1}"), "bad_request ref=1"},
 	{"the channels of resume are no list",
          BYTES("{\"type\":\"resume\",\"ref\":1,\"channels\":[\"c\"]}"), "bad_request ref=1"},
@@ -260,13 +266,14 @@ static void tell_command(struct buf *out, const struct hub_command *command)
 	static const char *const words[] = {
 		[COMMAND_SUBSCRIBE] = "subscribe", [COMMAND_UNSUBSCRIBE] = "unsubscribe",
 		[COMMAND_PUBLISH] = "publish",     [COMMAND_HISTORY] = "history",
-		[COMMAND_PING] = "ping",
+		[COMMAND_AUTH] = "auth",           [COMMAND_PING] = "ping",
 	};
 	buf_string(out, words[command->type]);
-	if (command->type != COMMAND_PING)
+	if (command->type != COMMAND_PING && command->type != COMMAND_AUTH)
 		buf_char(out, ' ');
 	buf_slice(out, command->channel);
 	tell_text(out, "ref", command->ref);
+	tell_text(out, "token", command->token);
 	tell_since(out, command);
 	if (command->has_limit)
 		buf_format(out, " limit=%llu", (unsigned long long)command->limit);
@@ -386,6 +393,12 @@ static const struct {
 	{"unsubscribed",
          {.type = EVENT_UNSUBSCRIBED, .ref = BYTES("2"), .channel = BYTES("c")},
          "{\"type\":\"unsubscribed\",\"ref\":2,\"channel\":\"c\"}"},
+	{"unsubscribed by the server",
+         {.type = EVENT_UNSUBSCRIBED, .channel = BYTES("c"), .reason = "forbidden"},
+         "{\"type\":\"unsubscribed\",\"channel\":\"c\",\"reason\":\"forbidden\"}"},
+	{"ack of what is no publication",
+         {.type = EVENT_ACK, .ref = BYTES("7")},
+         "{\"type\":\"ack\",\"ref\":7}"},
 	{"ack",
          {.type = EVENT_ACK, .ref = BYTES("3"), .epoch = 10, .seq = UINT64_MAX},
          "{\"type\":\"ack\",\"ref\":3,\"id\":\"a-18446744073709551615\",\"duplicate\":false}"},

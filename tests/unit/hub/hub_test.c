@@ -108,6 +108,8 @@ static void out_event(struct hub_out *out, struct session *session, const struct
 		buf_string(&told, event->is_recovered ? " recovered" : " gap");
 	if (event->has_more)
 		buf_string(&told, " more");
+	if (event->reason != NULL)
+		buf_format(&told, " because %s", event->reason);
 	if (event->ref.len > 0)
 		buf_format(&told, " ref %.*s", (int)event->ref.len, event->ref.at);
 }
@@ -179,6 +181,8 @@ static void close_client(struct client *client)
 	if (client->is_open)
 		hub_session_close(client->hub, &client->session);
 	client->is_open = false;
+	claims_free(client->session.claims);
+	client->session.claims = NULL;
 }
 
 static void subscribe(struct client *client, const char *channel)
@@ -341,6 +345,35 @@ static void end(void)
 	buf_free(&told);
 }
 
+/* ---- who clients are ---- */
+
+enum who { NOBODY = 0, NAMED, USER, NAMELESS, BACKEND };
+
+static const struct claims_grant grants[] = {
+	{SLICE_INIT("token:r*"), CLAIMS_READ},
+	{SLICE_INIT("token:w*"), CLAIMS_WRITE},
+	{SLICE_INIT("token:p*"), CLAIMS_PRESENCE},
+	{SLICE_INIT("*:rw"), CLAIMS_READ | CLAIMS_WRITE},
+	{SLICE_INIT("@bo*"), CLAIMS_READ | CLAIMS_WRITE},
+};
+
+static struct claims *claims_of(enum who who)
+{
+	struct claims_content content = {.expires_unix_ms = CLAIMS_NEVER};
+	if (who == NOBODY || who == BACKEND)
+		return NULL;
+	content.is_token = who != NAMED;
+	if (who != NAMELESS)
+		content.user = SLICE("ann");
+	if (content.is_token) {
+		content.grants = grants;
+		content.grant_count = COUNT_OF(grants);
+	}
+	struct claims *claims = claims_make(&content);
+	CHECK(claims != NULL);
+	return claims;
+}
+
 /* ---- subscribing ---- */
 
 static void plain(void)
@@ -488,10 +521,9 @@ static void not_to_another(void)
 
 static void in_a_name(void)
 {
-	char ann[] = "ann";
 	struct hub_command command = publication(HERE);
 	subscribe(&a, HERE);
-	b.session.user = ann;
+	b.session.claims = claims_of(USER);
 	command.user = SLICE("bob"); /* which is for backends to say */
 	command.publication.event = SLICE("e");
 	command.publication.key = SLICE("k");
@@ -1003,6 +1035,51 @@ static void discarded(void)
 	}
 }
 
+/* ---- other claims than before ---- */
+
+static void set_claims(struct client *client, enum who who)
+{
+	claims_free(client->session.claims);
+	client->session.claims = claims_of(who);
+	hub_review(client->hub, &client->session);
+}
+
+static void reviewed(void)
+{
+	set_claims(&a, USER);
+	subscribe(&a, "token:r1");
+	subscribe(&a, HERE);
+	subscribe(&a, "@ann");
+	buf_clear(&told);
+	set_claims(&a, USER);
+	CHECK(were_told(""));
+	set_claims(&a, NAMELESS);
+	CHECK(were_told("a unsubscribed @ann because forbidden"));
+	set_claims(&a, NAMED);
+	CHECK(were_told("a unsubscribed token:r1 because forbidden"));
+	publish(&b, HERE);
+	walk(&a);
+	CHECK(were_told("b ack 1; a got here 1"));
+	CHECK(a.session.follower_count == 1);
+	set_claims(&a, NOBODY);
+	CHECK(were_told(""));
+}
+
+/* The answer to the subscribe under way says that nothing came of it. */
+static void reviewed_before_the_answer(void)
+{
+	struct hub_command command = {
+		.type = COMMAND_SUBSCRIBE, .channel = SLICE("token:r2"), .ref = SLICE("7")};
+	set_claims(&a, USER);
+	hub_execute(a.hub, &a.session, &command);
+	CHECK(letter_count == 1);
+	set_claims(&a, NOBODY);
+	CHECK(were_told("a unsubscribed token:r2 because forbidden"));
+	deliver_all();
+	CHECK(were_told("a not_subscribed token:r2 ref 7"));
+	CHECK(a.session.follower_count == 0);
+}
+
 static const struct {
 	const char *name;
 	uint32_t workers;
@@ -1049,12 +1126,12 @@ static const struct {
 	{"answers for who is being closed too", 2, ended_meanwhile},
 	{"refs of any length come back", 2, refs_come_back},
 	{"a tail reaches back for one who asks", 2, reaches_back},
+	{"other claims end what they do not allow", 1, reviewed},
+	{"and what is still to be answered", 2, reviewed_before_the_answer},
 	{"letters that nobody gets are let go whole", 2, discarded},
 };
 
 /* ---- rights ---- */
-
-enum who { NOBODY = 0, USER, BACKEND };
 
 static const struct {
 	const char *name;
@@ -1066,17 +1143,31 @@ static const struct {
 	{"an anonymous one lacks a token where users may", "user:1", NOBODY, "unauthorized",
          "unauthorized"},
 	{"a user may where users may", "user:1", USER, "", ""},
-	{"an anonymous one lacks a token where tokens say", "token:1", NOBODY, "unauthorized",
+	{"so may one who has only a name", "user:1", NAMED, "", ""},
+	{"a token without a user is none", "user:1", NAMELESS, "forbidden", "forbidden"},
+	{"and what it allows does not make it one", "user:rw", NAMELESS, "forbidden", "forbidden"},
+	{"an anonymous one lacks a token where tokens say", "token:rw", NOBODY, "unauthorized",
          "unauthorized"},
-	{"a user without leave may not", "token:1", USER, "forbidden", "forbidden"},
+	{"a name is no token", "token:rw", NAMED, "unauthorized", "unauthorized"},
+	{"a token without leave may not", "token:1", USER, "forbidden", "forbidden"},
+	{"one that allows it may read and write", "token:rw", USER, "", ""},
+	{"and need not say whose it is", "token:rw", NAMELESS, "", ""},
+	{"reading does not mean writing", "token:r1", USER, "", "forbidden"},
+	{"nor does writing mean reading", "token:w1", USER, "forbidden", ""},
+	{"nor does asking who is there", "token:p1", USER, "forbidden", "forbidden"},
 	{"an anonymous one lacks a token where none may", "none:1", NOBODY, "unauthorized",
          "unauthorized"},
-	{"no user may where none may", "none:1", USER, "forbidden", "forbidden"},
+	{"no token may where none may", "none:rw", USER, "forbidden", "forbidden"},
+	{"a name lacks a token there", "none:1", NAMED, "unauthorized", "unauthorized"},
 	{"a backend may where none may", "none:1", BACKEND, "", ""},
 	{"reading and writing are two rights", "read:1", USER, "", "forbidden"},
 	{"a personal channel is its user's to read", "@ann", USER, "", "forbidden"},
-	{"a personal channel is no other user's", "@bob", USER, "forbidden", "forbidden"},
+	{"also where nobody vouched for the name", "@ann", NAMED, "", "unauthorized"},
+	{"a personal channel is no other user's, whatever a token allows", "@bob", USER,
+         "forbidden", ""},
+	{"a personal channel is no other name's", "@bob", NAMED, "forbidden", "unauthorized"},
 	{"a longer name is another user's", "@ann2", USER, "forbidden", "forbidden"},
+	{"a token without a user has no personal channel", "@", NAMELESS, "forbidden", "forbidden"},
 	{"a personal channel is no anonymous one's", "@ann", NOBODY, "unauthorized",
          "unauthorized"},
 	{"a nameless personal channel is nobody's", "@", NOBODY, "unauthorized", "unauthorized"},
@@ -1094,10 +1185,9 @@ static void expect_right(size_t i, const char *refusal, const char *answer)
 
 static void check_right(size_t i)
 {
-	char ann[] = "ann";
 	const char *why = NULL;
 	struct slice channel = slice_string(rights[i].channel);
-	a.session.user = rights[i].who == USER ? ann : NULL;
+	a.session.claims = claims_of(rights[i].who);
 	a.session.is_backend = rights[i].who == BACKEND;
 	enum error_code error = hub_may_subscribe(a.hub, &a.session, channel, &why);
 	CHECK(strcmp(error_text(error), rights[i].subscribe) == 0);
