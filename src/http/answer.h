@@ -1,9 +1,8 @@
 /*
  * answer.h - the head of an HTTP/1.1 response (RFC 9110, RFC 9112), read strictly.
  *
- * The client's side of request.h, and refused is the same: a bare CR or LF, folded lines, a
- * blank before a colon, more than one body length, any transfer coding but one `chunked`.
- * The bytes after the head are for body.h.
+ * The client's side of request.h; header.h says what is refused in the header lines. The bytes
+ * after the head are for body.h.
  *
  * Threads:   pure; one answer belongs to one caller at a time.
  * Ownership: none. After HTTP_DONE the slices look into the bytes of that last call.
@@ -17,7 +16,7 @@
 
 #include "base/check.h"
 #include "base/slice.h"
-#include "http/request.h"
+#include "http/header.h"
 
 #define ANSWER_HEAD_MAX 16384
 
@@ -43,8 +42,7 @@ struct http_answer {
 	size_t headers_at, line_at;
 	const char *bytes; /* those of the present call */
 
-	size_t header_count;
-	struct http_header headers[HTTP_HEADERS_MAX];
+	struct http_headers headers; /* none, until the whole head is there */
 };
 
 /* Before the first byte of each answer. */
@@ -57,8 +55,15 @@ void http_answer_begin(struct http_answer *answer);
 MUST_CHECK enum http_parse http_answer_parse(struct http_answer *answer, const char *bytes,
                                              size_t len);
 
-/* The value of the first header of that name, in any case; NULL: there is none. */
-const struct slice *http_answer_header(const struct http_answer *answer, const char *name);
+/* As http_headers_find() and _has_token(). */
+static inline const struct slice *http_answer_header(const struct http_answer *answer,
+                                                     const char *name)
+{
+	return http_headers_find(&answer->headers, name);
+}
 
-/* Whether `token` is a member, in any case, of the comma lists under that name. */
-bool http_answer_has_token(const struct http_answer *answer, const char *name, const char *token);
+static inline bool http_answer_has_token(const struct http_answer *answer, const char *name,
+                                         const char *token)
+{
+	return http_headers_has_token(&answer->headers, name, token);
+}

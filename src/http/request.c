@@ -31,8 +31,7 @@ enum scan_step {
 
 void http_request_begin(struct http_request *req)
 {
-	/* The headers past header_count are never read. */
-	memset(req, 0, offsetof(struct http_request, headers));
+	memset(req, 0, offsetof(struct http_request, headers.list)); /* none is read past count */
 }
 
 static enum http_parse request_refuse(struct http_request *req, int status, const char *where,
@@ -139,25 +138,14 @@ static enum http_parse scan_headers(struct http_request *req, size_t len,
 	size_t end = req->headers_at + limits->header_bytes_max;
 	if (end > len)
 		end = len;
-	while (req->scanned < end) {
-		const char *lf = memchr(req->bytes + req->scanned, '\n', end - req->scanned);
-		if (lf == NULL) {
-			req->scanned = end;
-			break;
-		}
-		size_t line_len = (size_t)(lf - req->bytes) - req->line_at;
-		if (line_len == 0 || lf[-1] != '\r')
-			return request_refuse(req, 400, lf, "LF without CR");
-		req->line_at += line_len + 1;
-		req->scanned = req->line_at;
-		if (line_len == 1) {
-			req->head_bytes = req->scanned;
-			return HTTP_DONE;
-		}
-	}
-	if (req->scanned - req->headers_at == limits->header_bytes_max)
+	enum http_parse result = http_headers_scan(req->bytes, end, &req->line_at, &req->scanned);
+	if (result == HTTP_BAD)
+		return scan_refuse(req, 400, "LF without CR");
+	if (result == HTTP_DONE)
+		req->head_bytes = req->scanned;
+	else if (req->scanned - req->headers_at == limits->header_bytes_max)
 		return scan_refuse(req, 431, "headers are too long");
-	return HTTP_MORE;
+	return result;
 }
 
 static enum http_parse (*const scans[SCAN_DONE])(struct http_request *req, size_t len,
@@ -297,23 +285,12 @@ static enum http_parse request_line_parse(struct http_request *req)
 	req->method = method_of(req->method_name);
 	req->target = slice_of(bytes + req->target_at, req->version_at - req->target_at - 1);
 	req->version_minor = bytes[req->version_at + VERSION_MINOR_AT] - '0';
-	req->is_keep_alive = req->version_minor == 1;
 	return target_parse(req);
 }
 
 /*
- * The headers that say how to go on reading. Each of these takes one line of its name.
+ * The headers that only requests have. Each of these takes one line of its name.
  */
-
-static bool list_has(struct slice list, struct slice token)
-{
-	struct slice member;
-	while (slice_cut(&list, ',', &member)) {
-		if (slice_equals_nocase(slice_trim(member), token))
-			return true;
-	}
-	return false;
-}
 
 static enum http_parse take_host(struct http_request *req, struct slice value)
 {
@@ -327,35 +304,6 @@ static enum http_parse take_host(struct http_request *req, struct slice value)
 	return HTTP_DONE;
 }
 
-static enum http_parse take_content_length(struct http_request *req, struct slice value)
-{
-	if (req->framing != HTTP_NO_BODY)
-		return request_refuse(req, 400, value.at, "more than one body length");
-	if (!text_to_u64(value, &req->content_length))
-		return request_refuse(req, 400, value.at, "Content-Length is not a number");
-	req->framing = HTTP_LENGTH;
-	return HTTP_DONE;
-}
-
-static enum http_parse take_transfer_encoding(struct http_request *req, struct slice value)
-{
-	if (req->framing != HTTP_NO_BODY)
-		return request_refuse(req, 400, value.at, "more than one body length");
-	if (req->version_minor == 0)
-		return request_refuse(req, 400, value.at, "Transfer-Encoding in HTTP/1.0");
-	if (!slice_equals_nocase(value, SLICE("chunked")))
-		return request_refuse(req, 501, value.at, "Transfer-Encoding is not chunked");
-	req->framing = HTTP_CHUNKED;
-	return HTTP_DONE;
-}
-
-static enum http_parse take_connection(struct http_request *req, struct slice value)
-{
-	if (list_has(value, SLICE("close")))
-		req->is_keep_alive = false;
-	return HTTP_DONE;
-}
-
 static enum http_parse take_expect(struct http_request *req, struct slice value)
 {
 	if (!slice_equals_nocase(value, SLICE("100-continue")))
@@ -364,68 +312,41 @@ static enum http_parse take_expect(struct http_request *req, struct slice value)
 	return HTTP_DONE;
 }
 
-static enum http_parse header_take(struct http_request *req, struct http_header header)
+static enum http_parse header_judge(struct http_request *req, const struct http_header *header)
 {
-	static const struct {
-		const char *name;
-		enum http_parse (*take)(struct http_request *req, struct slice value);
-	} known[] = {
-		{"host", take_host},
-		{"content-length", take_content_length},
-		{"transfer-encoding", take_transfer_encoding},
-		{"connection", take_connection},
-		{"expect", take_expect},
-	};
-	if (req->header_count == HTTP_HEADERS_MAX)
-		return request_refuse(req, 431, header.name.at, "too many headers");
-	req->headers[req->header_count++] = header;
-	for (size_t i = 0; i < COUNT_OF(known); i++) {
-		if (slice_equals_nocase(header.name, slice_string(known[i].name)))
-			return known[i].take(req, header.value);
-	}
+	if (slice_equals_nocase(header->name, SLICE("host")))
+		return take_host(req, header->value);
+	if (slice_equals_nocase(header->name, SLICE("expect")))
+		return take_expect(req, header->value);
 	return HTTP_DONE;
 }
 
-/* One line, from *at; the scan has seen to it that CRLF ends it, so no end is needed. */
-static enum http_parse header_parse(struct http_request *req, const char **at)
+static enum http_parse headers_parse(struct http_request *req)
 {
-	const char *name = *at, *colon = name;
-	if (*name == ' ' || *name == '\t')
-		return request_refuse(req, 400, name, "folded header line");
-	while (http_is_token(*colon))
-		colon++;
-	if (*colon != ':' || colon == name)
-		return request_refuse(req, 400, colon, "header name is not a token");
-
-	const char *end = colon + 1;
-	while (http_is_value(*end))
-		end++;
-	if (end[0] != '\r' || end[1] != '\n')
-		return request_refuse(req, 400, end, "control character in a header");
-	*at = end + 2;
-
-	struct slice value = slice_of(colon + 1, (size_t)(end - colon - 1));
-	return header_take(req, (struct http_header){
-					.name = slice_of(name, (size_t)(colon - name)),
-					.value = slice_trim(value),
-				});
+	struct http_headers *headers = &req->headers;
+	const char *at = req->bytes + req->headers_at;
+	const char *end = req->bytes + req->head_bytes - 2; /* the empty line */
+	http_headers_begin(headers, req->version_minor);
+	while (at < end) {
+		const struct http_header *header = http_headers_take(headers, &at);
+		if (header == NULL)
+			return request_refuse(req, headers->status, headers->bad, headers->why);
+		if (header_judge(req, header) == HTTP_BAD)
+			return HTTP_BAD;
+	}
+	CHECK(at == end);
+	if (req->version_minor == 1 && !req->has_host)
+		return request_refuse(req, 400, end, "no Host");
+	return HTTP_DONE;
 }
 
 static enum http_parse head_parse(struct http_request *req)
 {
-	if (request_line_parse(req) == HTTP_BAD)
+	if (request_line_parse(req) == HTTP_BAD || headers_parse(req) == HTTP_BAD)
 		return HTTP_BAD;
-
-	const char *at = req->bytes + req->headers_at;
-	const char *end = req->bytes + req->head_bytes - 2; /* the empty line */
-	while (at < end) {
-		if (header_parse(req, &at) == HTTP_BAD)
-			return HTTP_BAD;
-	}
-	CHECK(at == end);
-
-	if (req->version_minor == 1 && !req->has_host)
-		return request_refuse(req, 400, end, "no Host");
+	req->framing = req->headers.framing;
+	req->content_length = req->headers.content_length;
+	req->is_keep_alive = req->headers.is_keep_alive;
 	bool has_body = req->framing == HTTP_CHUNKED || req->content_length > 0;
 	if (req->version_minor == 0 || !has_body)
 		req->expects_continue = false;
@@ -447,34 +368,4 @@ enum http_parse http_request_parse(struct http_request *req, const char *bytes, 
 	}
 	CHECK(req->head_bytes <= len);
 	return head_parse(req);
-}
-
-const struct slice *http_request_header(const struct http_request *req, const char *name)
-{
-	struct slice wanted = slice_string(name);
-	for (size_t i = 0; i < req->header_count; i++) {
-		if (slice_equals_nocase(req->headers[i].name, wanted))
-			return &req->headers[i].value;
-	}
-	return NULL;
-}
-
-size_t http_request_header_count(const struct http_request *req, const char *name)
-{
-	struct slice wanted = slice_string(name);
-	size_t count = 0;
-	for (size_t i = 0; i < req->header_count; i++)
-		count += slice_equals_nocase(req->headers[i].name, wanted);
-	return count;
-}
-
-bool http_request_has_token(const struct http_request *req, const char *name, const char *token)
-{
-	struct slice wanted = slice_string(name);
-	for (size_t i = 0; i < req->header_count; i++) {
-		if (slice_equals_nocase(req->headers[i].name, wanted) &&
-		    list_has(req->headers[i].value, slice_string(token)))
-			return true;
-	}
-	return false;
 }

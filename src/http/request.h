@@ -1,9 +1,8 @@
 /*
  * request.h - the head of an HTTP/1.1 request (RFC 9110, RFC 9112), read strictly.
  *
- * What two readers could take in two ways is refused: a bare CR or LF, folded lines, a
- * blank before a colon, more than one body length, any transfer coding but one `chunked`.
- * The bytes after the head are for body.h.
+ * What two readers could take in two ways is refused, in the request line as header.h does
+ * behind it. The bytes after the head are for body.h.
  *
  * Threads:   pure; one request belongs to one caller at a time.
  * Ownership: none. After HTTP_DONE the slices look into the bytes of that last call, or
@@ -20,9 +19,8 @@
 
 #include "base/check.h"
 #include "base/slice.h"
-#include "http/body.h"
+#include "http/header.h"
 
-#define HTTP_HEADERS_MAX 100
 #define HTTP_METHOD_MAX 32 /* bytes; a longer one is 501 */
 #define HTTP_LINE_MAX 64   /* the request line without its target, empty lines before it */
 
@@ -30,8 +28,6 @@ struct http_limits {
 	size_t target_bytes_max; /* more is 414 */
 	size_t header_bytes_max; /* all lines after the first, the empty one too; more is 431 */
 };
-
-enum http_parse { HTTP_MORE = 0, HTTP_DONE, HTTP_BAD };
 
 enum http_method {
 	HTTP_GET = 0,
@@ -42,10 +38,6 @@ enum http_method {
 	HTTP_OPTIONS,
 	HTTP_PATCH,
 	HTTP_OTHER /* method_name says which */
-};
-
-struct http_header {
-	struct slice name, value; /* the value without outer blanks */
 };
 
 struct http_request {
@@ -76,8 +68,7 @@ struct http_request {
 	const char *bytes; /* those of the present call */
 	bool has_host;
 
-	size_t header_count;
-	struct http_header headers[HTTP_HEADERS_MAX];
+	struct http_headers headers; /* none, until the whole head is there */
 };
 
 /* Before the first byte of each request. */
@@ -91,9 +82,20 @@ void http_request_begin(struct http_request *req);
 MUST_CHECK enum http_parse http_request_parse(struct http_request *req, const char *bytes,
                                               size_t len, const struct http_limits *limits);
 
-/* The value of the first header of that name, in any case; NULL: there is none. */
-const struct slice *http_request_header(const struct http_request *req, const char *name);
-size_t http_request_header_count(const struct http_request *req, const char *name);
+/* As http_headers_find(), _count() and _has_token(). */
+static inline const struct slice *http_request_header(const struct http_request *req,
+                                                      const char *name)
+{
+	return http_headers_find(&req->headers, name);
+}
 
-/* Whether `token` is a member, in any case, of the comma lists under that name. */
-bool http_request_has_token(const struct http_request *req, const char *name, const char *token);
+static inline size_t http_request_header_count(const struct http_request *req, const char *name)
+{
+	return http_headers_count(&req->headers, name);
+}
+
+static inline bool http_request_has_token(const struct http_request *req, const char *name,
+                                          const char *token)
+{
+	return http_headers_has_token(&req->headers, name, token);
+}

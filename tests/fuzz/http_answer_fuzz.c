@@ -30,9 +30,9 @@ static void done_check(const struct http_answer *answer, struct slice head)
 	CHECK(answer->version_minor == 1 || answer->framing != HTTP_CHUNKED);
 	CHECK(!http_answer_has_token(answer, "connection", "close") || !answer->is_keep_alive);
 	slice_check(answer->reason, head);
-	for (size_t i = 0; i < answer->header_count; i++) {
-		slice_check(answer->headers[i].name, head);
-		slice_check(answer->headers[i].value, head);
+	for (size_t i = 0; i < answer->headers.count; i++) {
+		slice_check(answer->headers.list[i].name, head);
+		slice_check(answer->headers.list[i].value, head);
 		CHECK(http_answer_header(answer, "x") == NULL ||
 		      http_answer_header(answer, "x")->at <= head.at + head.len);
 	}
@@ -47,10 +47,10 @@ static void same_check(const struct http_answer *a, const struct http_answer *b)
 	CHECK(a->content_length == b->content_length);
 	CHECK(a->is_until_close == b->is_until_close);
 	CHECK(a->is_keep_alive == b->is_keep_alive);
-	CHECK(a->header_count == b->header_count);
-	for (size_t i = 0; i < a->header_count; i++) {
-		CHECK(slice_equals(a->headers[i].name, b->headers[i].name));
-		CHECK(slice_equals(a->headers[i].value, b->headers[i].value));
+	CHECK(a->headers.count == b->headers.count);
+	for (size_t i = 0; i < a->headers.count; i++) {
+		CHECK(slice_equals(a->headers.list[i].name, b->headers.list[i].name));
+		CHECK(slice_equals(a->headers.list[i].value, b->headers.list[i].value));
 	}
 }
 
@@ -60,10 +60,10 @@ static void again_check(const struct http_answer *answer)
 	buf_format(&head, "HTTP/1.%d %d ", answer->version_minor, answer->status);
 	buf_slice(&head, answer->reason);
 	buf_string(&head, "\r\n");
-	for (size_t i = 0; i < answer->header_count; i++) {
-		buf_slice(&head, answer->headers[i].name);
+	for (size_t i = 0; i < answer->headers.count; i++) {
+		buf_slice(&head, answer->headers.list[i].name);
 		buf_char(&head, ':');
-		buf_slice(&head, answer->headers[i].value);
+		buf_slice(&head, answer->headers.list[i].value);
 		buf_string(&head, "\r\n");
 	}
 	buf_string(&head, "\r\n");
@@ -106,7 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	CHECK(in_pieces.why == answer.why);
 	CHECK(in_pieces.bad_at == answer.bad_at);
 	CHECK(in_pieces.head_bytes == answer.head_bytes);
-	CHECK(in_pieces.header_count == answer.header_count);
+	CHECK(in_pieces.headers.count == answer.headers.count);
 
 	CHECK((result == HTTP_BAD) == (answer.why != NULL));
 	CHECK(result != HTTP_BAD || answer.bad_at <= len);

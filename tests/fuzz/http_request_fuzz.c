@@ -38,9 +38,9 @@ static void done_check(const struct http_request *req, struct slice head)
 	slice_check(req->path, head);
 	slice_check(req->query, head);
 	slice_check(req->host, head);
-	for (size_t i = 0; i < req->header_count; i++) {
-		slice_check(req->headers[i].name, head);
-		slice_check(req->headers[i].value, head);
+	for (size_t i = 0; i < req->headers.count; i++) {
+		slice_check(req->headers.list[i].name, head);
+		slice_check(req->headers.list[i].value, head);
 	}
 }
 
@@ -71,10 +71,10 @@ static void same_check(const struct http_request *a, const struct http_request *
 	CHECK(a->content_length == b->content_length);
 	CHECK(a->is_keep_alive == b->is_keep_alive);
 	CHECK(a->expects_continue == b->expects_continue);
-	CHECK(a->header_count == b->header_count);
-	for (size_t i = 0; i < a->header_count; i++) {
-		CHECK(slice_equals(a->headers[i].name, b->headers[i].name));
-		CHECK(slice_equals(a->headers[i].value, b->headers[i].value));
+	CHECK(a->headers.count == b->headers.count);
+	for (size_t i = 0; i < a->headers.count; i++) {
+		CHECK(slice_equals(a->headers.list[i].name, b->headers.list[i].name));
+		CHECK(slice_equals(a->headers.list[i].value, b->headers.list[i].value));
 	}
 }
 
@@ -85,10 +85,10 @@ static void again_check(const struct http_request *req)
 	buf_char(&head, ' ');
 	buf_slice(&head, req->target);
 	buf_format(&head, " HTTP/1.%d\r\n", req->version_minor);
-	for (size_t i = 0; i < req->header_count; i++) {
-		buf_slice(&head, req->headers[i].name);
+	for (size_t i = 0; i < req->headers.count; i++) {
+		buf_slice(&head, req->headers.list[i].name);
 		buf_char(&head, ':');
-		buf_slice(&head, req->headers[i].value);
+		buf_slice(&head, req->headers.list[i].value);
 		buf_string(&head, "\r\n");
 	}
 	buf_string(&head, "\r\n");
@@ -131,7 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	CHECK(in_pieces.status == req.status);
 	CHECK(in_pieces.bad_at == req.bad_at);
 	CHECK(in_pieces.head_bytes == req.head_bytes);
-	CHECK(in_pieces.header_count == req.header_count);
+	CHECK(in_pieces.headers.count == req.headers.count);
 
 	CHECK((answer == HTTP_BAD) == (req.status != 0));
 	CHECK(answer != HTTP_BAD || req.bad_at < len);

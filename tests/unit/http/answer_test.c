@@ -30,7 +30,6 @@ static const struct {
          "599 X 1.1 length=1"},
 	/* the body */
 	{"chunks", OK "Transfer-Encoding: chunked\r\n" END, "200 OK 1.1 chunked"},
-	{"chunks in capitals", OK "TRANSFER-ENCODING: CHUNKED\r\n" END, "200 OK 1.1 chunked"},
 	{"neither ends with the connection", OK END, "200 OK 1.1 close until-close"},
 	{"a switch of protocols has no body",
          "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n" END "\x81",
@@ -41,22 +40,11 @@ static const struct {
          "204 X 1.1"},
 	{"304 has no body, whatever it says",
          "HTTP/1.1 304 X\r\nTransfer-Encoding: chunked\r\n" END, "304 X 1.1"},
-	{"the greatest length", OK "Content-Length: 18446744073709551615\r\n" END,
-         "200 OK 1.1 length=18446744073709551615"},
 	/* whether the connection is kept */
 	{"close closes", OK "Content-Length: 1\r\nConnection: close\r\n" END,
          "200 OK 1.1 close length=1"},
-	{"close may stand in a list", OK "Content-Length: 1\r\nConnection: a ,\tCLOSE\r\n" END,
-         "200 OK 1.1 close length=1"},
-	{"closed is not close", OK "Content-Length: 1\r\nConnection: closed, keep-alive\r\n" END,
-         "200 OK 1.1 length=1"},
 	{"HTTP/1.0 is closed", "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n" END,
          "200 OK 1.0 close length=1"},
-	/* other headers */
-	{"blanks around a value go", OK "Content-Length:\t 1 \t\r\n" END, "200 OK 1.1 length=1"},
-	{"a value may be empty", OK "Content-Length:1\r\nX:\r\n" END, "200 OK 1.1 length=1"},
-	{"a value may hold tabs and any letter",
-         OK "Content-Length:1\r\nX: a\tb \xc3\xa4\xff:\r\n" END, "200 OK 1.1 length=1"},
 };
 
 /* The bad byte is the first one of `rest`, which is how the head ends. */
@@ -82,25 +70,13 @@ static const struct {
 	{"a control character in the reason", "HTTP/1.1 200 O", "\x01K\r\n" END},
 	/* the body */
 	{"two lengths", OK "Content-Length: 1\r\nContent-Length: ", "1\r\n" END},
-	{"a length and chunks", OK "Content-Length: 1\r\nTransfer-Encoding: ", "chunked\r\n" END},
-	{"chunks and a length", OK "Transfer-Encoding: chunked\r\nContent-Length: ", "1\r\n" END},
-	{"a list of lengths", OK "Content-Length: ", "1, 1\r\n" END},
-	{"a length with a sign", OK "Content-Length: ", "-1\r\n" END},
-	{"a length beyond 64 bits", OK "Content-Length: ", "18446744073709551616\r\n" END},
-	{"an empty length", OK "Content-Length:", "\r\n" END},
 	{"another coding", OK "Transfer-Encoding: ", "gzip, chunked\r\n" END},
 	{"chunks in HTTP/1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: ", "chunked\r\n" END},
 	{"two lengths where there is no body",
          "HTTP/1.1 204 X\r\nContent-Length: 1\r\nContent-Length: ", "2\r\n" END},
-	/* headers */
+	/* the header lines: header_test.c knows them all */
 	{"a folded line", OK "X: y\r\n", " z\r\n" END},
-	{"a line without a colon", OK "X", "\r\n" END},
-	{"a line without a name", OK, ": y\r\n" END},
-	{"a blank before the colon", OK "X", " : y\r\n" END},
-	{"a control character in a value", OK "X: y", "\x01\r\n" END},
 	{"a header ends in CRLF, not LF", OK "X: y", "\n" END},
-	{"a CR in the middle", OK "X: y", "\rz\r\n" END},
-	{"the head ends in CRLF, not LF", OK "X: y\r\n", "\n"},
 };
 
 static const char *const unfinished[] = {
@@ -253,7 +229,7 @@ static void count_run(void)
 	buf_string(&head, END);
 	http_answer_begin(&answer);
 	CHECK(http_answer_parse(&answer, head.at, head.len) == HTTP_DONE);
-	CHECK(answer.header_count == HTTP_HEADERS_MAX);
+	CHECK(answer.headers.count == HTTP_HEADERS_MAX);
 	buf_cut_to(&head, good);
 	buf_string(&head, "Z: y\r\n" END);
 	http_answer_begin(&answer);

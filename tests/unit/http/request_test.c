@@ -31,8 +31,6 @@ static const struct {
 	{"a method of 32 bytes", "M2345678901234567890123456789012 / HTTP/1.1\r\n" HOST END,
          "M2345678901234567890123456789012 / h 1.1"},
 	{"HTTP/1.0 needs no Host and is closed", "GET / HTTP/1.0\r\n" END, "GET /  1.0 close"},
-	{"HTTP/1.0 cannot ask to be kept", "GET / HTTP/1.0\r\nConnection: keep-alive\r\n" END,
-         "GET /  1.0 close"},
 	/* the target */
 	{"path and query are parted", "GET /a/b?c=d&e HTTP/1.1\r\n" HOST END,
          "GET /a/b?c=d&e h 1.1"},
@@ -57,28 +55,14 @@ static const struct {
          "GET / [fe80::A:1.2.3.4] 1.1"},
 	{"a host with an escape and an underscore", LINE "Host: a_%20b\r\n" END,
          "GET / a_%20b 1.1"},
-	{"names have no case", LINE "hOST: h\r\nCONTENT-length: 1\r\n" END, "GET / h 1.1 length=1"},
-	{"blanks around a value go", LINE "Host:\t h \t\r\n" END, "GET / h 1.1"},
-	{"no blank is needed", LINE "Host:h\r\n" END, "GET / h 1.1"},
 	/* the body, and whether the connection is kept */
 	{"a length", POST "Content-Length: 12\r\n" END, "POST / h 1.1 length=12"},
 	{"no length is not a body", POST END, "POST / h 1.1"},
 	{"a length of nothing", POST "Content-Length: 0\r\n" END, "POST / h 1.1 length=0"},
-	{"a length with zeros in front", POST "Content-Length: 0012\r\n" END,
-         "POST / h 1.1 length=12"},
-	{"the greatest length", POST "Content-Length: 18446744073709551615\r\n" END,
-         "POST / h 1.1 length=18446744073709551615"},
 	{"a length in HTTP/1.0", "POST / HTTP/1.0\r\nContent-Length: 3\r\n" END "abc",
          "POST /  1.0 close length=3 +abc"},
 	{"chunks", POST "Transfer-Encoding: Chunked\r\n" END, "POST / h 1.1 chunked"},
 	{"close closes", GET "Connection: close\r\n" END, "GET / h 1.1 close"},
-	{"close may stand in a list", GET "Connection: a,, CLOSE\t, b\r\n" END,
-         "GET / h 1.1 close"},
-	{"close may stand in a second list", GET "Connection: a\r\nConnection: close\r\n" END,
-         "GET / h 1.1 close"},
-	{"close wins over keep-alive", GET "Connection: close, keep-alive\r\n" END,
-         "GET / h 1.1 close"},
-	{"closed is not close", GET "Connection: closed, clos, upgrade\r\n" END, "GET / h 1.1"},
 	{"a client may wait for 100", POST "Expect: 100-Continue\r\nContent-Length: 1\r\n" END,
          "POST / h 1.1 length=1 continue"},
 	{"or before it sends chunks",
@@ -89,10 +73,6 @@ static const struct {
          "POST / h 1.1 length=0"},
 	{"nor in HTTP/1.0", "POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n" END,
          "POST /  1.0 close length=1"},
-	/* other headers */
-	{"a value may be empty", GET "X:\r\nY: \t \r\n" END, "GET / h 1.1"},
-	{"a value may hold tabs and any letter", GET "X: a\tb \xc3\xa4\xff:\r\n" END,
-         "GET / h 1.1"},
 };
 
 /* The bad byte is the first one of `rest`, which is how the head ends. */
@@ -138,21 +118,9 @@ static const struct {
 	{"a URL without a host", 400, "GET http://", "/a HTTP/1.1\r\n" HOST END},
 	{"a URL that ends before its host", 400, "GET http://", " HTTP/1.1\r\n" HOST END},
 	{"a URL with a user", 400, "GET http://", "u@h/ HTTP/1.1\r\n" HOST END},
-	/* line ends */
+	/* the header lines: header_test.c knows them all */
 	{"a header ends in CRLF", 400, LINE "Host: h", "\n" END},
-	{"the last line too", 400, GET, "\n"},
-	{"a bare CR in a value", 400, LINE "Host: h", "\rX: y\r\n" END},
-	{"a bare CR before the last line", 400, GET, "\r\r\n" END},
 	{"a folded line", 400, GET "X: y\r\n", " z\r\n" END},
-	{"a line folded with a tab", 400, GET "X: y\r\n", "\tz\r\n" END},
-	{"a blank line is not empty", 400, GET, " \r\n" END},
-	/* names and values */
-	{"a blank before the colon", 400, LINE "Host", " : h\r\n" END},
-	{"a name without a colon", 400, GET "X", "\r\n" END},
-	{"a colon without a name", 400, GET, ": y\r\n" END},
-	{"a name beyond ASCII", 400, GET "X", "\xc3\xa4: y\r\n" END},
-	{"a control character in a value", 400, GET "X: y", "\x0b\r\n" END},
-	{"DEL in a value", 400, GET "X: y", "\x7f\r\n" END},
 	/* Host */
 	{"HTTP/1.1 needs a Host", 400, LINE, "\r\n"},
 	{"a URL does not spare it", 400, "GET http://h/ HTTP/1.1\r\n", "\r\n"},
@@ -173,30 +141,10 @@ static const struct {
 	{"brackets around a name", 400, LINE "Host: ", "[host]\r\n" END},
 	{"a name behind brackets", 400, LINE "Host: ", "[::1]a\r\n" END},
 	{"a Host that is not valid in HTTP/1.0", 400, "GET / HTTP/1.0\r\nHost: ", "a b\r\n" END},
-	/* two readers, two lengths */
+	/* the body */
 	{"two lengths", 400, POST "Content-Length: 1\r\nContent-Length: ", "2\r\n" END},
-	{"the same length twice", 400, POST "Content-Length: 1\r\nContent-Length: ", "1\r\n" END},
-	{"a list of lengths", 400, POST "Content-Length: ", "1, 1\r\n" END},
-	{"a length with a plus", 400, POST "Content-Length: ", "+1\r\n" END},
-	{"a length with a minus", 400, POST "Content-Length: ", "-1\r\n" END},
-	{"a length in hexadecimal", 400, POST "Content-Length: ", "0x1\r\n" END},
-	{"a length with a blank", 400, POST "Content-Length: ", "1 2\r\n" END},
-	{"a length of no digit", 400, POST "Content-Length:", "\r\n" END},
-	{"a length beyond 64 bits", 400, POST "Content-Length: ", "18446744073709551616\r\n" END},
-	{"a length, then chunks", 400,
-         POST "Content-Length: 1\r\nTransfer-Encoding: ", "chunked\r\n" END},
-	{"chunks, then a length", 400,
-         POST "Transfer-Encoding: chunked\r\nContent-Length: ", "1\r\n" END},
-	{"chunks twice", 400,
-         POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: ", "chunked\r\n" END},
 	{"chunks in HTTP/1.0", 400, "POST / HTTP/1.0\r\nTransfer-Encoding: ", "chunked\r\n" END},
 	{"another coding", 501, POST "Transfer-Encoding: ", "gzip\r\n" END},
-	{"chunks of another coding", 501, POST "Transfer-Encoding: ", "gzip, chunked\r\n" END},
-	{"chunks with something behind", 501, POST "Transfer-Encoding: ", "chunked;a=b\r\n" END},
-	{"chunks by another name", 501, POST "Transfer-Encoding: ", "xchunked\r\n" END},
-	{"a vertical tab before chunked", 400, POST "Transfer-Encoding: ",
-         "\x0b"
-         "chunked\r\n" END},
 	{"another expectation", 417, POST "Expect: ", "200-ok\r\n" END},
 	{"two expectations, one good", 417, POST "Expect: 100-continue\r\nExpect: ", "x\r\n" END},
 };
@@ -459,8 +407,8 @@ static void headers_run(void)
 	struct http_request req;
 	http_request_begin(&req);
 	CHECK(http_request_parse(&req, all.at, all.len, &limits) == HTTP_DONE);
-	CHECK(req.header_count == 6);
-	CHECK(slice_is(req.headers[1].name, "Cookie"));
+	CHECK(req.headers.count == 6);
+	CHECK(slice_is(req.headers.list[1].name, "Cookie"));
 	CHECK(slice_is(*http_request_header(&req, "COOKIE"), "a=1"));
 	CHECK(http_request_header(&req, "cook") == NULL);
 	CHECK(http_request_header_count(&req, "cookie") == 2);
