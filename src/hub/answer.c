@@ -59,10 +59,7 @@ static void set_start(struct channel *channel, struct follower *follower,
 	CHECK(result->head - result->from <= FOLLOWER_REPLAY_MAX);
 	follower->replay_end = result->head;
 	follower->replay_count = (uint32_t)(result->head - result->from) & FOLLOWER_REPLAY_MAX;
-	if (channel_is_throttled(channel)) {
-		if (wants_all) /* what made room for others is not missed by a newcomer */
-			follower->next = channel->keyed->latest.lost + 1;
-	} else if (wants_all && result->from > 0) {
+	if (wants_all && result->from > 0) {
 		follower->is_in_prelude = true;
 		follower->prelude = 1;
 	}
@@ -85,7 +82,7 @@ void answer_subscribed(struct hub *hub, struct follower *follower, struct slice 
 	                          .has_recovered = has_since,
 	                          .is_recovered = result->is_recovered};
 	hub->out->event(hub->out, session, &event);
-	hub_feed(hub, follower);
+	walk_begin(hub, follower);
 	hub_settle(hub, channel);
 }
 

@@ -40,6 +40,7 @@ struct channel_keyed {
 	struct timer timer; /* with a throttle: armed while a walk is put off */
 	uint64_t walked_ms;
 	uint64_t walked_to; /* throttled followers get records up to this one for now */
+	uint64_t joined_ms; /* when the last of the new ones came */
 };
 
 struct channel {

@@ -29,7 +29,7 @@ struct follower {
 	uint32_t is_conflating : 1; /* lifted: gets the latest of each key */
 	uint32_t is_dropping : 1;   /* lifted: gets nothing until there is room, then a gap */
 	uint32_t is_in_prelude : 1; /* first gets the latest of each key from before `next` */
-	uint32_t : 1;
+	uint32_t is_new : 1;        /* throttled: was sent something when it came, no walk since */
 	uint32_t replay_count : 24; /* records that it began with, up to replay_end */
 	struct list_node in_channel;
 	struct follower *next_of_session;

@@ -51,7 +51,8 @@ void hub_settle(struct hub *hub, struct channel *channel); /* somebody left, or 
 /* walk.c */
 /* A record was appended to the channel's log: have it walked. */
 void hub_append(struct hub *hub, struct channel *channel, struct record *record);
-void hub_feed(struct hub *hub, struct follower *follower); /* send what it lags */
+void hub_feed(struct hub *hub, struct follower *follower);   /* send what it lags */
+void walk_begin(struct hub *hub, struct follower *follower); /* the same, the first time */
 void walk_timer(struct hub *hub, struct channel_keyed *keyed);
 
 /* agent.c: on the channel's agent. The error is ERROR_NONE, or why not. */

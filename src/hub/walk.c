@@ -163,6 +163,16 @@ void hub_feed(struct hub *hub, struct follower *follower)
 	channel_set_state(follower->channel, follower, has_all ? FOLLOWER_LIVE : FOLLOWER_STUCK);
 }
 
+void walk_begin(struct hub *hub, struct follower *follower)
+{
+	struct channel *channel = follower->channel;
+	if (channel_is_throttled(channel) && has_more(follower)) {
+		follower->is_new = true;
+		channel->keyed->joined_ms = hub->now_ms;
+	}
+	hub_feed(hub, follower);
+}
+
 /* ---- those that lag: the channel's overflow rule ---- */
 
 static uint64_t session_lag(const struct session *session)
@@ -246,6 +256,21 @@ static void throttled_append(struct hub *hub, struct channel *channel)
 	make_dirty(hub, channel);
 }
 
+/* One that came less than an interval ago has what there was then: its next walk is one later. */
+static bool is_put_off(struct hub *hub, struct follower *follower)
+{
+	struct channel_keyed *keyed = follower->channel->keyed;
+	uint64_t throttle = follower->channel->rule->throttle_ms;
+	if (!follower->is_new)
+		return false;
+	follower->is_new = false;
+	if (hub->now_ms - keyed->joined_ms >= throttle)
+		return false;
+	if (!timer_is_armed(&keyed->timer))
+		timer_arm(hub->options.wheel, &keyed->timer, hub->now_ms, throttle);
+	return true;
+}
+
 void walk_timer(struct hub *hub, struct channel_keyed *keyed)
 {
 	keyed->walked_ms = hub->now_ms;
@@ -289,10 +314,9 @@ static bool channel_walk(struct hub *hub, struct channel *channel, uint32_t *bud
 		struct follower *follower =
 			CONTAINER_OF(channel->walk, struct follower, in_channel);
 		channel->walk = list_after(&channel->live, channel->walk);
-		if (has_more(follower)) {
+		--*budget;
+		if (has_more(follower) && !is_put_off(hub, follower))
 			hub_feed(hub, follower);
-			--*budget;
-		}
 	}
 }
 

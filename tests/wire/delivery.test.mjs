@@ -348,6 +348,9 @@ throttle = ${interval}ms
 [channel last:*]
 throttle = ${interval}ms
 deliver_last = yes
+[channel hour:*]
+throttle = 1h
+deliver_last = yes
 ` });
 	const keys = ["a", "b", "c"];
 
@@ -428,6 +431,23 @@ deliver_last = yes
 		for (const client of clients)
 			assert.deepEqual(await client.data(2), [3, 4]);
 		closeAll(clients);
+	});
+
+	it("who joins in the midst of an interval has the latest of each key at once", async () => {
+		const channel = fresh("hour:c");
+		const early = await crowd(server, channel);
+		for (const [key, data] of [["a", 1], ["b", 2], ["a", 3]])
+			await publish(server, channel, data, { key });
+		for (const client of early)
+			assert.deepEqual(await client.data(1), [1]);
+		const late = await crowd(server, channel);
+		for (const client of late)
+			assert.deepEqual(await client.data(2), [2, 3]);
+		const stream = await EventStream.open(server, `/events?channel=${channel}`);
+		assert.deepEqual((await stream.take(2)).map(({ data }) => data), ["2", "3"]);
+		stream.close();
+		assert.deepEqual(valuesOf((await poll(server, channel)).messages), [2, 3]);
+		closeAll([...early, ...late]);
 	});
 
 	it("who joins meanwhile ends with the last value of each key", async () => {

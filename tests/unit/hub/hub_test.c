@@ -13,6 +13,9 @@
 #define THERE "there" /* and of this one worker 1 */
 #define CHANNELS 3    /* a session may follow so many */
 #define LAG_MAX 2000
+#define THROTTLE_MS 1000
+#define LAST "last:1" /* throttled; of two workers its agent is worker 0 */
+#define LAST_THERE "last:2"
 #define UNIX_MS 1700000000000u
 #define LETTERS_MAX 64
 
@@ -23,6 +26,12 @@ static struct rule rule_list[] = {
 	{.pattern = "read:*", .subscribe = RULE_ANY, .publish = RULE_NONE},
 	{.pattern = "live:*", .history_size = 0, .history_ttl_ms = 3600 * 1000},
 	{.pattern = "many:*", .history_size = 5000, .history_ttl_ms = 60000},
+	{.pattern = "last:*",
+         .history_size = 5,
+         .history_ttl_ms = 60000,
+         .deliver_last = true,
+         .max_keys = 3,
+         .throttle_ms = THROTTLE_MS},
 	{.pattern = "*", .history_size = 5, .history_ttl_ms = 60000},
 };
 static const struct rules rules = {rule_list, COUNT_OF(rule_list)};
@@ -312,6 +321,7 @@ static void begin(uint32_t count)
 			.out = &outs[i],
 			.rules = &rules,
 			.wheel = &wheels[i],
+			.walk_timer_kind = 1,
 			.seed = i,
 			.channels_per_session = CHANNELS,
 			.outbound_bytes_max = LAG_MAX,
@@ -753,6 +763,141 @@ static void replay_is_not_slow(void)
 	CHECK(were_told("a got here 2 3 4 5"));
 }
 
+/* ---- the latest of each key, now and then ---- */
+
+static void publish_key(struct client *client, const char *channel, const char *key)
+{
+	struct hub_command command = publication(channel);
+	struct buf kept = {0};
+	command.publication.key = slice_string(key);
+	buf_swap(&kept, &told);
+	hub_execute(client->hub, &client->session, &command);
+	deliver_all();
+	buf_swap(&kept, &told);
+	buf_free(&kept);
+	walk(client);
+}
+
+static void pass_and_walk(uint64_t ms)
+{
+	pass(ms);
+	walk(&a);
+}
+
+static void throttled(void)
+{
+	subscribe(&a, LAST);
+	publish_key(&b, LAST, "x");
+	CHECK(were_told("a subscribed last:1 0; a got last:1 1"));
+	publish_key(&b, LAST, "x");
+	publish_key(&b, LAST, "y");
+	publish_key(&b, LAST, "x");
+	pass_and_walk(THROTTLE_MS - TIMER_TICK_MS);
+	CHECK(were_told(""));
+	pass_and_walk(2 * TIMER_TICK_MS);
+	CHECK(were_told("a got last:1 3 4"));
+	pass_and_walk(THROTTLE_MS);
+	publish_key(&b, LAST, "y");
+	CHECK(were_told("a got last:1 5")); /* after a pause at once */
+}
+
+/* `a` has 1, and waits for the others till its time has come. */
+static void begin_throttled(const char *channel)
+{
+	subscribe(&a, channel);
+	deliver_all();
+	publish_key(&b, channel, "x");
+	publish_key(&b, channel, "y");
+	publish_key(&b, channel, "x");
+	pass_and_walk(THROTTLE_MS / 2);
+	buf_clear(&told);
+}
+
+static void has_all_at_once(const char *channel, const char *expected)
+{
+	begin_throttled(channel);
+	subscribe(&b, channel);
+	deliver_all();
+	CHECK(were_told(expected));
+}
+
+static void newcomer_here(void)
+{
+	has_all_at_once(LAST, "b subscribed last:1 3; b got last:1 2 3");
+	pass_and_walk(THROTTLE_MS);
+	CHECK(were_told("a got last:1 2 3"));
+}
+
+static void newcomer_there(void)
+{
+	has_all_at_once(LAST_THERE, "b subscribed last:2 3; b got last:2 2 3");
+	pass_and_walk(THROTTLE_MS);
+	CHECK(were_told("a got last:2 2 3"));
+}
+
+static void newcomer_waits(void)
+{
+	begin_throttled(LAST);
+	subscribe(&b, LAST);
+	publish_key(&a, LAST, "x");
+	buf_clear(&told);
+	pass_and_walk(THROTTLE_MS / 2 + 2 * TIMER_TICK_MS);
+	CHECK(were_told("a got last:1 2 4")); /* b had something half an interval ago */
+	pass_and_walk(THROTTLE_MS + TIMER_TICK_MS);
+	CHECK(were_told("b got last:1 4"));
+	publish_key(&a, LAST, "x");
+	pass_and_walk(THROTTLE_MS + TIMER_TICK_MS);
+	CHECK(were_told("a got last:1 5; b got last:1 5"));
+}
+
+static void newcomer_waits_in_silence(void)
+{
+	begin_throttled(LAST);
+	pass_and_walk(THROTTLE_MS);
+	pass_and_walk(THROTTLE_MS);
+	subscribe(&b, LAST);
+	buf_clear(&told);
+	publish_key(&a, LAST, "x");
+	CHECK(were_told("a got last:1 4"));
+	pass_and_walk(THROTTLE_MS + TIMER_TICK_MS);
+	CHECK(were_told("b got last:1 4"));
+}
+
+static void newcomer_no_more(void)
+{
+	begin_throttled(LAST);
+	subscribe(&b, LAST);
+	pass_and_walk(THROTTLE_MS);
+	pass_and_walk(THROTTLE_MS);
+	buf_clear(&told);
+	publish_key(&a, LAST, "x");
+	CHECK(were_told("a got last:1 4; b got last:1 4"));
+}
+
+static void newcomer_with_nothing(void)
+{
+	subscribe(&a, LAST);
+	subscribe(&b, LAST);
+	publish_key(&a, LAST, "x");
+	CHECK(were_told("a subscribed last:1 0; b subscribed last:1 0; "
+	                "a got last:1 1; b got last:1 1"));
+}
+
+static void stuck_newcomer(void)
+{
+	begin_throttled(LAST);
+	b.takes = 1;
+	subscribe(&b, LAST);
+	CHECK(were_told("b subscribed last:1 3; b got last:1 2"));
+	publish_key(&a, LAST, "y");
+	publish_key(&a, LAST, "z");
+	pass_and_walk(THROTTLE_MS);
+	CHECK(were_told("a got last:1 3 4 5"));
+	ready(&b);
+	walk(&a);
+	CHECK(were_told("b got last:1 3; b got last:1 4 5"));
+}
+
 /* ---- how long a channel lives ---- */
 
 static void lingers(const char *channel)
@@ -1109,6 +1254,15 @@ static const struct {
 	{"who lags by more than the limit is ended, once", 1, slow},
 	{"lag counts in all channels together", 1, slow_in_all_channels},
 	{"what was asked for is no lag", 1, replay_is_not_slow},
+	{"of a throttled channel the latest of each key comes in its time", 1, throttled},
+	{"a newcomer has the latest of each key at once", 1, newcomer_here},
+	{"a newcomer on another worker too", 2, newcomer_there},
+	{"from then on it gets no key twice in the interval, and the last value", 1,
+         newcomer_waits},
+	{"nor where nothing was published for long before", 1, newcomer_waits_in_silence},
+	{"after an interval it is none any more", 1, newcomer_no_more},
+	{"nor is one that there was nothing for", 1, newcomer_with_nothing},
+	{"one that was blocked gets the rest, and what came meanwhile", 1, stuck_newcomer},
 	{"a channel is remembered for a while after the last one left", 1, remembered_for_a_while},
 	{"then it is forgotten, however long messages would be kept", 1, forgotten_after_a_while},
 	{"history keeps a channel", 1, held_by_history},
