@@ -92,7 +92,6 @@ struct conn *conn_open(struct edge *edge, int fd)
 	uint64_t tag = (uint64_t)handle.generation << 32 | handle.index;
 	if (loop_watch(edge->loop, fd, tag) != 0)
 		goto release;
-	hub_session_open(edge->hub, &conn->session, handle);
 	arm_deadline(edge, conn); /* of the state that all begin in */
 	return conn;
 

@@ -48,6 +48,12 @@ static void out_end(struct hub_out *out, struct session *session, enum hub_end w
 	         why == HUB_END_SLOW ? CLOSE_SLOW_CONSUMER : CLOSE_NO_MEMORY);
 }
 
+static struct slab_handle out_handle(struct hub_out *out, const struct session *session)
+{
+	const struct conn *conn = CONTAINER_OF(session, const struct conn, session);
+	return slab_handle_of(&edge_of(out)->conns, conn);
+}
+
 static struct session *out_find(struct hub_out *out, struct slab_handle handle)
 {
 	struct conn *conn = slab_at(&edge_of(out)->conns, handle);
@@ -70,6 +76,7 @@ static struct hub *make_hub(struct edge *edge)
 		.answered = out_answered,
 		.deliver = out_deliver,
 		.end = out_end,
+		.handle = out_handle,
 		.find = out_find,
 		.post = out_post,
 	};

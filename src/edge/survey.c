@@ -70,7 +70,7 @@ static bool ask(struct edge *edge, struct conn *conn, uint32_t worker,
 		return false;
 	struct edge_mail mail = {.from = edge->options.worker,
 	                         .kind = kind,
-	                         .asker = conn->session.handle,
+	                         .asker = slab_handle_of(&edge->conns, conn),
 	                         .note = note};
 	post(edge, worker, &mail);
 	return true;

@@ -26,7 +26,7 @@ struct request *request_make(struct hub *hub, struct session *session, uint8_t k
 		memcpy(room, ref.at, ref.len);
 	request->ref_len = (uint32_t)ref.len;
 	request->kind = kind;
-	request->session = session->handle;
+	request->session = hub->out->handle(hub->out, session);
 	session->request_count++;
 	return request;
 }

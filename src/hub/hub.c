@@ -68,10 +68,11 @@ const struct hub_counters *hub_counters(const struct hub *hub)
 
 uint64_t hub_session_number(const struct hub *hub, const struct session *session)
 {
+	struct slab_handle handle = hub->out->handle(hub->out, session);
 	/* Generations count up from 1, so the number is never 0. */
-	CHECK(session->handle.index < 1u << 24);
-	return (uint64_t)hub->options.worker << 56 | (uint64_t)session->handle.index << 32 |
-	       session->handle.generation;
+	CHECK(handle.index < 1u << 24);
+	return (uint64_t)hub->options.worker << 56 | (uint64_t)handle.index << 32 |
+	       handle.generation;
 }
 
 /* ---- the table of channels ---- */
@@ -194,14 +195,6 @@ void hub_settle(struct hub *hub, struct channel *channel)
 }
 
 /* ---- sessions ---- */
-
-void hub_session_open(struct hub *hub, struct session *session, struct slab_handle handle)
-{
-	(void)hub;
-	CHECK(session->first == NULL);
-	CHECK(handle.generation != 0);
-	session->handle = handle;
-}
 
 struct follower *session_follower(const struct session *session, const struct channel *channel)
 {

@@ -52,6 +52,8 @@ struct hub_out {
 	void (*answered)(struct hub_out *out, struct session *session);
 	/* The session is to be closed; sets is_ended. */
 	void (*end)(struct hub_out *out, struct session *session, enum hub_end why);
+	/* What a session is remembered by, while a letter is under way. */
+	struct slab_handle (*handle)(struct hub_out *out, const struct session *session);
 	/* The session of a handle, or NULL when it is gone. */
 	struct session *(*find)(struct hub_out *out, struct slab_handle handle);
 	/* Takes over what the letter owns. Cannot fail: see hub_receive(). */
@@ -82,7 +84,6 @@ void hub_destroy(struct hub *hub);
 
 void hub_set_time(struct hub *hub, uint64_t now_ms, uint64_t unix_ms);
 
-void hub_session_open(struct hub *hub, struct session *session, struct slab_handle handle);
 void hub_session_close(struct hub *hub, struct session *session);
 /* The sink takes bytes again, or the session is not held any more: send what waits. */
 void hub_session_ready(struct hub *hub, struct session *session);

@@ -2,8 +2,9 @@
  * session.h - one client as the hub sees it: who it is, and what it follows.
  *
  * Threads:   the worker's own.
- * Ownership: embedded in the edge's connection. The hub links followers into it and frees
- *            them in hub_session_close(); `claims` are the edge's and outlive the session.
+ * Ownership: embedded in the edge's connection; zeroed memory is a session that follows nothing.
+ *            The hub links followers into it and frees them in hub_session_close(); `claims`
+ *            are the edge's and outlive the session.
  * Limits:    limits.channels_per_connection followers, SESSION_REQUESTS_MAX commands under way
  *            on other workers (the edge reads no more from the client meanwhile).
  */
@@ -12,7 +13,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/slab.h"
 #include "base/slice.h"
 #include "hub/claims.h"
 
@@ -21,13 +21,12 @@ struct follower;
 struct session {
 	struct follower *first, *last; /* in the order of subscribing */
 	struct claims *claims;         /* NULL: anonymous */
-	struct slab_handle handle;     /* the edge's, to find the session again */
-	uint16_t follower_count;
+	uint32_t follower_count;
 	uint16_t request_count; /* commands whose answers are still to come */
-	bool is_backend;        /* holds an API key: may do everything */
-	bool is_blocked;        /* its sink takes nothing now; hub_session_ready() ends that */
-	bool is_held;           /* nothing is delivered yet, though answers are */
-	bool is_ended;          /* will be closed at the end of the turn; gets nothing more */
+	bool is_backend : 1;    /* holds an API key: may do everything */
+	bool is_blocked : 1;    /* its sink takes nothing now; hub_session_ready() ends that */
+	bool is_held : 1;       /* nothing is delivered yet, though answers are */
+	bool is_ended : 1;      /* will be closed at the end of the turn; gets nothing more */
 };
 
 static inline struct slice session_user(const struct session *session)

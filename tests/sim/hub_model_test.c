@@ -398,6 +398,13 @@ static uint64_t lag_of(const struct client *client)
 	return bytes;
 }
 
+static struct slab_handle out_handle(struct hub_out *out, const struct session *session)
+{
+	const struct client *client = CONTAINER_OF(session, const struct client, session);
+	CHECK(&client->worker->out == out);
+	return (struct slab_handle){(uint32_t)(client - world.clients), client->generation};
+}
+
 static struct session *out_find(struct hub_out *out, struct slab_handle handle)
 {
 	CHECK(handle.index < CLIENTS);
@@ -518,8 +525,6 @@ static void client_open(struct client *client)
 		.session.is_held = chance(10),
 		.session.claims = chance(50) ? world.ann : NULL,
 	};
-	struct slab_handle handle = {(uint32_t)(client - world.clients), generation};
-	hub_session_open(client->worker->hub, &client->session, handle);
 	client->number = hub_session_number(client->worker->hub, &client->session);
 }
 
@@ -933,6 +938,7 @@ static void worker_begin(uint32_t i, struct hash_key hash_key)
 		.answered = out_answered,
 		.deliver = out_deliver,
 		.end = out_end,
+		.handle = out_handle,
 		.find = out_find,
 		.post = out_post,
 	};

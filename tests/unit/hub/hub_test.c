@@ -152,9 +152,19 @@ static void out_end(struct hub_out *out, struct session *session, enum hub_end w
 	tell(session, why == HUB_END_SLOW ? "is slow" : "lost memory", slice_of(NULL, 0));
 }
 
+static struct client *const clients[] = {&a, &b, &c};
+
+static struct slab_handle out_handle(struct hub_out *out, const struct session *session)
+{
+	uint32_t index = 0;
+	(void)out;
+	while (&clients[index]->session != session)
+		CHECK(++index < COUNT_OF(clients));
+	return (struct slab_handle){index, 1};
+}
+
 static struct session *out_find(struct hub_out *out, struct slab_handle handle)
 {
-	struct client *const clients[] = {&a, &b, &c};
 	(void)out;
 	CHECK(handle.index < COUNT_OF(clients));
 	return clients[handle.index]->is_open ? &clients[handle.index]->session : NULL;
@@ -178,11 +188,10 @@ static bool were_told(const char *expected)
 
 /* ---- what clients do ---- */
 
-static void open_client(struct client *client, char name, uint32_t index, uint32_t worker)
+static void open_client(struct client *client, char name, uint32_t worker)
 {
 	*client = (struct client){
 		.hub = hubs[worker], .name = name, .is_open = true, .takes = SIZE_MAX};
-	hub_session_open(client->hub, &client->session, (struct slab_handle){index, 1});
 }
 
 static void close_client(struct client *client)
@@ -311,6 +320,7 @@ static void begin(uint32_t count)
 			.answered = out_answered,
 			.deliver = out_deliver,
 			.end = out_end,
+			.handle = out_handle,
 			.find = out_find,
 			.post = out_post,
 		};
@@ -329,9 +339,9 @@ static void begin(uint32_t count)
 		CHECK(hubs[i] != NULL);
 	}
 	set_time();
-	open_client(&a, 'a', 0, 0);
-	open_client(&b, 'b', 1, 0);
-	open_client(&c, 'c', 2, workers - 1);
+	open_client(&a, 'a', 0);
+	open_client(&b, 'b', 0);
+	open_client(&c, 'c', workers - 1);
 }
 
 /* Whatever a case left: all are closed, and with time nothing is left. */
