@@ -10,6 +10,7 @@
 #   make fuzz-NAME  fuzz tests/fuzz/NAME_fuzz.c for FUZZ_SECONDS=60 (clang); make fuzz-all: each
 #   make coverage   the lines that the unit tests, simulations and replayed inputs reach
 #   make bench      user memory per idle connection, in short
+#   make bench-micro  what an operation of each module costs; ARGS="--instructions walk" counts
 #   make format     clang-format, in place
 #   make install    the program, its unit and its sysctl file; DESTDIR= and PREFIX= are honoured
 #   make clean
@@ -92,6 +93,10 @@ $B/tests/fuzz/%_fuzz: $B/tests/fuzz/%_fuzz.c.o $B/starling.a \
 	@echo "  LINK  $@"
 	$Q$(LINK) $(FUZZER) $(LIBS)
 
+$B/bench/micro/%: $B/bench/micro/%.c.o $B/bench/micro/micro.c.o $B/starling.a
+	@echo "  LINK  $@"
+	$Q$(LINK) $(LIBS)
+
 $B/bench/%: $B/bench/%.c.o $B/starling.a
 	@echo "  LINK  $@"
 	$Q$(LINK) $(LIBS)
@@ -140,6 +145,10 @@ coverage:
 bench: all $B/bench/idle
 	$Qbench/run $B --connections 3000
 
+MICRO := $(patsubst %.c,$B/%,$(filter-out %/micro.c,$(wildcard bench/micro/*.c)))
+bench-micro: $(MICRO)
+	$Qbench/micro/run $B $(ARGS)
+
 format:
 	$Qclang-format -i $C
 
@@ -157,7 +166,7 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: FORCE all run test check unit wire sim replay tidy tests fuzz-all coverage bench format \
+.PHONY: FORCE all run test check unit wire sim replay tidy tests fuzz-all coverage bench bench-micro format \
 	install help clean
 .SECONDARY:
 -include $(shell find $B -name '*.d' 2>/dev/null)
