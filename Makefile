@@ -81,11 +81,20 @@ $B/starling: $B/src/main.c.o $B/starling.a
 
 tests: $(TEST:%.c=$B/%) $(FUZZ:%.c=$B/%)
 
-# A program that dies must have said its last line: line.c.o has stdout written by the line.
-$B/tests/%_test: $B/tests/%_test.c.o $B/tests/line.c.o $B/starling.a
+# A program that dies must have said its last line: line.c.o has stdout written by the line. And
+# failing.c.o stands before the allocations of our objects, which a test may have fail.
+FAILING := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=strdup \
+           -Wl,--wrap=strndup,--wrap=mmap
+$B/tests/%_test: $B/tests/%_test.c.o $B/tests/line.c.o $B/tests/failing.c.o $B/starling.a
 	@echo "  LINK  $@"
 	@mkdir -p $(@D)
-	$Q$(LINK) $(LIBS)
+	$Q$(LINK) $(FAILING) $(LIBS)
+
+# The server, whose allocations a wire test has fail.
+$B/tests/failing/starling: $B/src/main.c.o $B/tests/failing.c.o $B/starling.a
+	@echo "  LINK  $@"
+	@mkdir -p $(@D)
+	$Q$(LINK) $(FAILING) $(LIBS)
 
 FUZZER := $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer)
 $B/tests/fuzz/%_fuzz: $B/tests/fuzz/%_fuzz.c.o $B/starling.a \

@@ -66,6 +66,12 @@ static void out_post(struct hub_out *out, uint32_t worker, const struct hub_mail
 	up->post(up, worker, mail);
 }
 
+static bool out_has_room(struct hub_out *out)
+{
+	struct edge_up *up = edge_of(out)->options.up;
+	return up->has_room(up);
+}
+
 /* ---- making and breaking ---- */
 
 static struct hub *make_hub(struct edge *edge)
@@ -79,6 +85,7 @@ static struct hub *make_hub(struct edge *edge)
 		.handle = out_handle,
 		.find = out_find,
 		.post = out_post,
+		.has_room = out_has_room,
 	};
 	struct hub_options options = {
 		.worker = edge->options.worker,

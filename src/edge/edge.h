@@ -72,6 +72,7 @@ struct edge_stats {
 struct edge_up {
 	void (*post)(struct edge_up *up, uint32_t worker, const struct hub_mail *mail);
 	void (*post_edge)(struct edge_up *up, uint32_t worker, const struct edge_mail *mail);
+	bool (*has_room)(struct edge_up *up);     /* for HUB_LETTERS_MAX letters to each worker */
 	bool (*is_congested)(struct edge_up *up); /* take in nothing new from clients */
 };
 

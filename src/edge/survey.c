@@ -52,7 +52,8 @@ static struct note *note_make(uint64_t number, const struct buf *text, const str
 	note->number = number;
 	buf_slice(&note->text, buf_view(text));
 	buf_slice(&note->after, buf_view(after));
-	if (!note->text.is_broken && !note->after.is_broken)
+	if (!note->text.is_broken && !note->after.is_broken && !text->is_broken &&
+	    !after->is_broken)
 		return note;
 	note_free(note);
 	return NULL;
@@ -66,8 +67,11 @@ static void post(struct edge *edge, uint32_t worker, const struct edge_mail *mai
 static bool ask(struct edge *edge, struct conn *conn, uint32_t worker,
                 const struct survey_kind *kind, struct note *note)
 {
-	if (note == NULL)
+	struct edge_up *up = edge->options.up;
+	if (note == NULL || !up->has_room(up)) {
+		note_free(note);
 		return false;
+	}
 	struct edge_mail mail = {.from = edge->options.worker,
 	                         .kind = kind,
 	                         .asker = slab_handle_of(&edge->conns, conn),

@@ -27,7 +27,8 @@
 
 /* The name lies in memory of its own: the letter that gives up following takes it along. */
 struct channel_name {
-	uint64_t hash; /* the hub's keyed hash */
+	uint64_t hash;             /* the hub's keyed hash */
+	struct channel_name *next; /* while that letter is owed */
 	uint8_t len;
 	char bytes[];
 };

@@ -359,6 +359,10 @@ static void execute_in_channel(struct hub *hub, struct session *session,
 			refuse(hub, session, command, error, why_not(error));
 			return;
 		}
+		if (!hub_has_room(hub)) {
+			refuse_no_memory(hub, session, command);
+			return;
+		}
 	}
 	switch (command->type) {
 	case COMMAND_SUBSCRIBE:

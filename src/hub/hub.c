@@ -28,6 +28,15 @@ struct hub *hub_create(const struct hub_options *options)
 	return hub;
 }
 
+static void hub_drop_owed(struct hub *hub)
+{
+	while (hub->owed_first != NULL) {
+		struct channel_name *name = hub->owed_first;
+		hub->owed_first = name->next;
+		free(name);
+	}
+}
+
 static void hub_drop_requests(struct hub *hub)
 {
 	for (uint32_t i = 0; i < slab_span(&hub->requests); i++) {
@@ -48,6 +57,7 @@ void hub_destroy(struct hub *hub)
 		if (channel != NULL)
 			hub_close(hub, channel);
 	}
+	hub_drop_owed(hub);
 	slab_free(&hub->channels);
 	slab_free(&hub->followers);
 	slab_free(&hub->requests);
@@ -170,17 +180,48 @@ void hub_close(struct hub *hub, struct channel *channel)
 	slab_release(&hub->channels, channel);
 }
 
+static void post_unfollow(struct hub *hub, struct channel_name *name)
+{
+	struct hub_mail mail = {.kind = MAIL_UNFOLLOW, .from = hub->options.worker, .name = name};
+	uint32_t agent = hub_agent_of(hub, slice_of(name->bytes, name->len));
+	hub->out->post(hub->out, agent, &mail);
+}
+
+/* An agent hears that its channel was given up before anything else about that channel. */
+bool hub_has_room(struct hub *hub)
+{
+	bool has_room = hub->out->has_room(hub->out);
+	while (has_room && hub->owed_first != NULL) {
+		struct channel_name *name = hub->owed_first;
+		hub->owed_first = name->next;
+		post_unfollow(hub, name);
+		has_room = hub->out->has_room(hub->out);
+	}
+	return has_room;
+}
+
+static void owe_unfollow(struct hub *hub, struct channel_name *name)
+{
+	name->next = NULL;
+	if (hub->owed_first == NULL)
+		hub->owed_first = name;
+	else
+		hub->owed_last->next = name;
+	hub->owed_last = name;
+}
+
 /* A tail that nobody here needs: the agent is told, and it goes. */
 static void tail_settle(struct hub *hub, struct channel *channel)
 {
 	if (channel->follower_count > 0 || channel->request_count > 0)
 		return;
+	struct channel_name *name = channel->name;
 	if (channel->is_tuned) {
-		struct hub_mail mail = {
-			.kind = MAIL_UNFOLLOW, .from = hub->options.worker, .name = channel->name};
-		uint32_t agent = hub_agent_of(hub, channel_name(channel));
-		hub->out->post(hub->out, agent, &mail);
 		channel->name = NULL; /* the letter has it */
+		if (hub_has_room(hub))
+			post_unfollow(hub, name);
+		else
+			owe_unfollow(hub, name);
 	}
 	hub_close(hub, channel);
 }

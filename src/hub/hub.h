@@ -25,6 +25,10 @@
 #include "hub/rule.h"
 #include "hub/session.h"
 
+/* What a command, a letter or an end of a subscription causes at most to any one worker: the answer
+ * of an agent, and a record. */
+#define HUB_LETTERS_MAX 2
+
 #define SLOTS 4096 /* channels are spread over workers, and nodes, by slot */
 
 struct hub;
@@ -56,8 +60,10 @@ struct hub_out {
 	struct slab_handle (*handle)(struct hub_out *out, const struct session *session);
 	/* The session of a handle, or NULL when it is gone. */
 	struct session *(*find)(struct hub_out *out, struct slab_handle handle);
-	/* Takes over what the letter owns. Cannot fail: see hub_receive(). */
+	/* Takes over what the letter owns. Cannot fail: has_room() was asked. */
 	void (*post)(struct hub_out *out, uint32_t worker, const struct hub_mail *mail);
+	/* Whether HUB_LETTERS_MAX letters can be posted to each worker. */
+	bool (*has_room)(struct hub_out *out);
 };
 
 struct hub_options {
@@ -102,8 +108,8 @@ void hub_review(struct hub *hub, struct session *session);
 enum error_code hub_may_subscribe(const struct hub *hub, const struct session *session,
                                   struct slice channel, const char **why);
 
-/* A letter of another worker. It causes at most one letter back and, for a publication, one
- * to each worker: the caller makes sure that there is room for them before it hands it in. */
+/* A letter of another worker. The caller makes sure that there is room for HUB_LETTERS_MAX letters
+ * to each worker before it hands it in. */
 void hub_receive(struct hub *hub, const struct hub_mail *mail);
 void hub_mail_discard(const struct hub_mail *mail); /* one that will never be delivered */
 

@@ -33,6 +33,8 @@ struct hub {
 	struct slab channels, followers, requests;
 	struct map table;  /* channels by name */
 	struct list dirty; /* channels with a walk due */
+	/* Channels given up whose agents are to be told, oldest first: the post had no room. */
+	struct channel_name *owed_first, *owed_last;
 	struct random random;
 	struct hub_counters counters;
 };
@@ -47,6 +49,7 @@ struct channel *hub_open(struct hub *hub, struct slice name); /* found or made; 
 void hub_close(struct hub *hub, struct channel *channel);     /* out of the table, and freed */
 struct channel_name *hub_name_make(const struct hub *hub, struct slice name);
 void hub_settle(struct hub *hub, struct channel *channel); /* somebody left, or an answer came */
+bool hub_has_room(struct hub *hub); /* for the letters of a command; those that are owed go first */
 
 /* walk.c */
 /* A record was appended to the channel's log: have it walked. */

@@ -5,6 +5,9 @@
  * MAIL_FOLLOW and the records that come after it reach the follower in one order, and its
  * tail has no hole and no double.
  *
+ * A letter is posted only where the post has room for it (struct hub_out): what needs one is
+ * refused without, but for giving up a channel, whose letter then waits in the hub.
+ *
  * Threads:   a value; moves from the poster to the receiver.
  * Ownership: the letter owns what it points at: the receiver frees it, or, when a letter is
  *            never delivered, hub_mail_discard().

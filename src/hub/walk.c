@@ -322,6 +322,7 @@ static bool channel_walk(struct hub *hub, struct channel *channel, uint32_t *bud
 
 bool hub_walk(struct hub *hub, uint32_t budget)
 {
+	(void)hub_has_room(hub); /* what is owed goes as soon as it can */
 	/* As many channels as are dirty now, each a fair part of the budget. */
 	struct list_node *last = list_is_empty(&hub->dirty) ? NULL : hub->dirty.ends.prev;
 	while (last != NULL && budget > 0) {

@@ -10,7 +10,8 @@
 #include "starling/limits.h"
 
 #define BELL_TAG UINT64_MAX
-/* While letters wait for room in a ring nobody rings when there is some: look again soon. */
+/* While letters wait, for room in a ring or for memory to take them, nobody rings when there is
+ * some: look again soon. */
 #define CONGESTED_WAIT_MS 1
 
 struct loop {
@@ -18,6 +19,7 @@ struct loop {
 	struct loop_handler *handler;
 	int epoll;
 	bool has_more; /* after() said so */
+	bool takes_no_letters;
 	_Atomic bool is_stopped;
 	uint64_t now_ms, unix_ms;
 	struct timer_wheel wheel;
@@ -105,7 +107,8 @@ static int wait_ms(struct loop *loop)
 {
 	if (loop->has_more)
 		return 0;
-	if (mailbox_is_congested(loop->options.office, loop->options.member))
+	if (loop->takes_no_letters ||
+	    mailbox_is_congested(loop->options.office, loop->options.member))
 		return CONGESTED_WAIT_MS;
 	uint64_t wait = timer_wait_ms(&loop->wheel, clock_ms(CLOCK_MONOTONIC));
 	return wait > 60 * 1000 ? 60 * 1000 : (int)wait;
@@ -115,7 +118,7 @@ static int wait_for_events(struct loop *loop)
 {
 	struct post_office *office = loop->options.office;
 	int wait = wait_ms(loop);
-	if (wait > 0 && !mailbox_sleep(office, loop->options.member))
+	if (wait > 0 && !loop->takes_no_letters && !mailbox_sleep(office, loop->options.member))
 		wait = 0;
 	int count = epoll_wait(loop->epoll, loop->events, TURN_EVENTS_MAX, wait);
 	CHECK(count >= 0 || errno == EINTR);
@@ -152,6 +155,9 @@ static bool take_letters(struct loop *loop)
 {
 	_Alignas(16) char letter[LOOP_LETTER_MAX];
 	uint32_t left = loop->handler->letters_max(loop->handler);
+	loop->takes_no_letters = left == 0;
+	if (left == 0)
+		return false;
 	for (; left > 0; left--) {
 		if (!mailbox_take(loop->options.office, loop->options.member, letter))
 			return false;

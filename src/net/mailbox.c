@@ -24,6 +24,7 @@ struct member {
 	uint32_t next_from; /* whose letters are taken next */
 	uint32_t taken_in_a_row;
 	uint32_t queued;     /* letters in `queues` */
+	uint32_t room;       /* letters that each of them can surely take */
 	struct buf *queues;  /* by receiver: letters that the ring did not take */
 	bool *has_posted_to; /* by receiver: since the last flush */
 };
@@ -42,7 +43,6 @@ static struct ring *ring_between(const struct post_office *office, uint32_t from
 
 static int member_init(struct member *member, uint32_t members)
 {
-	*member = (struct member){.bell = -1};
 	member->queues = calloc(members, sizeof(*member->queues));
 	member->has_posted_to = calloc(members, sizeof(*member->has_posted_to));
 	member->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -70,6 +70,8 @@ struct post_office *post_office_create(uint32_t members, uint32_t letter_bytes)
 	office->member = aligned_zero(members, sizeof(*office->member));
 	office->rings = aligned_zero((size_t)members * members, sizeof(*office->rings));
 	bool is_good = office->member != NULL && office->rings != NULL;
+	for (uint32_t i = 0; office->member != NULL && i < members; i++)
+		office->member[i].bell = -1;
 	for (uint32_t i = 0; is_good && i < members; i++)
 		is_good = member_init(&office->member[i], members) == 0;
 	for (uint32_t i = 0; is_good && i < members * members; i++)
@@ -94,10 +96,8 @@ void post_office_destroy(struct post_office *office)
 {
 	if (office == NULL)
 		return;
-	for (uint32_t i = 0; office->member != NULL && i < office->members; i++) {
-		if (office->member[i].queues != NULL)
-			member_free(&office->member[i], office->members);
-	}
+	for (uint32_t i = 0; office->member != NULL && i < office->members; i++)
+		member_free(&office->member[i], office->members);
 	for (uint32_t i = 0; office->rings != NULL && i < office->members * office->members; i++) {
 		if (office->rings[i].slots != NULL)
 			ring_free(&office->rings[i]);
@@ -120,17 +120,22 @@ void mailbox_post(struct post_office *office, uint32_t from, uint32_t to, const 
 	buf_append(queue, letter, office->letter_bytes);
 	CHECK(!queue->is_broken); /* mailbox_has_room() was asked */
 	sender->queued++;
+	sender->room -= sender->room > 0;
 }
 
 bool mailbox_has_room(struct post_office *office, uint32_t me, uint32_t count)
 {
+	struct member *sender = &office->member[me];
+	if (sender->room >= count)
+		return true;
 	for (uint32_t to = 0; to < office->members; to++) {
-		struct buf *queue = &office->member[me].queues[to];
+		struct buf *queue = &sender->queues[to];
 		if (buf_room(queue, (size_t)count * office->letter_bytes) == NULL) {
 			queue->is_broken = false; /* it holds what it held */
 			return false;
 		}
 	}
+	sender->room = count;
 	return true;
 }
 

@@ -11,9 +11,10 @@
  *            before destroy.
  * Limits:    a full ring is no error: letters then queue up with the sender, in order, until
  *            the receiver has made room. mailbox_has_room() says whether a sender's queues
- *            can take more, and makes room for it; who asked before it took on work can post
- *            what follows from that work. mailbox_is_congested() asks a sender to take on
- *            nothing new while some of its letters wait.
+ *            can take more, and makes room for it: who asks before it takes on work can post
+ *            what follows from that work, and must, because a letter that finds no memory is
+ *            a failed check. mailbox_is_congested() asks a sender to take on nothing new
+ *            while some of its letters wait.
  */
 #pragma once
 

@@ -10,8 +10,6 @@
 
 /* Clients get so long to take our goodbye; then the connections are cut. */
 #define GOODBYE_MS 3000
-/* A letter is followed by at most two to each worker: an answer and a record. */
-#define LETTERS_PER_LETTER 2
 
 static struct worker *worker_of(struct loop_handler *handler)
 {
@@ -35,7 +33,7 @@ static uint32_t on_letters_max(struct loop_handler *handler)
 {
 	const struct worker_options *options = &worker_of(handler)->options;
 	bool has_room = mailbox_has_room(options->office, options->number,
-	                                 LETTERS_PER_LETTER * TURN_MAILS_MAX);
+	                                 HUB_LETTERS_MAX * TURN_MAILS_MAX);
 	return has_room ? TURN_MAILS_MAX : 0;
 }
 
@@ -94,6 +92,12 @@ static void up_post_edge(struct edge_up *up, uint32_t to, const struct edge_mail
 	const struct worker_options *options = &worker_under(up)->options;
 	struct letter letter = {.kind = LETTER_EDGE, .edge = *mail};
 	mailbox_post(options->office, options->number, to, &letter);
+}
+
+static bool up_has_room(struct edge_up *up)
+{
+	const struct worker_options *options = &worker_under(up)->options;
+	return mailbox_has_room(options->office, options->number, HUB_LETTERS_MAX);
 }
 
 static bool up_is_congested(struct edge_up *up)
@@ -182,7 +186,13 @@ int worker_start(struct worker *worker, const struct worker_options *options)
 {
 	*worker = (struct worker){
 		.options = *options,
-		.up = {.post = up_post, .post_edge = up_post_edge, .is_congested = up_is_congested},
+		.up =
+			{
+				.post = up_post,
+				.post_edge = up_post_edge,
+				.has_room = up_has_room,
+				.is_congested = up_is_congested,
+			},
 		.handler =
 			{
 				.begin = on_begin,

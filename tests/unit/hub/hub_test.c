@@ -52,6 +52,7 @@ struct letter {
 static struct client a, b, c;
 static struct hub *hubs[2];
 static struct hub_out outs[2];
+static bool is_full[2]; /* the post has no room for letters of that worker */
 static struct timer_wheel wheels[2];
 static uint64_t now_ms;
 static uint32_t workers;
@@ -175,6 +176,11 @@ static void out_post(struct hub_out *out, uint32_t to, const struct hub_mail *ma
 	CHECK(out == &outs[1 - to]);
 	CHECK(letter_count < LETTERS_MAX);
 	letters[letter_count++] = (struct letter){to, *mail};
+}
+
+static bool out_has_room(struct hub_out *out)
+{
+	return !is_full[out - outs];
 }
 
 static bool were_told(const char *expected)
@@ -314,8 +320,10 @@ static void begin(uint32_t count)
 {
 	workers = count;
 	now_ms = 1000;
+	is_full[0] = is_full[1] = false;
 	for (uint32_t i = 0; i < workers; i++) {
 		outs[i] = (struct hub_out){
+			.has_room = out_has_room,
 			.event = out_event,
 			.answered = out_answered,
 			.deliver = out_deliver,
@@ -986,10 +994,15 @@ static void held_by_followers(void)
 
 /* ---- other commands ---- */
 
-static void pings(void)
+static void ping(struct client *client)
 {
 	struct hub_command command = {.type = COMMAND_PING, .ref = SLICE("7")};
-	hub_execute(a.hub, &a.session, &command);
+	hub_execute(client->hub, &client->session, &command);
+}
+
+static void pings(void)
+{
+	ping(&a);
 	CHECK(were_told("a pong ref 7"));
 }
 
@@ -1073,6 +1086,73 @@ static void given_up_once(void)
 	CHECK(letter_count == 0);
 	walk(&a);
 	CHECK(were_told("c ack 2"));
+}
+
+static void no_room_for_more(void)
+{
+	subscribe(&a, THERE);
+	deliver_all();
+	buf_clear(&told);
+	is_full[0] = true;
+	subscribe(&b, THERE);
+	subscribe(&b, HERE);
+	publish(&b, THERE);
+	publish(&b, HERE); /* others may follow it */
+	history(&b, THERE, NULL, 1);
+	CHECK(were_told("b unavailable there; b unavailable here; b unavailable there; "
+	                "b unavailable here; b unavailable there"));
+	CHECK(letter_count == 0);
+	CHECK(b.session.follower_count == 0);
+	CHECK(b.session.request_count == 0);
+	ping(&b);
+	unsubscribe(&a, THERE);
+	CHECK(were_told("b pong ref 7; a unsubscribed there"));
+	is_full[0] = false;
+	walk(&a);
+	CHECK(letter_count == 1);
+}
+
+/* The agent does not hear yet that a channel was given up, and goes on sending. */
+static void given_up_later(void)
+{
+	subscribe(&a, THERE);
+	subscribe(&b, "there3");
+	deliver_all();
+	is_full[0] = true;
+	unsubscribe(&a, THERE);
+	unsubscribe(&b, "there3");
+	CHECK(letter_count == 0);
+	CHECK(hub_counters(hubs[0])->followers == 0);
+	publish(&c, THERE);
+	deliver_all();
+	CHECK(hub_counters(hubs[0])->stale_letters == 1);
+	walk(&a);
+	CHECK(letter_count == 0);
+	is_full[0] = false;
+	walk(&a);
+	CHECK(letter_count == 2);
+	deliver_all();
+	publish(&c, THERE);
+	CHECK(letter_count == 0);
+	buf_clear(&told);
+}
+
+/* What is asked next about the channel comes behind that letter, or is refused with it. */
+static void given_up_before_it_is_asked_for(void)
+{
+	subscribe(&a, THERE);
+	deliver_all();
+	is_full[0] = true;
+	unsubscribe(&a, THERE);
+	is_full[0] = false;
+	subscribe(&b, THERE);
+	CHECK(letter_count == 2);
+	deliver_all();
+	publish(&c, THERE);
+	deliver_all();
+	walk(&b);
+	CHECK(were_told("a subscribed there 0; a unsubscribed there; b subscribed there 0; "
+	                "c ack 1; b got there 1"));
 }
 
 static void excepted_there(void)
@@ -1283,6 +1363,9 @@ static const struct {
 	{"another worker's channel is asked by letter", 2, by_letter},
 	{"a worker follows once for all its sessions", 2, followed_once},
 	{"and gives up when the last one left", 2, given_up_once},
+	{"what needs letters is refused where the post has no room", 2, no_room_for_more},
+	{"a channel is given up there all the same, and the agent told later", 2, given_up_later},
+	{"it is told before the channel is asked for again", 2, given_up_before_it_is_asked_for},
 	{"who is left out is so on another worker too", 2, excepted_there},
 	{"each subscribing gets its own answer", 2, changed_its_mind},
 	{"subscribing twice before the answer is answered twice", 2, asked_twice},

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "../../failing.h"
 #include "base/random.h"
 #include "starling/limits.h"
 
@@ -144,6 +145,54 @@ static void one_full_blocks_no_other(void)
 		CHECK(mailbox_take(office, 1, &letter));
 	}
 	expect_none(1);
+}
+
+/* Room that was found stays, and is used up by letters that queue up only. */
+static void no_memory(void)
+{
+	failing_arm(1, FAILING_ALL_FROM);
+	CHECK(!mailbox_has_room(office, 0, 10));
+	CHECK(failing_disarm() == 1);
+	CHECK(mailbox_has_room(office, 0, 10));
+	failing_arm(1, FAILING_ALL_FROM);
+	for (uint64_t i = 1; i <= MAILBOX_CAPACITY + 10; i++) {
+		CHECK(mailbox_has_room(office, 0, 1));
+		post(0, 1, i);
+	}
+	CHECK(failing_disarm() == 0);
+
+	failing_arm(1, FAILING_ALL_FROM);
+	CHECK(!mailbox_has_room(office, 0, 10));
+	CHECK(mailbox_has_room(office, 1, 0));
+	CHECK(failing_disarm() == 1);
+	CHECK(mailbox_has_room(office, 0, 10));
+	for (uint64_t i = 1; i <= MAILBOX_CAPACITY + 10; i++) {
+		mailbox_flush(office, 0);
+		expect(0, 1, i);
+	}
+	expect_none(1);
+}
+
+static int next_fd(void)
+{
+	int fd = dup(STDOUT_FILENO);
+	CHECK(fd >= 0 && close(fd) == 0);
+	return fd;
+}
+
+static void not_created(void)
+{
+	uint32_t failed, number = 1;
+	int fd = next_fd();
+	do {
+		failing_arm(number++, FAILING_ONE);
+		struct post_office *other = post_office_create(MEMBERS, sizeof(struct letter));
+		failed = failing_disarm();
+		CHECK((other == NULL) == (failed > 0));
+		post_office_destroy(other);
+		CHECK(next_fd() == fd); /* each was closed, and no other */
+	} while (failed > 0);
+	CHECK(number > MEMBERS * MEMBERS);
 }
 
 /* Two members post more with each letter that is taken: both are heard. */
@@ -344,6 +393,8 @@ static const struct {
 	{"letters queue up behind a full ring, in order", queue_when_full},
 	{"what queues up goes on with a flush", queue_waits_for_flush},
 	{"one full ring holds up no other", one_full_blocks_no_other},
+	{"without memory there is no room, and what there was stays", no_memory},
+	{"without memory there is no office, and nothing of it", not_created},
 	{"a busy sender does not keep others waiting", in_turn},
 	{"a sleeper is woken when a turn ends with mail for it", sleep_and_wake},
 	{"it is rung for once", rings_once},

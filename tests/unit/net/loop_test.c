@@ -1,0 +1,178 @@
+/*
+ * A loop with a handler that writes down what it is asked, letter by letter.
+ */
+#include "net/loop.h"
+
+#include <unistd.h>
+
+#include "base/buf.h"
+
+#define TURNS_MAX 1000 /* a loop that does not sleep makes many more in STOP_MS */
+#define STOP_MS 50
+
+static struct {
+	struct loop_handler handler;
+	struct loop *loop;
+	struct post_office *office;
+	struct buf said;
+	uint32_t turns, letters_max, letters_until_stop, work_left;
+	uint32_t turns_without_room; /* letters_max() says so for so many turns */
+	struct timer timer;
+} world;
+
+static void say(const char *what)
+{
+	if (world.said.len > 0)
+		buf_char(&world.said, ' ');
+	buf_string(&world.said, what);
+}
+
+static void on_begin(struct loop_handler *handler)
+{
+	CHECK(handler == &world.handler);
+	world.turns++;
+}
+
+static void on_ready(struct loop_handler *handler, uint64_t tag, unsigned ready)
+{
+	(void)handler;
+	CHECK(tag == 7);
+	say((ready & LOOP_HUNG_UP) != 0 ? "hung-up" : "ready");
+	loop_stop(world.loop);
+}
+
+static uint32_t on_letters_max(struct loop_handler *handler)
+{
+	(void)handler;
+	if (world.turns_without_room == 0)
+		return world.letters_max;
+	world.turns_without_room--;
+	return 0;
+}
+
+static void on_letter(struct loop_handler *handler, const void *letter)
+{
+	(void)handler;
+	const uint32_t *number = letter;
+	char text[16];
+	snprintf(text, sizeof(text), "%u/%u", *number, world.turns);
+	say(text);
+	if (--world.letters_until_stop == 0)
+		loop_stop(world.loop);
+}
+
+static void on_timer(struct loop_handler *handler, struct timer *timer)
+{
+	(void)handler;
+	CHECK(timer == &world.timer);
+	say("timer");
+	loop_stop(world.loop);
+}
+
+static bool on_after(struct loop_handler *handler)
+{
+	(void)handler;
+	return world.work_left > 0 && --world.work_left > 0;
+}
+
+static void post(uint32_t number)
+{
+	CHECK(mailbox_has_room(world.office, 0, 1));
+	mailbox_post(world.office, 0, 0, &number);
+}
+
+static bool was_said(const char *expected)
+{
+	bool is_so = slice_is(buf_view(&world.said), expected);
+	if (!is_so)
+		fprintf(stderr, "said:     %.*s\n", (int)world.said.len, world.said.at);
+	return is_so;
+}
+
+/* ---- cases ---- */
+
+static void letters_in_parts(void)
+{
+	world.letters_max = 2;
+	world.letters_until_stop = 5;
+	for (uint32_t i = 1; i <= 5; i++)
+		post(i);
+	loop_run(world.loop);
+	CHECK(was_said("1/1 2/1 3/2 4/2 5/3"));
+}
+
+static void letters_without_room(void)
+{
+	world.turns_without_room = 3;
+	world.letters_until_stop = 1;
+	post(1);
+	loop_run(world.loop);
+	CHECK(was_said("1/4"));
+}
+
+static void no_room_for_long(void)
+{
+	world.turns_without_room = UINT32_MAX;
+	post(1);
+	timer_arm(loop_wheel(world.loop), &world.timer, loop_now_ms(world.loop), STOP_MS);
+	loop_run(world.loop);
+	CHECK(was_said("timer"));
+	CHECK(world.turns < TURNS_MAX);
+	uint32_t number;
+	CHECK(mailbox_take(world.office, 0, &number));
+}
+
+static void work_left(void)
+{
+	world.work_left = 10;
+	timer_arm(loop_wheel(world.loop), &world.timer, loop_now_ms(world.loop), STOP_MS);
+	loop_run(world.loop);
+	CHECK(was_said("timer"));
+	CHECK(world.turns >= 10);
+	CHECK(world.turns < TURNS_MAX);
+}
+
+static void descriptors(void)
+{
+	int ends[2];
+	CHECK(pipe(ends) == 0);
+	CHECK(loop_watch(world.loop, ends[0], 7) == 0);
+	CHECK(loop_watch(world.loop, ends[0], 7) < 0);
+	CHECK(write(ends[1], "x", 1) == 1);
+	loop_run(world.loop);
+	CHECK(was_said("ready"));
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} cases[] = {
+	{"so many letters a turn, and no sleep before the others", letters_in_parts},
+	{"letters wait while there is no room for what follows from them", letters_without_room},
+	{"and the loop sleeps meanwhile", no_room_for_long},
+	{"while work is left it does not sleep", work_left},
+	{"a descriptor is ready, and watched once", descriptors},
+};
+
+int main(void)
+{
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		printf("loop: %s\n", cases[i].name);
+		world.handler = (struct loop_handler){on_begin,  on_ready, on_letters_max,
+		                                      on_letter, on_timer, on_after};
+		world.turns = world.turns_without_room = world.work_left = 0;
+		world.letters_max = 100;
+		CHECK((world.office = post_office_create(1, sizeof(uint32_t))) != NULL);
+		world.loop = loop_create(&(struct loop_options){.handler = &world.handler,
+		                                                .office = world.office,
+		                                                .letter_bytes = sizeof(uint32_t)});
+		CHECK(world.loop != NULL);
+		cases[i].run();
+		loop_destroy(world.loop);
+		post_office_destroy(world.office);
+		buf_free(&world.said);
+	}
+	return 0;
+}
