@@ -235,6 +235,20 @@ void conn_answered(struct edge *edge, struct conn *conn)
 		conn_again(edge, conn);
 }
 
+void conn_heard(struct edge *edge, struct conn *conn)
+{
+	uint32_t now_ms = (uint32_t)edge_now_ms(edge);
+	rate_pass(&conn->rate, now_ms - conn->heard_ms, edge->settings->message_rate);
+	conn->heard_ms = now_ms;
+}
+
+bool conn_may_say(struct edge *edge, struct conn *conn)
+{
+	const struct edge_settings *settings = edge->settings;
+	return conn->session.is_backend ||
+	       rate_take(&conn->rate, settings->message_rate, settings->message_burst);
+}
+
 void conn_again(struct edge *edge, struct conn *conn)
 {
 	if (!list_is_linked(&conn->in_list))
@@ -252,7 +266,7 @@ void conn_step(struct edge *edge, struct conn *conn)
 	 * whose event has been. */
 	conn->is_readable = got == (ssize_t)sizeof(edge->input) || (got > 0 && conn->has_end);
 	if (got > 0) {
-		conn->heard_ms = (uint32_t)edge_now_ms(edge);
+		conn_heard(edge, conn);
 		conn->transport->input(edge, conn, edge->input, (size_t)got);
 	} else if (got == 0) {
 		conn->is_hung_up = true;

@@ -20,6 +20,7 @@
 #include "base/random.h"
 #include "dialect/dialect.h"
 #include "edge/edge.h"
+#include "edge/rate.h"
 #include "http/request.h"
 #include "http/response.h"
 
@@ -65,6 +66,7 @@ struct conn {
 		struct socket_input *socket; /* WebSocket: input in part, or NULL */
 	};
 	uint64_t opened_unix_ms;
+	struct rate rate;     /* its messages; passed on until heard_ms */
 	uint32_t heard_ms;    /* when bytes came last, cut to 32 bits */
 	uint8_t state;        /* enum conn_state */
 	uint8_t reason;       /* enum close_reason, once the session is ended */
@@ -128,8 +130,10 @@ void conn_enter(struct edge *edge, struct conn *conn, enum conn_state state);
 void conn_set_transport(struct edge *edge, struct conn *conn, const struct transport *transport);
 void conn_set_timer(struct edge *edge, struct conn *conn, uint64_t delay_ms);
 void conn_ready(struct edge *edge, struct conn *conn, unsigned ready);
-void conn_again(struct edge *edge, struct conn *conn); /* look at it next turn */
-void conn_step(struct edge *edge, struct conn *conn);  /* reads, unless it must wait */
+void conn_again(struct edge *edge, struct conn *conn);   /* look at it next turn */
+void conn_step(struct edge *edge, struct conn *conn);    /* reads, unless it must wait */
+void conn_heard(struct edge *edge, struct conn *conn);   /* bytes that came are looked at now */
+bool conn_may_say(struct edge *edge, struct conn *conn); /* one message more */
 void conn_end(struct edge *edge, struct conn *conn, enum close_reason reason);
 void conn_reap(struct edge *edge, struct conn *conn); /* one of edge->ended */
 void conn_timeout(struct edge *edge, struct conn *conn);

@@ -41,6 +41,7 @@ struct edge_settings {
 	unsigned char (*api_key_digests)[EDGE_KEY_DIGEST_BYTES]; /* SHA-256 of each key */
 	size_t api_key_count;
 	uint32_t connections_max, channels_max;
+	uint32_t message_rate, message_burst; /* a second, and at once; no rate: no limit */
 	size_t message_bytes_max, outbound_bytes_max, header_bytes_max;
 	uint64_t header_timeout_ms, idle_timeout_ms;
 	uint64_t heartbeat_interval_ms, heartbeat_timeout_ms;

@@ -463,6 +463,8 @@ static void http_input(struct edge *edge, struct conn *conn, char *bytes, size_t
 {
 	/* Nothing is kept from before: what can be used is, where it lies. */
 	bool has_held = conn->exchange != NULL && conn->exchange->held.len > 0;
+	if (has_held)
+		conn_heard(edge, conn);
 	while (!has_held && len > 0 && takes_requests(edge, conn)) {
 		size_t used = step(edge, conn, bytes, len);
 		if (used == 0)

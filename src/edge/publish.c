@@ -106,6 +106,10 @@ void publish_post(struct edge *edge, struct conn *conn, const struct http_reques
 	enum error_code error = ERROR_DRAINING;
 	if (!edge->is_stopping)
 		error = access_identify(edge, conn, request, &why);
+	if (error == ERROR_NONE && !conn_may_say(edge, conn)) {
+		why = "more messages than limits.message_rate allows";
+		error = ERROR_RATE_LIMITED;
+	}
 	if (error == ERROR_NONE) {
 		why = read_publish(request, body, &texts, &command);
 		error = why == NULL ? ERROR_NONE : ERROR_BAD_REQUEST;

@@ -223,14 +223,40 @@ static void take_commands(struct edge *edge, struct conn *conn, struct slice mes
 	}
 }
 
+/* Over limits.message_rate: read for its `ref`, answered once, and not carried out. */
+static void refuse_message(struct edge *edge, struct conn *conn, struct slice message,
+                           bool is_binary)
+{
+	struct hub_command command;
+	struct dialect_fault fault;
+	dialect_begin(&edge->reader, message, is_binary);
+	(void)native.read(&edge->reader, &command, &fault);
+	fault = (struct dialect_fault){.ref = edge->reader.ref,
+	                               .error = ERROR_RATE_LIMITED,
+	                               .message = "more messages than limits.message_rate allows"};
+	refuse_part(edge, conn, &fault);
+}
+
+/* A frame that counts as a message: all but a close. False: it is one too many. */
+static bool may_say(struct edge *edge, struct conn *conn)
+{
+	if (conn->transport == &transport_echo || conn_may_say(edge, conn))
+		return true;
+	if (rate_is_hopeless(&conn->rate))
+		conn_end(edge, conn, CLOSE_RATE_LIMITED);
+	return false;
+}
+
 static void take_message(struct edge *edge, struct conn *conn, enum ws_result kind,
                          struct slice payload)
 {
+	bool is_binary = kind == WS_BINARY;
 	if (conn->transport == &transport_echo)
-		write_frame(edge, conn, kind == WS_TEXT ? WS_OPCODE_TEXT : WS_OPCODE_BINARY,
-		            payload);
+		write_frame(edge, conn, is_binary ? WS_OPCODE_BINARY : WS_OPCODE_TEXT, payload);
+	else if (may_say(edge, conn))
+		take_commands(edge, conn, payload, is_binary);
 	else
-		take_commands(edge, conn, payload, kind == WS_BINARY);
+		refuse_message(edge, conn, payload, is_binary);
 }
 
 static void write_close(struct edge *edge, struct conn *conn, uint16_t code, struct slice reason)
@@ -261,14 +287,18 @@ static void take_result(struct edge *edge, struct conn *conn, enum ws_result res
 {
 	switch (result) {
 	case WS_MORE:
+		break;
 	case WS_PONG:
+		(void)may_say(edge, conn);
 		break;
 	case WS_TEXT:
 	case WS_BINARY:
 		take_message(edge, conn, result, message->payload);
 		break;
 	case WS_PING:
-		write_frame(edge, conn, WS_OPCODE_PONG, message->payload);
+		/* One that is answered later may stand for those before it (section 5.5.3). */
+		if (may_say(edge, conn))
+			write_frame(edge, conn, WS_OPCODE_PONG, message->payload);
 		break;
 	case WS_CLOSE:
 		write_close(edge, conn, message->close_code, slice_of(NULL, 0));
@@ -339,6 +369,7 @@ static void websocket_input(struct edge *edge, struct conn *conn, char *bytes, s
 		buf_swap(&held, &conn->socket->held);
 	}
 	if (held.len > 0) {
+		conn_heard(edge, conn);
 		buf_append(&held, bytes, len);
 		bytes = held.at;
 		len = held.len;

@@ -2,8 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { NativeClient, exchange, frame, opcodes } from "./clients.mjs";
-import { assertError, fresh, isSanitized, publish, scale, useServer } from "./harness.mjs";
+import {
+	NativeClient, RawClient, RawWebSocket, exchange, frame, opcodes,
+} from "./clients.mjs";
+import {
+	assertError, call, fresh, isSanitized, publish, scale, sleep, useServer, withServer,
+} from "./harness.mjs";
 
 describe("limits: channels_per_connection", () => {
 	const server = useServer({ options: ["limits.channels_per_connection=3"] });
@@ -156,4 +160,102 @@ describe("limits: a reader that does not read", () => {
 		}
 		[publisher, slow, reader].forEach((client) => client.close());
 	});
+});
+
+describe("limits: message_rate", () => {
+	const server = useServer({ options: ["limits.message_rate=1/s", "limits.message_burst=20"] });
+	const post = (channel) => `POST /publish?channel=${channel} HTTP/1.1\r\nHost: x\r\n` +
+		"Content-Type: application/json\r\nContent-Length: 1\r\n\r\n7";
+
+	it("burst messages are carried out, each one more is refused with its ref", async () => {
+		const client = await NativeClient.open(server);
+		client.send(...Array.from({ length: 30 }, (_, ref) =>
+			frame(opcodes.text, JSON.stringify({ type: "ping", ref }))));
+		for (let ref = 0; ref < 30; ref++) {
+			const answer = await client.hear();
+			assert.equal(answer.ref, ref);
+			assert.equal(answer.code ?? answer.type, ref < 20 ? "pong" : "rate_limited");
+		}
+		await sleep(1000);
+		assert.equal((await client.ask({ type: "ping" })).type, "pong");
+		client.close();
+	});
+
+	it("a refused publication is not published, a binary one is refused without ref", async () => {
+		const client = await NativeClient.open(server);
+		const channel = fresh();
+		const name = Buffer.from(channel);
+		const binary = Buffer.concat([Buffer.from([1, name.length]), name, Buffer.from([0, 42])]);
+		client.send(...Array.from({ length: 21 }, (_, data) => frame(opcodes.text,
+			JSON.stringify({ type: "publish", ref: "p", channel, data }))));
+		client.send(frame(opcodes.binary, binary));
+		const heard = [];
+		for (let i = 0; i < 22; i++)
+			heard.push(await client.hear());
+		const refused = heard.filter(({ type }) => type === "error");
+		assert.deepEqual(refused.map(({ code, ref }) => [code, ref]),
+			[["rate_limited", "p"], ["rate_limited", undefined]]);
+		const held = await call(server, "GET", `/api/channels/${channel}/history`);
+		assert.equal(held.json().messages.length, 20);
+		client.close();
+	});
+
+	it("pings and pongs count, and one too many is not answered", async () => {
+		const client = await RawWebSocket.open(server);
+		await client.frame(); // welcome
+		client.send(...Array(5).fill(frame(opcodes.pong)), ...Array(20).fill(frame(opcodes.ping)),
+			frame(opcodes.close));
+		const heard = [];
+		while (heard.at(-1) !== opcodes.close)
+			heard.push((await client.frame()).opcode);
+		assert.deepEqual(heard, [...Array(15).fill(opcodes.pong), opcodes.close]);
+		client.close();
+	});
+
+	it("POST /publish is 429 on its connection, other requests pass", async () => {
+		const client = await RawClient.connect(server);
+		const channel = fresh();
+		client.send(post(channel).repeat(20), post(channel),
+			"GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+		for (let i = 0; i < 20; i++)
+			assert.equal((await client.response()).status, 200);
+		const refused = await client.response();
+		assertError(refused, 429, "rate_limited");
+		assert.match(refused.headers["retry-after"], /^[1-9]\d*$/);
+		assert.equal((await client.response()).status, 200);
+		client.close();
+		await publish(server, channel, "another connection, and a backend's");
+	});
+
+	it("echo is not limited", async () => {
+		const client = await RawWebSocket.open(server, "/echo");
+		client.send(...Array(50).fill(frame(opcodes.text, "x")));
+		for (let i = 0; i < 50; i++)
+			assert.equal((await client.frame()).payload.toString(), "x");
+		client.close();
+	});
+
+	it("after 10 s without pause over it the connection is closed with 1008", async () => {
+		const client = await NativeClient.open(server);
+		client.send(...Array(21).fill(frame(opcodes.text, '{"type":"ping"}')));
+		const began = Date.now();
+		const closing = client.closing();
+		while (!client.isClosed) {
+			client.say({ type: "ping" });
+			await sleep(100);
+		}
+		assert.deepEqual(await closing, { code: 1008, reason: "rate_limited" });
+		assert.ok(Date.now() - began >= 10_000, "not before its time");
+	});
+
+	it("a backend is not limited", () => withServer({
+		options: ["auth.api_key=key", "limits.message_rate=1/s", "limits.message_burst=1"],
+	}, async (closed) => {
+		const backend = await RawWebSocket.open(closed, "/ws", { Authorization: "Bearer key" });
+		await backend.frame();
+		backend.send(...Array(20).fill(frame(opcodes.text, '{"type":"ping"}')));
+		for (let i = 0; i < 20; i++)
+			assert.equal((await backend.frame()).payload.toString(), '{"type":"pong"}');
+		backend.close();
+	}));
 });

@@ -40,6 +40,8 @@ static void test_closes(void)
 	claim("the reasons that the contract fixes have its codes");
 	CHECK(closes[CLOSE_SLOW_CONSUMER].code == 1008);
 	CHECK(strcmp(closes[CLOSE_SLOW_CONSUMER].reason, "slow_consumer") == 0);
+	CHECK(closes[CLOSE_RATE_LIMITED].code == 1008);
+	CHECK(strcmp(closes[CLOSE_RATE_LIMITED].reason, "rate_limited") == 0);
 	CHECK(closes[CLOSE_TOO_LARGE].code == 1009);
 	CHECK(strcmp(closes[CLOSE_TOO_LARGE].reason, "too_large") == 0);
 	CHECK(closes[CLOSE_DRAIN].code == 1012);
