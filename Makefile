@@ -48,6 +48,8 @@ OBJ    := $(SRC:%=$B/%.o)
 STATIC := $(shell find src -path '*/static/*' -type f)
 TEST   := $(sort $(shell find tests/unit tests/sim -name '*_test.c' 2>/dev/null))
 FUZZ   := $(sort $(wildcard tests/fuzz/*_fuzz.c))
+MICRO  := $(patsubst %.c,$B/%,$(filter-out %/micro.c,$(wildcard bench/micro/*.c)))
+BENCH  := $B/bench/idle $(MICRO)
 C      := $(shell find src include tests bench -name '*.[ch]' -not -path '*/node_modules/*')
 
 all: $B/starling
@@ -79,7 +81,7 @@ $B/starling: $B/src/main.c.o $B/starling.a
 	@echo "  LINK  $@"
 	$Q$(LINK) $(LIBS)
 
-tests: $(TEST:%.c=$B/%) $(FUZZ:%.c=$B/%)
+tests: $(TEST:%.c=$B/%) $(FUZZ:%.c=$B/%) $(BENCH)
 
 # A program that dies must have said its last line: line.c.o has stdout written by the line. And
 # failing.c.o stands before the allocations of our objects, which a test may have fail.
@@ -154,7 +156,6 @@ coverage:
 bench: all $B/bench/idle
 	$Qbench/run $B --connections 3000
 
-MICRO := $(patsubst %.c,$B/%,$(filter-out %/micro.c,$(wildcard bench/micro/*.c)))
 bench-micro: $(MICRO)
 	$Qbench/micro/run $B $(ARGS)
 

@@ -49,7 +49,7 @@ static void parse(void *argument, uint64_t operations)
 			answer = http_request_parse(&request, text->bytes, len, &limits);
 		}
 		CHECK(answer == HTTP_DONE);
-		micro_use(request.header_count);
+		micro_use(request.headers.count);
 	}
 }
 
