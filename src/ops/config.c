@@ -220,3 +220,33 @@ void config_find_restarts(const struct config *old, const struct config *next, s
 		buf_format(keys, "%s%s.%s", keys->len > 0 ? ", " : "", key->section, key->name);
 	}
 }
+
+/* What holds now is what workers run by; so the new values are held against that once more:
+ * a key may go only when the listeners that are there can do without. */
+static int keep_restarts(struct config *next, const struct config *running, struct buf *error)
+{
+	int result = 0;
+	for (unsigned id = 0; result == 0 && id < CONFIG_KEY_COUNT; id++) {
+		if (!config_keys[id].is_live)
+			result = config_setting_copy(next, running, config_setting_of(id));
+	}
+	if (result == -ENOMEM)
+		buf_string(error, "out of memory while reading the configuration");
+	if (result == 0)
+		result = config_check(next, error);
+	CHECK(result < 0 || next->is_open == config_is_open(next));
+	return result;
+}
+
+int config_reload(struct config *next, const struct config *running, struct buf *restarts,
+                  struct buf *error)
+{
+	int result = config_load(next, &running->sources, error);
+	if (result < 0)
+		return result;
+	config_find_restarts(running, next, restarts);
+	result = keep_restarts(next, running, error);
+	if (result < 0)
+		config_free(next);
+	return result;
+}

@@ -106,5 +106,10 @@ void config_print(const struct config *config, struct buf *out);
 /* The keys, joined by ", ", that differ in `next` but cannot change at run time. */
 void config_find_restarts(const struct config *old, const struct config *next, struct buf *keys);
 
+/* Reads the sources of `running` once more: as config_load(), but keys that cannot change at run
+ * time have in `next` what they have in `running`. Those that would differ are in `restarts`. */
+MUST_CHECK int config_reload(struct config *next, const struct config *running,
+                             struct buf *restarts, struct buf *error);
+
 /* The contents of a secret file, without the newline at its end; as config_load() on error. */
 MUST_CHECK int config_read_secret(const char *path, struct buf *secret, struct buf *error);

@@ -94,6 +94,24 @@ int config_setting_reset(struct config *config, struct config_setting setting, c
 	return result;
 }
 
+int config_setting_copy(struct config *config, const struct config *from,
+                        struct config_setting setting)
+{
+	const struct config_key *key = &config_keys[setting.id];
+	const struct config_entry *given = config_setting_entry(from, setting);
+	struct config_entry *entry = config_setting_entry(config, setting);
+	struct slice text = slice_string(given->text);
+	char *copy = config_copy(text);
+	if (copy == NULL)
+		return -ENOMEM;
+	free(entry->text);
+	*entry = (struct config_entry){.from = given->from, .line = given->line, .text = copy};
+	int result = config_value_parse(key->kind, key->limits, text,
+	                                config_setting_value(config, setting));
+	CHECK(result == 0 || result == -ENOMEM); /* it was good before */
+	return result;
+}
+
 void config_setting_write_name(const struct config *config, struct config_setting setting,
                                struct buf *out)
 {

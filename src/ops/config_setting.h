@@ -43,6 +43,10 @@ MUST_CHECK int config_setting_assign(struct config *config, struct config_settin
 MUST_CHECK int config_setting_reset(struct config *config, struct config_setting setting,
                                     const char *text);
 
+/* As `from` has it, and where that had it from; 0 or -ENOMEM. */
+MUST_CHECK int config_setting_copy(struct config *config, const struct config *from,
+                                   struct config_setting setting);
+
 void config_setting_write_name(const struct config *config, struct config_setting setting,
                                struct buf *out);
 void config_setting_write_variable(enum config_id id, struct buf *out); /* STARLING_... */

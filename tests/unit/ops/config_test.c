@@ -601,6 +601,101 @@ static void check_files(const char *path)
 	check_file("/", slice_of(NULL, 0), -EISDIR, ": Is a directory");
 }
 
+/* Reading again. */
+
+static const struct {
+	const char *name;
+	const char *old, *next;
+	const char *restarts;
+	const char
+		*complaint; /* behind the file's name; NULL: good, and this is what then holds: */
+	const char *http;
+	uint32_t workers, history_size;
+	bool is_open;
+} reloads[] = {
+	{
+		"read again, what can change does",
+		"[listen]\nhttp=127.0.0.1:1\n[workers]\ncount=2\n",
+		"[listen]\nhttp=127.0.0.1:1\n[workers]\ncount=2\n[channel *]\nhistory_size=7\n",
+		.restarts = "",
+		.http = "127.0.0.1:1",
+		.workers = 2,
+		.history_size = 7,
+		.is_open = true,
+	},
+	{
+		"read again, the rest stays and is named",
+		"[listen]\nhttp=127.0.0.1:1, 127.0.0.1:2\n[workers]\ncount=2\n",
+		"[listen]\nhttp=127.0.0.1:3\n[workers]\ncount=auto\n[channel *]\nhistory_size=7\n",
+		.restarts = "listen.http, workers.count",
+		.http = "127.0.0.1:1",
+		.workers = 2,
+		.history_size = 7,
+		.is_open = true,
+	},
+	{
+		"a key may come",
+		"",
+		"[auth]\napi_key=k\n",
+		.restarts = "",
+		.http = "127.0.0.1:8000",
+		.history_size = 100,
+	},
+	{
+		"read again, a bad line is told",
+		"",
+		"[limits]\nconnections=many\n",
+		.complaint =
+			":2: limits.connections: bad value 'many'; want a number (1..100000000)",
+	},
+	{
+		"the last key may not go while others can reach the listeners that are there",
+		"[listen]\nhttp=0.0.0.0:1\n[auth]\napi_key=k\n",
+		"[listen]\nhttp=127.0.0.1:1\n",
+		.restarts = "listen.http",
+		.complaint = ":2: listen.http: 0.0.0.0:1 is not on loopback and no key is set: "
+			     "set auth.jwt_secret, auth.jwt_public_key_file or auth.api_key, or "
+			     "auth.open = yes",
+	},
+};
+
+static void check_reload(size_t i, const char *path)
+{
+	struct config_sources sources = {.file = path};
+	struct config running, next;
+	struct buf error = {0}, restarts = {0}, complaint = {0};
+	write_file(path, slice_string(reloads[i].old));
+	CHECK(config_load(&running, &sources, &error) == 0);
+	write_file(path, slice_string(reloads[i].next));
+	int result = config_reload(&next, &running, &restarts, &error);
+	if (reloads[i].restarts != NULL)
+		CHECK(slice_is(buf_view(&restarts), reloads[i].restarts));
+	if (reloads[i].complaint != NULL) {
+		buf_format(&complaint, "%s%s", path, reloads[i].complaint);
+		CHECK(result == -EINVAL);
+		CHECK(slice_equals(buf_view(&error), buf_view(&complaint)));
+	} else {
+		CHECK(result == 0);
+		CHECK(strcmp(next.listen.http.list[0].text, reloads[i].http) == 0);
+		CHECK(next.workers.count == reloads[i].workers);
+		CHECK(next.rules.list[0].history_size == reloads[i].history_size);
+		CHECK(next.is_open == reloads[i].is_open);
+		config_free(&next);
+	}
+	buf_free(&error);
+	buf_free(&restarts);
+	buf_free(&complaint);
+	config_free(&running);
+}
+
+static void check_reloads(const char *path)
+{
+	for (size_t i = 0; i < COUNT_OF(reloads); i++) {
+		printf("config: %s\n", reloads[i].name);
+		check_reload(i, path);
+	}
+}
+
 static const struct {
 	const char *name;
 	struct slice text;
@@ -656,6 +751,7 @@ int main(void)
 	CHECK(descriptor >= 0);
 	close(descriptor);
 	check_files(path);
+	check_reloads(path);
 	check_secrets(path);
 	return 0;
 }
