@@ -43,6 +43,7 @@
 #define TURN_MAILS_MAX 256          /* letters of other workers */
 #define TURN_DELIVERIES_MAX 4096    /* followers walked */
 #define TURN_TIMERS_MAX 4096
+#define TURN_RULES_MAX 16384 /* patterns tried on channels after a reload, about a millisecond */
 
 #define WALK_RECORDS_MAX 64 /* records in one system call to a follower */
 #define WALK_BYTES_MAX (256 * 1024)

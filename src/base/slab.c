@@ -51,6 +51,12 @@ void slab_free(struct slab *slab)
 	*slab = (struct slab){0};
 }
 
+void slab_set_max(struct slab *slab, uint32_t count_max)
+{
+	CHECK(count_max > 0);
+	slab->count_max = count_max;
+}
+
 static struct slab_chunk *chunk_of(const void *item)
 {
 	return (struct slab_chunk *)((uintptr_t)item & ~(uintptr_t)(SLAB_CHUNK_BYTES - 1));
@@ -136,7 +142,7 @@ static struct slab_place *chunk_take(const struct slab *slab, struct slab_chunk 
 
 void *slab_take(struct slab *slab)
 {
-	if (slab->count == slab->count_max)
+	if (slab->count >= slab->count_max)
 		return NULL;
 	struct list_node *first = list_first(&slab->open);
 	struct slab_chunk *chunk =

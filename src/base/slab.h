@@ -40,6 +40,8 @@ struct slab {
 /* 0, -EINVAL (item too small or too large) or -ENOMEM. */
 MUST_CHECK int slab_init(struct slab *slab, size_t item_bytes, uint32_t count_max);
 void slab_free(struct slab *slab);
+/* Another count_max; of fewer than there are, none is taken until as many were released. */
+void slab_set_max(struct slab *slab, uint32_t count_max);
 
 void *slab_take(struct slab *slab);               /* zeroed but for its generation; NULL: no more */
 void slab_release(struct slab *slab, void *item); /* its handles are stale from here on */

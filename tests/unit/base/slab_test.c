@@ -125,6 +125,21 @@ static void full_is_an_answer(void)
 	CHECK(slab_take(&slab) == NULL);
 }
 
+static void bound_may_move(void)
+{
+	slab_free(&slab);
+	begin(2);
+	struct item *first = take(0);
+	take(1);
+	CHECK(slab_take(&slab) == NULL);
+	slab_set_max(&slab, 3);
+	take(2);
+	slab_set_max(&slab, 1);
+	slab_release(&slab, first);
+	CHECK(slab_take(&slab) == NULL);
+	CHECK(slab.count == 2);
+}
+
 static void gives_chunks_back(void)
 {
 	uint32_t per_chunk = slab.per_chunk;
@@ -214,6 +229,7 @@ static const struct {
 	{"a handle that was never given out finds nothing", strange_finds_nothing},
 	{"no generation is 0, when they begin again either", generations_skip_zero},
 	{"full is an answer, until one is released", full_is_an_answer},
+	{"the bound may be moved, below what there is too", bound_may_move},
 	{"chunks without objects are given back, but one", gives_chunks_back},
 	{"free places are used before there are new chunks", fills_chunks_that_came_free},
 	{"any mix of calls finds the living, and only them", any_steps},
