@@ -71,7 +71,8 @@ void answer_subscribed(struct hub *hub, struct follower *follower, struct slice 
 	struct channel *channel = follower->channel;
 	struct session *session = follower->session;
 	/* Along the keys it begins lifted: the log may hold less than they do. */
-	follower->is_lifted = follower->is_conflating = channel_is_throttled(channel);
+	follower->is_lifted = follower->is_conflating =
+		channel_is_throttled(channel) || result->is_latest;
 	channel_join(channel, follower, result->from + 1);
 	set_start(channel, follower, result, has_since);
 	struct hub_event event = {.type = EVENT_SUBSCRIBED,
@@ -110,6 +111,12 @@ void answer_again(struct hub *hub, const struct follower *follower, struct slice
 	hub->out->event(hub->out, follower->session, &event);
 }
 
+/* Is what came the latest of each key, while there is more between? */
+static bool has_holes(const struct hub_mail *mail)
+{
+	return mail->answer->is_latest && mail->answer->from < mail->seq;
+}
+
 static bool tail_extend_latest(struct hub *hub, struct channel *channel,
                                const struct mail_answer *answer)
 {
@@ -119,6 +126,17 @@ static bool tail_extend_latest(struct hub *hub, struct channel *channel,
 		struct record *record = answer->records[i];
 		uint64_t hash = hash_bytes(&hub->options.hash_key, record_key(record));
 		if (!latest_put_older(latest, record, hash, hub->now_ms))
+			return false;
+	}
+	return true;
+}
+
+/* The agent has not gone over yet to the rule by which followers walk along the keys here. */
+static bool tail_extend_keys(struct hub *hub, struct channel *channel,
+                             const struct mail_answer *answer)
+{
+	for (size_t i = answer->count; i > 0; i--) {
+		if (!hub_put_older(hub, channel, answer->records[i - 1], hub->now_ms))
 			return false;
 	}
 	return true;
@@ -140,8 +158,12 @@ static bool tail_extend(struct hub *hub, struct channel *channel, const struct h
 		return false;
 	CHECK(log_next(&channel->log) == mail->seq + 1); /* letters come in order */
 
+	if (has_holes(mail) && channel->keyed == NULL && !hub_make_keyed(hub, channel))
+		return false;
 	if (answer->is_latest)
-		return tail_extend_latest(hub, channel, answer);
+		return channel->keyed == NULL || tail_extend_latest(hub, channel, answer);
+	if (channel_is_throttled(channel) && !tail_extend_keys(hub, channel, answer))
+		return false;
 	uint64_t first = log_first(&channel->log);
 	size_t older = 0; /* of the records that came, those the tail has not */
 	while (older < answer->count && answer->records[older]->seq < first)
@@ -172,7 +194,8 @@ static void settle_follower(struct hub *hub, struct follower *follower, struct r
 		struct follow_result result = {.epoch = mail->epoch,
 		                               .head = mail->seq,
 		                               .from = answer->from,
-		                               .is_recovered = answer->is_recovered};
+		                               .is_recovered = answer->is_recovered,
+		                               .is_latest = has_holes(mail)};
 		answer_subscribed(hub, follower, request_ref(request), &result, request->has_since);
 	} else if (is_pending) {
 		refuse_follower(hub, follower->session, request, ERROR_NOT_SUBSCRIBED,

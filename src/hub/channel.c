@@ -66,6 +66,28 @@ bool channel_make_keyed(struct channel *channel, uint64_t now_ms)
 	return true;
 }
 
+static bool any_along_keys(const struct list *followers)
+{
+	struct list_node *node = list_first(followers);
+	for (; node != NULL; node = list_after(followers, node)) {
+		const struct follower *follower = CONTAINER_OF(node, struct follower, in_channel);
+		if (follower->is_conflating || follower->is_in_prelude)
+			return true;
+	}
+	return false;
+}
+
+void channel_settle_keyed(struct channel *channel)
+{
+	if (channel->keyed == NULL || channel_needs_keyed(channel) ||
+	    any_along_keys(&channel->stuck) || any_along_keys(&channel->live))
+		return;
+	CHECK(!timer_is_armed(&channel->keyed->timer));
+	latest_free(&channel->keyed->latest);
+	free(channel->keyed);
+	channel->keyed = NULL;
+}
+
 static uint64_t first_by_size(const struct channel *channel)
 {
 	uint64_t size = channel->rule->history_size;

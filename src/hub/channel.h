@@ -77,9 +77,11 @@ void channel_free(struct channel *channel); /* nobody follows */
 struct slice channel_name(const struct channel *channel);
 bool channel_has_name(const struct channel *channel, struct slice name);
 
-/* Does its rule look at keys? Makes `keyed` where it is not there yet; false: no memory. */
+/* Does its rule look at keys? Makes `keyed` where it is not there yet; false: no memory. And lets
+ * it go where the rule, which was another, needs it no more, nor any follower. */
 bool channel_needs_keyed(const struct channel *channel);
 MUST_CHECK bool channel_make_keyed(struct channel *channel, uint64_t now_ms);
+void channel_settle_keyed(struct channel *channel);
 static inline bool channel_is_throttled(const struct channel *channel)
 {
 	return channel->rule->throttle_ms > 0;

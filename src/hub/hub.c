@@ -133,6 +133,27 @@ static uint64_t make_epoch(struct hub *hub)
 	return epoch == 0 ? 1 : epoch;
 }
 
+bool hub_make_keyed(struct hub *hub, struct channel *channel)
+{
+	if (!channel_make_keyed(channel, hub->now_ms))
+		return false;
+	channel->keyed->timer.kind = hub->options.walk_timer_kind;
+	return true;
+}
+
+bool hub_put_older(struct hub *hub, struct channel *channel, struct record *record,
+                   uint64_t added_ms)
+{
+	struct latest *latest = &channel->keyed->latest;
+	if (latest->count < latest->count_max) {
+		uint64_t hash = hash_bytes(&hub->options.hash_key, record_key(record));
+		return latest_put_older(latest, record, hash, added_ms);
+	}
+	if (record->seq > latest->lost)
+		latest->lost = record->seq;
+	return true;
+}
+
 struct channel *hub_open(struct hub *hub, struct slice name)
 {
 	struct channel *channel = hub_find(hub, name, hub_hash(hub, name));
@@ -149,13 +170,11 @@ struct channel *hub_open(struct hub *hub, struct slice name)
 	}
 	channel_init(channel, own_name, hub_rule(hub, name));
 	channel->timer.kind = hub->options.timer_kind;
-	if (channel_needs_keyed(channel) && !channel_make_keyed(channel, hub->now_ms)) {
+	if (channel_needs_keyed(channel) && !hub_make_keyed(hub, channel)) {
 		channel_free(channel);
 		slab_release(&hub->channels, channel);
 		return NULL;
 	}
-	if (channel->keyed != NULL)
-		channel->keyed->timer.kind = hub->options.walk_timer_kind;
 	channel->is_agent = hub_agent_of(hub, name) == hub->options.worker;
 	if (channel->is_agent) {
 		channel->is_tuned = true;
@@ -229,6 +248,8 @@ static void tail_settle(struct hub *hub, struct channel *channel)
 void hub_settle(struct hub *hub, struct channel *channel)
 {
 	channel_trim(channel, hub->now_ms);
+	if (channel->follower_count == 0)
+		channel_settle_keyed(channel);
 	if (channel->is_agent)
 		agent_settle(hub, channel);
 	else

@@ -113,6 +113,21 @@ enum error_code hub_may_subscribe(const struct hub *hub, const struct session *s
 void hub_receive(struct hub *hub, const struct hub_mail *mail);
 void hub_mail_discard(const struct hub_mail *mail); /* one that will never be delivered */
 
+/*
+ * Other rules and bounds from here on. What is asked is judged by them at once; channels go over
+ * to theirs by hub_adopt(), each turn, until hub_has_adopted(). The rules before stay so long, and
+ * no others are set meanwhile.
+ */
+enum hub_adoption {
+	HUB_ADOPTED = 0,
+	HUB_ADOPTING,       /* there is more to do */
+	HUB_ADOPTION_WAITS, /* for memory: to be tried again in a while */
+};
+void hub_set_rules(struct hub *hub, const struct rules *rules);
+void hub_set_limits(struct hub *hub, uint32_t channels_per_session, uint64_t outbound_bytes_max);
+enum hub_adoption hub_adopt(struct hub *hub, uint32_t budget); /* patterns tried, about */
+bool hub_has_adopted(const struct hub *hub);
+
 /* Sends new records to at most `budget` followers; true when some are left. */
 bool hub_walk(struct hub *hub, uint32_t budget);
 void hub_timer(struct hub *hub, struct timer *timer);

@@ -1,8 +1,8 @@
 /*
  * hub_state.h - the inside of a hub, shared by the files that make it: hub.c (table, sessions,
  * timers), walk.c (moving cursors), command.c (what clients ask), agent.c (what a channel's agent
- * does) and answer.c (what comes back from agents). Nobody else includes it, but
- * for the simulation, which holds the inside against what it should be.
+ * does), answer.c (what comes back from agents) and adopt.c (other rules). Nobody else includes
+ * it, but for the simulation, which holds the inside against what it should be.
  */
 #pragma once
 
@@ -37,6 +37,8 @@ struct hub {
 	struct channel_name *owed_first, *owed_last;
 	struct random random;
 	struct hub_counters counters;
+	uint32_t adopt_next; /* index of the channel to look at next; meanwhile is_adopting */
+	bool is_adopting;    /* some channels may still have rules of the set before */
 };
 
 /* hub.c: table, sessions */
@@ -50,12 +52,18 @@ void hub_close(struct hub *hub, struct channel *channel);     /* out of the tabl
 struct channel_name *hub_name_make(const struct hub *hub, struct slice name);
 void hub_settle(struct hub *hub, struct channel *channel); /* somebody left, or an answer came */
 bool hub_has_room(struct hub *hub); /* for the letters of a command; those that are owed go first */
+/* Keys for a channel: where there are none yet, and of records that were there before them, the
+ * newest first. False: no memory. */
+MUST_CHECK bool hub_make_keyed(struct hub *hub, struct channel *channel);
+MUST_CHECK bool hub_put_older(struct hub *hub, struct channel *channel, struct record *record,
+                              uint64_t added_ms);
 
 /* walk.c */
 /* A record was appended to the channel's log: have it walked. */
 void hub_append(struct hub *hub, struct channel *channel, struct record *record);
 void hub_feed(struct hub *hub, struct follower *follower);   /* send what it lags */
 void walk_begin(struct hub *hub, struct follower *follower); /* the same, the first time */
+void hub_walk_now(struct hub *hub, struct channel *channel); /* a throttle waits no longer */
 void walk_timer(struct hub *hub, struct channel_keyed *keyed);
 
 /* agent.c: on the channel's agent. The error is ERROR_NONE, or why not. */
@@ -64,6 +72,7 @@ struct follow_result {
 	uint64_t epoch, head; /* the newest record's number */
 	uint64_t from;        /* the position given: the records to send are from + 1 to head */
 	bool is_recovered;
+	bool is_latest; /* they come with holes: the latest of each key */
 };
 struct history_result {
 	enum error_code error;

@@ -46,8 +46,17 @@ static struct latest_entry *find(const struct latest *latest, struct slice key, 
 static void lose_first(struct latest *latest)
 {
 	struct latest_entry *first = entry_at(list_first(&latest->in_order));
-	latest->lost = first->record->seq;
+	if (first->record->seq > latest->lost)
+		latest->lost = first->record->seq;
 	drop(latest, first);
+}
+
+void latest_set_max(struct latest *latest, uint32_t count_max)
+{
+	CHECK(count_max > 0);
+	latest->count_max = count_max;
+	while (latest->count > count_max)
+		lose_first(latest);
 }
 
 static struct latest_entry *entry_make(struct latest *latest, uint64_t hash)

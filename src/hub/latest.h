@@ -31,6 +31,7 @@ struct latest {
 
 MUST_CHECK int latest_init(struct latest *latest, uint32_t count_max); /* 0 or -ENOMEM */
 void latest_free(struct latest *latest);
+void latest_set_max(struct latest *latest, uint32_t count_max); /* another count_max */
 
 /* The record becomes its key's newest; it is newer than all. `hash` is the caller's keyed
  * hash of the key. Takes its own reference. False: no memory; the record counts as lost. */

@@ -13,6 +13,11 @@ void rules_free(struct rules *rules)
 	*rules = (struct rules){0};
 }
 
+bool rules_own(const struct rules *rules, const struct rule *rule)
+{
+	return rule >= rules->list && rule < rules->list + rules->count;
+}
+
 const struct rule *rules_find(const struct rules *rules, struct slice channel)
 {
 	CHECK(rules->count > 0);

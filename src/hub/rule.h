@@ -56,6 +56,7 @@ struct rules {
 };
 
 void rules_free(struct rules *rules);
+bool rules_own(const struct rules *rules, const struct rule *rule); /* is it one of them? */
 const struct rule *rules_find(const struct rules *rules, struct slice channel); /* the first fit */
 
 /* `*` stands for any run of bytes, also an empty one; the pattern covers the whole name. */

@@ -128,12 +128,35 @@ static void tell_lost(struct hub *hub, struct follower *follower)
 	advance(follower, lost + 1);
 }
 
+/* Does it walk otherwise than its channel's rule, which was another, says by now? */
+static bool is_astray(const struct follower *follower)
+{
+	const struct channel *channel = follower->channel;
+	if (channel_is_throttled(channel))
+		return follower_stands(follower) && !follower->is_in_prelude;
+	return follower->is_conflating && follower->next == log_next(&channel->log);
+}
+
+/* The keys were there before the rule was, and hold whatever it has still to be sent. */
+static void set_right(struct follower *follower)
+{
+	struct channel *channel = follower->channel;
+	if (channel_is_throttled(channel)) {
+		channel_lift(channel, follower);
+		follower->is_conflating = true;
+	} else {
+		channel_put_down(channel, follower, follower->next);
+	}
+}
+
 /* Sends until the follower has all there is (true) or its session takes no more. */
 static bool follower_walk(struct hub *hub, struct follower *follower)
 {
 	struct session *session = follower->session;
 	if (follower->is_dropping && session_takes(session))
 		resume_dropping(hub, follower);
+	if (is_astray(follower))
+		set_right(follower);
 	if (follower->is_conflating && has_more(follower) && session_takes(session))
 		tell_lost(hub, follower);
 	while (has_more(follower)) {
@@ -238,6 +261,13 @@ static void make_dirty(struct hub *hub, struct channel *channel)
 		list_append(&hub->dirty, &channel->dirty);
 }
 
+void hub_walk_now(struct hub *hub, struct channel *channel)
+{
+	channel->keyed->walked_ms = hub->now_ms;
+	channel->keyed->walked_to = log_next(&channel->log) - 1;
+	make_dirty(hub, channel);
+}
+
 /* The walk of a throttled channel: now, or when its time has come. */
 static void throttled_append(struct hub *hub, struct channel *channel)
 {
@@ -251,9 +281,7 @@ static void throttled_append(struct hub *hub, struct channel *channel)
 		timer_arm(hub->options.wheel, &keyed->timer, hub->now_ms, throttle - since);
 		return;
 	}
-	keyed->walked_ms = hub->now_ms;
-	keyed->walked_to = log_next(&channel->log) - 1;
-	make_dirty(hub, channel);
+	hub_walk_now(hub, channel);
 }
 
 /* One that came less than an interval ago has what there was then: its next walk is one later. */
@@ -264,7 +292,7 @@ static bool is_put_off(struct hub *hub, struct follower *follower)
 	if (!follower->is_new)
 		return false;
 	follower->is_new = false;
-	if (hub->now_ms - keyed->joined_ms >= throttle)
+	if (throttle == 0 || hub->now_ms - keyed->joined_ms >= throttle)
 		return false;
 	if (!timer_is_armed(&keyed->timer))
 		timer_arm(hub->options.wheel, &keyed->timer, hub->now_ms, throttle);
@@ -273,9 +301,7 @@ static bool is_put_off(struct hub *hub, struct follower *follower)
 
 void walk_timer(struct hub *hub, struct channel_keyed *keyed)
 {
-	keyed->walked_ms = hub->now_ms;
-	keyed->walked_to = log_next(&keyed->channel->log) - 1;
-	make_dirty(hub, keyed->channel);
+	hub_walk_now(hub, keyed->channel);
 }
 
 void hub_append(struct hub *hub, struct channel *channel, struct record *record)
@@ -315,7 +341,7 @@ static bool channel_walk(struct hub *hub, struct channel *channel, uint32_t *bud
 			CONTAINER_OF(channel->walk, struct follower, in_channel);
 		channel->walk = list_after(&channel->live, channel->walk);
 		--*budget;
-		if (has_more(follower) && !is_put_off(hub, follower))
+		if (is_astray(follower) || (has_more(follower) && !is_put_off(hub, follower)))
 			hub_feed(hub, follower);
 	}
 }
@@ -335,8 +361,10 @@ bool hub_walk(struct hub *hub, uint32_t budget)
 		budget -= part - left;
 		if (!is_over)
 			list_append(&hub->dirty, &channel->dirty);
-		if (is_over)
+		if (is_over) {
+			channel_settle_keyed(channel);
 			hub_settle(hub, channel);
+		}
 		if (node == last)
 			break;
 	}

@@ -3,6 +3,7 @@
  * for all. Keys are letters; "." is a record without a key.
  *   +k     the next record has key k             w<n>  n ms pass
  *   <k<n>  an older record, number n, of key k   x<n>  what is n ms old goes
+ *                                                m<n>  there is room for n keys
  */
 #include "hub/latest.h"
 
@@ -49,6 +50,8 @@ static const struct {
 	{"an older record makes no room for itself", 2, 10, "+a +b <c5", "a10 b11", 0},
 	{"nor does it count as lost", 1, 10, "+a <c5", "a10", 0},
 	{"an older one is the first to make room", 2, 10, "<c5 +a +b", "a10 b11", 5},
+	{"with less room the longest unchanged go", 3, 1, "+a +b +c m1", "c3", 2},
+	{"with more room there are more", 1, 1, "+a +b m2 +c", "b2 c3", 1},
 };
 
 static struct latest latest;
@@ -136,6 +139,9 @@ static void play_one(char what, const char **at)
 		break;
 	case 'w':
 		now_ms += number(at);
+		break;
+	case 'm':
+		latest_set_max(&latest, (uint32_t)number(at));
 		break;
 	default:
 		CHECK(what == 'x');
