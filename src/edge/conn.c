@@ -442,7 +442,7 @@ void conn_timeout(struct edge *edge, struct conn *conn)
 
 size_t conn_id(const struct edge *edge, const struct conn *conn, char *out)
 {
-	size_t len = text_from_base36(out, edge->settings->boot_id);
+	size_t len = text_from_base36(out, edge->options.node->boot_id);
 	out[len++] = '-';
 	return len + text_from_base36(out + len, hub_session_number(edge->hub, &conn->session));
 }
@@ -455,5 +455,5 @@ uint64_t conn_number_of(const struct edge *edge, struct slice id)
 		return 0;
 	if (!text_to_base36(boot, &boot_id) || !text_to_base36(number, &value))
 		return 0;
-	return boot_id == edge->settings->boot_id ? value : 0;
+	return boot_id == edge->options.node->boot_id ? value : 0;
 }

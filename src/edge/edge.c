@@ -95,7 +95,7 @@ static struct hub *make_hub(struct edge *edge)
 		.wheel = loop_wheel(edge->loop),
 		.timer_kind = EDGE_TIMER_HUB,
 		.walk_timer_kind = EDGE_TIMER_HUB_WALK,
-		.hash_key = settings->hash_key,
+		.hash_key = edge->options.node->hash_key,
 		.seed = random_next(&edge->random),
 		.channels_per_session = settings->channels_max,
 		.outbound_bytes_max = settings->outbound_bytes_max,
@@ -156,6 +156,22 @@ void edge_destroy(struct edge *edge)
 	buf_free(&edge->text);
 	buf_free(&edge->reader.scratch);
 	free(edge);
+}
+
+/* ---- other settings ---- */
+
+void edge_adopt(struct edge *edge, const struct edge_settings *settings)
+{
+	CHECK(edge_has_adopted(edge));
+	edge->settings = settings;
+	slab_set_max(&edge->conns, settings->connections_max + EDGE_CONN_RESERVE);
+	hub_set_rules(edge->hub, settings->rules);
+	hub_set_limits(edge->hub, settings->channels_max, settings->outbound_bytes_max);
+}
+
+bool edge_has_adopted(const struct edge *edge)
+{
+	return hub_has_adopted(edge->hub);
 }
 
 /* ---- accepting ---- */
@@ -268,6 +284,7 @@ static void reap(struct edge *edge)
 bool edge_after(struct edge *edge)
 {
 	struct edge_up *up = edge->options.up;
+	bool is_adopting = hub_adopt(edge->hub, TURN_RULES_MAX) == HUB_ADOPTING;
 	if (edge->accepts_again && !edge->is_stopping)
 		accept_all(edge);
 	bool is_congested = up->is_congested(up);
@@ -278,7 +295,7 @@ bool edge_after(struct edge *edge)
 	conn_uncork(edge);
 	reap(edge);
 	conn_uncork(edge);
-	return has_walks || edge->accepts_again || !list_is_empty(&edge->ended) ||
+	return is_adopting || has_walks || edge->accepts_again || !list_is_empty(&edge->ended) ||
 	       (!is_congested && !list_is_empty(&edge->again));
 }
 

@@ -2,11 +2,11 @@
  * edge.h - the clients of one worker: their connections, from accept to close, and the hub
  * that their commands go to.
  *
- * Threads:   the worker's own, every call; struct edge_settings and the counters of
- *            edge_shared are read and written by all workers.
- * Ownership: the edge owns its connections, its hub and the descriptors it was given.
- *            Settings, loop and everything else in the options are the caller's and
- *            outlive it.
+ * Threads:   the worker's own, every call; struct edge_node and struct edge_settings are
+ *            constant and read by all workers.
+ * Ownership: the edge owns its connections, its hub and the descriptors it was given. Loop and
+ *            everything else in the options are the caller's and outlive it; settings do
+ *            until the edge has gone over to others.
  * Limits:    settings->connections_max connections and EDGE_CONN_RESERVE more, so that
  *            a full server still answers; per connection what limits.h and the settings say.
  */
@@ -29,11 +29,17 @@ enum edge_origins {
 
 #define EDGE_KEY_DIGEST_BYTES 32
 
-/* What the operator asked for, as the edge needs it. */
-struct edge_settings {
-	const char *node_name;
+/* What this node is from its start to its end. */
+struct edge_node {
+	const char *name;
 	uint64_t started_unix_ms;
 	uint64_t boot_id; /* of this start of the process; part of connection ids */
+	struct hash_key hash_key;
+};
+
+/* What the operator asked for, as the edge needs it: constant. When the configuration is read
+ * again there are others (edge_adopt()). */
+struct edge_settings {
 	bool is_open, has_echo;
 	enum edge_origins origins;
 	char *const *origin_list;
@@ -46,7 +52,6 @@ struct edge_settings {
 	uint64_t header_timeout_ms, idle_timeout_ms;
 	uint64_t heartbeat_interval_ms, heartbeat_timeout_ms;
 	const struct rules *rules;
-	struct hash_key hash_key;
 };
 
 /* What the edges of two workers say to each other: a question, and the note with its answer. */
@@ -78,7 +83,8 @@ struct edge_up {
 };
 
 struct edge_options {
-	const struct edge_settings *settings;
+	const struct edge_node *node;
+	const struct edge_settings *settings; /* to begin with */
 	struct edge_up *up;
 	struct loop *loop;
 	uint32_t worker, workers;
@@ -91,6 +97,13 @@ struct edge *edge_create(const struct edge_options *options); /* NULL: no memory
 void edge_destroy(struct edge *edge);                         /* closes what is still open */
 
 MUST_CHECK int edge_listen(struct edge *edge, int listener) WORKER_ONLY; /* 0 or -errno */
+
+/* Goes over to other settings: what is asked from here on is judged by them. Channels follow
+ * in the turns to come; until edge_has_adopted() the settings before must stay, and no others
+ * are handed in. */
+void edge_adopt(struct edge *edge, const struct edge_settings *settings) WORKER_ONLY;
+bool edge_has_adopted(const struct edge *edge) WORKER_ONLY;
+
 /* The parts of a turn, as net/loop.h has them. */
 void edge_begin(struct edge *edge);
 void edge_ready(struct edge *edge, uint64_t tag, unsigned ready) WORKER_ONLY;

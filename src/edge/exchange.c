@@ -25,6 +25,7 @@ static struct exchange *exchange_of(struct edge *edge, struct conn *conn)
 		return NULL;
 	}
 	http_request_begin(request);
+	exchange->header_bytes_max = edge->settings->header_bytes_max;
 	exchange->request = request;
 	conn->exchange = exchange;
 	return exchange;
@@ -37,6 +38,7 @@ void exchange_free(struct conn *conn)
 	if (exchange == NULL)
 		return;
 	free(exchange->request);
+	free(exchange->allow_origin);
 	buf_free(&exchange->held);
 	buf_free(&exchange->head);
 	buf_free(&exchange->body);
@@ -92,6 +94,15 @@ static struct slice date_now(struct edge *edge)
 		http_date(edge->date, now_s);
 	}
 	return slice_string(edge->date);
+}
+
+/* A copy: the settings may be others when the answer is written. */
+void exchange_set_origin(struct edge *edge, struct conn *conn, const struct http_request *request)
+{
+	struct exchange *exchange = conn->exchange;
+	const char *origin = access_allow_origin(edge, request);
+	free(exchange->allow_origin);
+	exchange->allow_origin = origin == NULL ? NULL : strdup(origin);
 }
 
 void exchange_cors(struct buf *out, const struct exchange *exchange)
@@ -242,7 +253,7 @@ static bool may_send_body(struct edge *edge, struct conn *conn, const struct htt
 	exchange->body_max = route_body_max(edge, request);
 	exchange->is_head = request->method == HTTP_HEAD;
 	if (request->framing == HTTP_LENGTH && request->content_length > exchange->body_max) {
-		exchange->allow_origin = access_allow_origin(edge, request);
+		exchange_set_origin(edge, conn, request);
 		refuse_and_close(edge, conn, ERROR_TOO_LARGE, 413, "the body is too large");
 		return false;
 	}
@@ -303,8 +314,7 @@ static void dispatch_collected(struct edge *edge, struct conn *conn)
 {
 	struct exchange *exchange = conn->exchange;
 	struct http_request *request = exchange->request;
-	struct http_limits limits = {edge->settings->header_bytes_max,
-	                             edge->settings->header_bytes_max};
+	struct http_limits limits = {exchange->header_bytes_max, exchange->header_bytes_max};
 	http_request_begin(request);
 	enum http_parse parsed =
 		http_request_parse(request, exchange->head.at, exchange->head.len, &limits);
@@ -419,8 +429,7 @@ static size_t step(struct edge *edge, struct conn *conn, const char *at, size_t 
 		return step_body(edge, conn, at, len);
 	if (conn->state == CONN_IDLE || conn->state == CONN_ACCEPTED)
 		conn_enter(edge, conn, CONN_HEAD);
-	struct http_limits limits = {edge->settings->header_bytes_max,
-	                             edge->settings->header_bytes_max};
+	struct http_limits limits = {exchange->header_bytes_max, exchange->header_bytes_max};
 	switch (http_request_parse(exchange->request, at, len, &limits)) {
 	case HTTP_MORE:
 		return 0;

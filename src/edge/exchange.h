@@ -39,6 +39,7 @@ struct poll {
 
 struct exchange {
 	struct http_request *request; /* while the head is coming */
+	size_t header_bytes_max;      /* the limit when it began to */
 	struct buf held;              /* came and is not used yet */
 	struct buf head;              /* while the body is coming: the head, kept */
 	struct buf body;
@@ -46,8 +47,8 @@ struct exchange {
 	uint64_t body_max;
 	bool is_head; /* the method: no body in the answer */
 	bool keeps_alive;
-	bool is_preflight;        /* the answer says what else may be asked */
-	const char *allow_origin; /* for the answer's CORS header; NULL: none */
+	bool is_preflight;  /* the answer says what else may be asked */
+	char *allow_origin; /* for the answer's CORS header; NULL: none */
 	struct poll poll;
 	const struct work_kind *work_kind; /* NULL: the request is one command */
 	void *work;
@@ -75,5 +76,6 @@ void exchange_stream(struct edge *edge, struct conn *conn, struct slice type);
  * exchange is over. The caller frees `rest`. */
 void exchange_leave(struct conn *conn, struct buf *rest);
 void exchange_free(struct conn *conn);
-/* Headers that tell a page of another origin what it may see. */
+/* Headers that tell a page of another origin what it may see, and whether it may. */
+void exchange_set_origin(struct edge *edge, struct conn *conn, const struct http_request *request);
 void exchange_cors(struct buf *out, const struct exchange *exchange);

@@ -250,7 +250,7 @@ static void describe_conn(struct edge *edge, struct note *note)
 	else
 		json_string_append(out, session_user(&conn->session));
 	buf_string(out, ",\"node\":");
-	json_string_append(out, slice_string(edge->settings->node_name));
+	json_string_append(out, slice_string(edge->options.node->name));
 	buf_string(out, ",\"transport\":\"");
 	buf_string(out, conn->transport->name);
 	buf_string(out, "\",\"since\":");
@@ -368,9 +368,9 @@ static void finish_stats(struct edge *edge, struct conn *conn, struct note *cons
 	for (size_t i = 0; i < count; i++)
 		edge_stats_add(&sum, &notes[i]->stats);
 	buf_string(&body, "{\"node\":");
-	json_string_append(&body, slice_string(edge->settings->node_name));
+	json_string_append(&body, slice_string(edge->options.node->name));
 	buf_string(&body, ",\"version\":\"" STARLING_VERSION "\",\"uptime\":");
-	buf_u64(&body, (loop_unix_ms(edge->loop) - edge->settings->started_unix_ms) / 1000);
+	buf_u64(&body, (loop_unix_ms(edge->loop) - edge->options.node->started_unix_ms) / 1000);
 	buf_string(&body, ",\"workers\":");
 	buf_u64(&body, edge->options.workers);
 	edge_stats_write(&body, &sum);

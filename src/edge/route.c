@@ -141,7 +141,7 @@ void route_request(struct edge *edge, struct conn *conn, const struct http_reque
                    struct slice body)
 {
 	const struct route *route = route_find(request);
-	conn->exchange->allow_origin = access_allow_origin(edge, request);
+	exchange_set_origin(edge, conn, request);
 	if (!access_origin_is_good(edge, request))
 		exchange_refuse(edge, conn, ERROR_FORBIDDEN,
 		                "pages of this origin are not let in (auth.allowed_origins)");

@@ -99,7 +99,7 @@ static void welcome(struct edge *edge, struct conn *conn)
 	struct hub_event event = {
 		.type = EVENT_WELCOME,
 		.connection = slice_of(id, conn_id(edge, conn, id)),
-		.node = slice_string(edge->settings->node_name),
+		.node = slice_string(edge->options.node->name),
 		.user = session_user(&conn->session),
 		.heartbeat_s = (edge->settings->heartbeat_interval_ms + 999) / 1000,
 	};
