@@ -5,12 +5,11 @@
 #include "node/node.h"
 #include "ops/config.h"
 
-static int run(const struct config *config, bool wants_print)
+static int print(struct config *config)
 {
-	if (!wants_print)
-		return node_run(config);
 	struct buf text = {0};
 	config_print(config, &text);
+	config_free(config);
 	return command_answer(&text);
 }
 
@@ -22,9 +21,7 @@ static int load_and_run(const struct config_sources *sources, bool wants_print)
 	if (config_load(&config, sources, &error) < 0)
 		return command_fail(COMMAND_MISUSED, &error);
 	CHECK(error.len == 0);
-	int status = run(&config, wants_print);
-	config_free(&config);
-	return status;
+	return wants_print ? print(&config) : node_run(&config);
 }
 
 int cmd_serve(int argc, char **argv)

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "node/settings.h"
+#include "node/generation.h"
 #include "node/worker.h"
 #include "starling/limits.h"
 #include "starling/version.h"
@@ -17,8 +17,9 @@
 #define JOIN_LOOK_MS 20 /* between looks for a second signal, while stopping */
 
 struct node {
-	const struct config *config;
-	struct edge_settings settings;
+	struct generation *generation; /* the one that holds; NULL before the first */
+	struct edge_node self;
+	char name[LISTEN_TEXT_MAX];
 	struct post_office *office;
 	uint32_t worker_count, started;
 	struct worker *workers;
@@ -26,7 +27,7 @@ struct node {
 	int *shared; /* by address: a unix listener that all workers share, or -1 */
 	size_t address_count;
 	sem_t is_up;
-	sigset_t signals;
+	sigset_t signals, stop_signals; /* those we wait for, and those of them that mean stop */
 };
 
 enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_MISUSED = 2 };
@@ -36,6 +37,11 @@ static int fail(int status, const char *what, const char *which, int error)
 	fprintf(stderr, "starling: %s%s%s: %s\n", what, which[0] == '\0' ? "" : " ", which,
 	        strerror(-error));
 	return status;
+}
+
+static const struct config *config_of(const struct node *node)
+{
+	return &node->generation->config;
 }
 
 /* ---- addresses ---- */
@@ -49,7 +55,7 @@ static bool address_of(const struct config_address *configured, struct listen_ad
 
 static int claim_addresses(struct node *node)
 {
-	const struct config_addresses *configured = &node->config->listen.http;
+	const struct config_addresses *configured = &config_of(node)->listen.http;
 	node->addresses = calloc(configured->count + 1, sizeof(*node->addresses));
 	node->shared = calloc(configured->count + 1, sizeof(*node->shared));
 	if (node->addresses == NULL || node->shared == NULL)
@@ -77,7 +83,7 @@ static void release_addresses(struct node *node)
 		if (node->shared[i] < 0)
 			continue;
 		close(node->shared[i]);
-		const struct config_address *address = &node->config->listen.http.list[i];
+		const struct config_address *address = &config_of(node)->listen.http.list[i];
 		(void)unlink(address->host);
 	}
 	free(node->addresses);
@@ -107,12 +113,13 @@ static int start_worker(struct node *node, const cpu_set_t *allowed)
 		.workers = node->worker_count,
 		.control = node->worker_count,
 		.office = node->office,
-		.settings = &node->settings,
+		.node = &node->self,
+		.generation = node->generation,
 		.addresses = node->addresses,
 		.shared = node->shared,
 		.address_count = node->address_count,
-		.pins_cpu = node->config->workers.pin_cpus,
-		.has_private_fds = node->config->workers.private_fds,
+		.pins_cpu = config_of(node)->workers.pin_cpus,
+		.has_private_fds = config_of(node)->workers.private_fds,
 		.cpu = nth_cpu(allowed, number),
 		.is_up = &node->is_up,
 	};
@@ -134,7 +141,7 @@ static int start_workers(struct node *node)
 	CPU_ZERO(&allowed);
 	if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
 		return fail(STATUS_FAILED, "cannot start", "", -errno);
-	node->worker_count = node->config->workers.count;
+	node->worker_count = config_of(node)->workers.count;
 	if (node->worker_count == 0)
 		node->worker_count = (uint32_t)CPU_COUNT(&allowed);
 	if (node->worker_count > WORKERS_MAX)
@@ -151,11 +158,12 @@ static int start_workers(struct node *node)
 	return STATUS_DONE;
 }
 
-/* Waits for one of our signals; false: none in that time. */
-static bool signal_came(const struct node *node, uint64_t wait_ms)
+/* Waits for one of these signals; 0: none in that time. */
+static int signal_wait(const sigset_t *signals, uint64_t wait_ms)
 {
 	struct timespec wait = {(time_t)(wait_ms / 1000), (long)(wait_ms % 1000) * 1000000};
-	return sigtimedwait(&node->signals, NULL, &wait) > 0;
+	int came = sigtimedwait(signals, NULL, &wait);
+	return came > 0 ? came : 0;
 }
 
 static int stop_workers(struct node *node) CONTROL_ONLY;
@@ -166,7 +174,7 @@ static int stop_workers(struct node *node)
 		worker_stop(&node->workers[i]);
 	for (uint32_t i = 0; i < node->started; i++) {
 		while (!worker_join(&node->workers[i], JOIN_LOOK_MS)) {
-			if (signal_came(node, 0))
+			if (signal_wait(&node->stop_signals, 0) != 0)
 				_exit(STATUS_FAILED); /* a second time: at once */
 		}
 	}
@@ -188,9 +196,62 @@ static void discard_letters(struct node *node)
 					hub_mail_discard(&letter.hub);
 				if (letter.kind == LETTER_EDGE)
 					edge_mail_discard(&letter.edge);
+				if (letter.kind == LETTER_GENERATION)
+					generation_drop(letter.generation);
 			}
 		}
 	} while (!is_empty);
+}
+
+/* ---- reading the configuration again ---- */
+
+/* To all workers, or to none. */
+static bool tell_workers(struct node *node, struct generation *next) CONTROL_ONLY;
+static bool tell_workers(struct node *node, struct generation *next)
+{
+	if (!mailbox_has_room(node->office, node->worker_count, node->started))
+		return false;
+	for (uint32_t i = 0; i < node->started; i++)
+		worker_adopt(&node->workers[i], next);
+	return true;
+}
+
+static void reload(struct node *node) CONTROL_ONLY;
+static void reload(struct node *node)
+{
+	struct config config;
+	struct buf restarts = {0}, error = {0};
+	struct generation *next = NULL;
+	if (config_reload(&config, config_of(node), &restarts, &error) == 0)
+		next = generation_create(&config, &error);
+	if (next != NULL && !tell_workers(node, next)) {
+		buf_string(&error, "out of memory");
+		generation_drop(next);
+		next = NULL;
+	}
+	if (next == NULL) {
+		fprintf(stderr, "starling: the configuration stays as it was: %.*s\n",
+		        (int)error.len, error.at);
+	} else {
+		generation_drop(node->generation);
+		node->generation = next;
+		fprintf(stderr, "starling: the configuration was read again%s%.*s\n",
+		        restarts.len > 0 ? "; a restart is needed for " : "", (int)restarts.len,
+		        restarts.at);
+	}
+	buf_free(&restarts);
+	buf_free(&error);
+}
+
+static void wait_for_stop(struct node *node) CONTROL_ONLY;
+static void wait_for_stop(struct node *node)
+{
+	int came = 0;
+	while (sigismember(&node->stop_signals, came) != 1) {
+		came = signal_wait(&node->signals, 3600 * 1000);
+		if (came == SIGHUP)
+			reload(node);
+	}
 }
 
 /* ---- start and stop ---- */
@@ -207,18 +268,21 @@ static void raise_descriptor_limit(void)
 
 static void block_signals(struct node *node)
 {
-	sigemptyset(&node->signals);
-	sigaddset(&node->signals, SIGTERM);
-	sigaddset(&node->signals, SIGINT);
+	sigemptyset(&node->stop_signals);
+	sigaddset(&node->stop_signals, SIGTERM);
+	sigaddset(&node->stop_signals, SIGINT);
+	node->signals = node->stop_signals;
+	sigaddset(&node->signals, SIGHUP); /* so a terminal that goes takes nobody along */
 	CHECK(pthread_sigmask(SIG_BLOCK, &node->signals, NULL) == 0);
+	CHECK(signal(SIGHUP, SIG_DFL) != SIG_ERR); /* one that is ignored does not come */
 	CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
-	CHECK(signal(SIGHUP, SIG_IGN) != SIG_ERR); /* a terminal that goes is no reason to */
 }
 
 static void greet(const struct node *node)
 {
 	fprintf(stderr, "starling %s: %s, %u worker%s\n", STARLING_VERSION,
-	        node->settings.is_open ? "open mode: anyone may do everything" : "keys required",
+	        node->generation->settings.is_open ? "open mode: anyone may do everything"
+	                                           : "keys required",
 	        node->worker_count, node->worker_count == 1 ? "" : "s");
 	for (size_t i = 0; i < node->address_count; i++) {
 		char text[LISTEN_TEXT_MAX];
@@ -236,58 +300,79 @@ static void greet(const struct node *node)
 	}
 }
 
-static void node_name(const struct node *node, char out[LISTEN_TEXT_MAX])
+static void make_name(struct node *node)
 {
-	const char *name = node->config->mesh.name;
+	const char *name = config_of(node)->mesh.name;
 	if (name != NULL && name[0] != '\0')
-		snprintf(out, LISTEN_TEXT_MAX, "%s", name);
+		snprintf(node->name, sizeof(node->name), "%s", name);
 	else if (node->address_count > 0)
-		listen_text(&node->addresses[0], out);
+		listen_text(&node->addresses[0], node->name);
 	else
-		snprintf(out, LISTEN_TEXT_MAX, "starling");
+		snprintf(node->name, sizeof(node->name), "starling");
+}
+
+static bool draw(void *out, size_t len)
+{
+	return RAND_bytes(out, (int)len) == 1;
+}
+
+static int make_self(struct node *node)
+{
+	struct timespec now;
+	make_name(node);
+	CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
+	node->self = (struct edge_node){
+		.name = node->name,
+		.started_unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
+	};
+	if (!draw(&node->self.hash_key, sizeof(node->self.hash_key)) ||
+	    !draw(&node->self.boot_id, sizeof(node->self.boot_id)))
+		return fail(STATUS_FAILED, "cannot start", "", -EIO);
+	node->self.boot_id >>= 24; /* 40 bits are enough, and short */
+	return STATUS_DONE;
 }
 
 static int start(struct node *node) CONTROL_ONLY;
 static int start(struct node *node)
 {
-	char name[LISTEN_TEXT_MAX];
-	struct buf error = {0};
 	int status = claim_addresses(node);
-	if (status != STATUS_DONE)
-		return status;
-	node_name(node, name);
-	int result = settings_make(&node->settings, node->config, name, &error);
-	if (result != 0) {
-		if (error.len > 0)
-			fprintf(stderr, "starling: %.*s\n", (int)error.len, error.at);
-		else
-			fail(0, "cannot start", "", result);
+	if (status == STATUS_DONE)
+		status = make_self(node);
+	return status == STATUS_DONE ? start_workers(node) : status;
+}
+
+static void stop(struct node *node) CONTROL_ONLY;
+static void stop(struct node *node)
+{
+	stop_workers(node);
+	if (node->office != NULL)
+		discard_letters(node);
+	post_office_destroy(node->office);
+	free(node->workers);
+	release_addresses(node);
+}
+
+int node_run(struct config *config)
+{
+	role_enter_control();
+	struct node node = {0};
+	struct buf error = {0};
+	node.generation = generation_create(config, &error);
+	if (node.generation == NULL) {
+		fprintf(stderr, "starling: %.*s\n", (int)error.len, error.at);
 		buf_free(&error);
 		return STATUS_MISUSED;
 	}
-	return start_workers(node);
-}
-
-int node_run(const struct config *config)
-{
-	role_enter_control();
-	struct node node = {.config = config};
 	CHECK(sem_init(&node.is_up, 0, 0) == 0);
 	raise_descriptor_limit();
 	block_signals(&node);
 	int status = start(&node);
 	if (status == STATUS_DONE) {
 		greet(&node);
-		while (!signal_came(&node, 3600 * 1000))
-			;
+		wait_for_stop(&node);
 	}
-	stop_workers(&node);
-	if (node.office != NULL)
-		discard_letters(&node);
-	post_office_destroy(node.office);
-	free(node.workers);
-	release_addresses(&node);
-	settings_free(&node.settings);
+	stop(&node);
+	generation_drop(node.generation);
 	sem_destroy(&node.is_up);
 	return status;
 }

@@ -3,7 +3,7 @@
  *
  * Threads:   the caller's becomes the control thread: it starts the workers, waits for
  *            signals, and stops them.
- * Ownership: the config is the caller's and outlives the call.
+ * Ownership: takes over the config; what its sources point at outlives the call.
  * Limits:    WORKERS_MAX workers.
  */
 #pragma once
@@ -11,8 +11,9 @@
 #include "ops/config.h"
 
 /*
- * Serves until SIGTERM or SIGINT, says goodbye to the clients, and returns the exit status:
- * 0, 1 when it could not start (an address in use) or was told a second time to stop, 2 when
- * the configuration names what is not there. A failure is one line on standard error.
+ * Serves until SIGTERM or SIGINT, reads the configuration again on SIGHUP, says goodbye to the
+ * clients, and returns the exit status: 0, 1 when it could not start (an address in use) or was
+ * told a second time to stop, 2 when the configuration names what is not there. A failure is one
+ * line on standard error.
  */
-int node_run(const struct config *config);
+int node_run(struct config *config);

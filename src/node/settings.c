@@ -1,9 +1,7 @@
 #include "node/settings.h"
 
 #include <errno.h>
-#include <openssl/rand.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "edge/access.h"
 
@@ -61,16 +59,9 @@ static enum edge_origins origins_of(const struct config *config)
 	return EDGE_ORIGINS_SAME;
 }
 
-static int draw(void *out, size_t len)
-{
-	return RAND_bytes(out, (int)len) == 1 ? 0 : -EIO;
-}
-
-int settings_make(struct edge_settings *settings, const struct config *config,
-                  const char *node_name, struct buf *error)
+int settings_make(struct edge_settings *settings, const struct config *config, struct buf *error)
 {
 	*settings = (struct edge_settings){
-		.node_name = strdup(node_name),
 		.is_open = config->is_open,
 		.has_echo = config->listen.echo,
 		.origins = origins_of(config),
@@ -89,25 +80,17 @@ int settings_make(struct edge_settings *settings, const struct config *config,
 		.heartbeat_timeout_ms = config->heartbeat.timeout_ms,
 		.rules = &config->rules,
 	};
-	int result = settings->node_name == NULL ? -ENOMEM : 0;
+	int result = add_keys(settings, config, error);
 	if (result == 0)
-		result = draw(&settings->hash_key, sizeof(settings->hash_key));
-	if (result == 0)
-		result = draw(&settings->boot_id, sizeof(settings->boot_id));
-	struct timespec now;
-	CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
-	settings->started_unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-	settings->boot_id >>= 24; /* 40 bits are enough, and short */
-	if (result == 0)
-		result = add_keys(settings, config, error);
-	if (result != 0)
-		settings_free(settings);
+		return 0;
+	if (error->len == 0)
+		buf_format(error, "cannot read the configuration: %s", strerror(-result));
+	settings_free(settings);
 	return result;
 }
 
 void settings_free(struct edge_settings *settings)
 {
-	free((char *)(uintptr_t)settings->node_name);
 	free(settings->api_key_digests);
 	*settings = (struct edge_settings){0};
 }

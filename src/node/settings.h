@@ -1,7 +1,8 @@
 /*
  * settings.h - the configuration as the workers need it.
  *
- * Threads:   made and freed by the control thread while no worker runs; read by all.
+ * Threads:   made by the control thread; constant from then on, and read by all. See
+ *            node/generation.h for when they are freed, and by whom.
  * Ownership: owns what is not the config's; the config outlives it.
  * Limits:    none.
  */
@@ -11,7 +12,7 @@
 #include "edge/edge.h"
 #include "ops/config.h"
 
-/* `node_name` is copied. 0, or -errno with a line in `error`. */
+/* 0, or -errno with a line in `error` and nothing to free. */
 MUST_CHECK int settings_make(struct edge_settings *settings, const struct config *config,
-                             const char *node_name, struct buf *error);
+                             struct buf *error);
 void settings_free(struct edge_settings *settings);

@@ -37,6 +37,34 @@ static uint32_t on_letters_max(struct loop_handler *handler)
 	return has_room ? TURN_MAILS_MAX : 0;
 }
 
+static void adopt(struct worker *worker, struct generation *generation) WORKER_ONLY;
+static void adopt(struct worker *worker, struct generation *generation)
+{
+	if (worker->former != NULL) {
+		generation_drop(worker->next); /* the newest counts */
+		worker->next = generation;
+		return;
+	}
+	worker->former = worker->generation;
+	worker->generation = generation;
+	edge_adopt(worker->edge, &generation->settings);
+}
+
+/* Lets go of the generation before, once nothing here looks into it any more. True: there is
+ * another one to go over to. */
+static bool adopt_on(struct worker *worker) WORKER_ONLY;
+static bool adopt_on(struct worker *worker)
+{
+	if (worker->former == NULL || !edge_has_adopted(worker->edge))
+		return false;
+	struct generation *next = worker->next;
+	generation_drop(worker->former);
+	worker->former = worker->next = NULL;
+	if (next != NULL)
+		adopt(worker, next);
+	return next != NULL;
+}
+
 static void on_letter(struct loop_handler *handler, const void *bytes)
 {
 	role_enter_worker();
@@ -48,6 +76,9 @@ static void on_letter(struct loop_handler *handler, const void *bytes)
 		break;
 	case LETTER_EDGE:
 		edge_receive_mail(worker->edge, &letter->edge);
+		break;
+	case LETTER_GENERATION:
+		adopt(worker, letter->generation);
 		break;
 	case LETTER_STOP:
 		worker->stop_by_ms = loop_now_ms(worker->loop) + GOODBYE_MS;
@@ -67,6 +98,7 @@ static bool on_after(struct loop_handler *handler)
 	role_enter_worker();
 	struct worker *worker = worker_of(handler);
 	bool has_more = edge_after(worker->edge);
+	has_more |= adopt_on(worker);
 	if (worker->stop_by_ms != 0 &&
 	    (edge_is_empty(worker->edge) || loop_now_ms(worker->loop) >= worker->stop_by_ms))
 		loop_stop(worker->loop);
@@ -121,7 +153,7 @@ static int open_listeners(struct worker *worker) WORKER_ONLY;
 static int open_listeners(struct worker *worker)
 {
 	const struct worker_options *options = &worker->options;
-	uint32_t silence_ms_max = (uint32_t)options->settings->heartbeat_timeout_ms;
+	uint32_t silence_ms_max = (uint32_t)worker->generation->settings.heartbeat_timeout_ms;
 	for (size_t i = 0; i < options->address_count; i++) {
 		int fd = options->shared[i] >= 0
 		                 ? dup(options->shared[i])
@@ -155,7 +187,8 @@ static int set_up(struct worker *worker)
 	if (worker->loop == NULL)
 		return -errno;
 	struct edge_options edge_options = {
-		.settings = options->settings,
+		.node = options->node,
+		.settings = &worker->generation->settings,
 		.up = &worker->up,
 		.loop = worker->loop,
 		.worker = options->number,
@@ -179,6 +212,9 @@ static void *worker_main(void *argument)
 		loop_run(worker->loop);
 	edge_destroy(worker->edge);
 	loop_destroy(worker->loop);
+	generation_drop(worker->next);
+	generation_drop(worker->former);
+	generation_drop(worker->generation);
 	return NULL;
 }
 
@@ -186,6 +222,7 @@ int worker_start(struct worker *worker, const struct worker_options *options)
 {
 	*worker = (struct worker){
 		.options = *options,
+		.generation = generation_take(options->generation),
 		.up =
 			{
 				.post = up_post,
@@ -203,15 +240,31 @@ int worker_start(struct worker *worker, const struct worker_options *options)
 				.after = on_after,
 			},
 	};
-	return -pthread_create(&worker->thread, NULL, worker_main, worker);
+	int error = -pthread_create(&worker->thread, NULL, worker_main, worker);
+	if (error != 0)
+		generation_drop(worker->generation);
+	return error;
+}
+
+static void tell(struct worker *worker, const struct letter *letter) CONTROL_ONLY;
+static void tell(struct worker *worker, const struct letter *letter)
+{
+	const struct worker_options *options = &worker->options;
+	mailbox_post(options->office, options->control, options->number, letter);
+	mailbox_flush(options->office, options->control);
+}
+
+void worker_adopt(struct worker *worker, struct generation *generation)
+{
+	struct letter letter = {.kind = LETTER_GENERATION,
+	                        .generation = generation_take(generation)};
+	tell(worker, &letter);
 }
 
 void worker_stop(struct worker *worker)
 {
-	const struct worker_options *options = &worker->options;
 	struct letter letter = {.kind = LETTER_STOP};
-	mailbox_post(options->office, options->control, options->number, &letter);
-	mailbox_flush(options->office, options->control);
+	tell(worker, &letter);
 }
 
 bool worker_join(struct worker *worker, uint64_t wait_ms)

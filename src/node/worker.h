@@ -16,10 +16,12 @@
 #include "edge/edge.h"
 #include "net/listen.h"
 #include "net/mailbox.h"
+#include "node/generation.h"
 
 enum letter_kind {
 	LETTER_HUB = 0,
 	LETTER_EDGE,
+	LETTER_GENERATION,
 	LETTER_STOP,
 };
 
@@ -27,8 +29,9 @@ enum letter_kind {
 struct letter {
 	uint32_t kind;
 	union {
-		struct hub_mail hub;   /* LETTER_HUB */
-		struct edge_mail edge; /* LETTER_EDGE */
+		struct hub_mail hub;           /* LETTER_HUB */
+		struct edge_mail edge;         /* LETTER_EDGE */
+		struct generation *generation; /* LETTER_GENERATION: a reference */
 	};
 };
 
@@ -36,7 +39,8 @@ struct worker_options {
 	uint32_t number, workers;
 	uint32_t control; /* the control thread's number in the post office */
 	struct post_office *office;
-	const struct edge_settings *settings;
+	const struct edge_node *node;
+	struct generation *generation; /* to begin with; worker_start() takes a reference */
 	const struct listen_address *addresses;
 	const int *shared; /* a descriptor where all workers listen on one, or -1 */
 	size_t address_count;
@@ -54,10 +58,15 @@ struct worker {
 	struct loop_handler handler;
 	struct loop *loop;
 	struct edge *edge;
-	uint64_t stop_by_ms; /* while stopping; 0: not told to */
+	struct generation *generation; /* a reference each */
+	struct generation *former;     /* while channels go over from it; or NULL */
+	struct generation *next;       /* came meanwhile; or NULL */
+	uint64_t stop_by_ms;           /* while stopping; 0: not told to */
 };
 
 MUST_CHECK int worker_start(struct worker *worker,
                             const struct worker_options *options) CONTROL_ONLY;
+/* There is room for its letter: mailbox_has_room(). It takes a reference. */
+void worker_adopt(struct worker *worker, struct generation *generation) CONTROL_ONLY;
 void worker_stop(struct worker *worker) CONTROL_ONLY; /* tells it to; does not wait */
 MUST_CHECK bool worker_join(struct worker *worker, uint64_t wait_ms) CONTROL_ONLY;

@@ -212,6 +212,16 @@ export class Server {
 		this.#child.kill(name);
 	}
 
+	/* Has it read `config`, or what is there, once more; the line it says about that. */
+	async reload(config) {
+		if (config !== undefined)
+			fs.writeFileSync(this.#settings.file, config);
+		const before = this.#stderr.length;
+		this.signal("SIGHUP");
+		const said = () => /^starling: the configuration .*\n/m.exec(this.#stderr.slice(before));
+		return (await until(said, "the configuration to be read again"))[0].trimEnd();
+	}
+
 	async stop() {
 		this.#sockets.forEach((socket) => socket.destroy());
 		this.signal("SIGTERM");

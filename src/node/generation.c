@@ -1,0 +1,45 @@
+#include "node/generation.h"
+
+#include <stdlib.h>
+
+#include "node/settings.h"
+
+struct generation *generation_create(struct config *config, struct buf *error)
+{
+	struct generation *generation = calloc(1, sizeof(*generation));
+	if (generation == NULL) {
+		buf_string(error, "out of memory while reading the configuration");
+		config_free(config);
+		return NULL;
+	}
+	atomic_init(&generation->refs, 1);
+	generation->config = *config;
+	*config = (struct config){0};
+	if (settings_make(&generation->settings, &generation->config, error) == 0)
+		return generation;
+	CHECK(error->len > 0);
+	config_free(&generation->config);
+	free(generation);
+	return NULL;
+}
+
+struct generation *generation_take(struct generation *generation)
+{
+	uint32_t refs = atomic_fetch_add_explicit(&generation->refs, 1, memory_order_relaxed);
+	CHECK(refs != 0);
+	return generation;
+}
+
+void generation_drop(struct generation *generation)
+{
+	if (generation == NULL)
+		return;
+	/* Release our reads of it; the last one acquires those of all others. */
+	uint32_t refs = atomic_fetch_sub_explicit(&generation->refs, 1, memory_order_acq_rel);
+	CHECK(refs != 0);
+	if (refs > 1)
+		return;
+	settings_free(&generation->settings);
+	config_free(&generation->config);
+	free(generation);
+}
