@@ -114,26 +114,60 @@ static void write_value(struct buf *text, struct json_value value)
 	buf_free(&plain);
 }
 
-static void write_row(struct buf *text, size_t width, struct slice key, struct json_value value)
+/* A figure, or one of a group of figures: then its name is GROUP.NAME. */
+struct figure {
+	struct slice group, key; /* as they are written, in quotes */
+	struct json_value value;
+};
+
+struct figures {
+	struct slice rest, rest_of_group, group; /* still to be gone through */
+};
+
+/* The next figure, groups taken apart. Of a group only what there is any of. */
+static bool next_figure(struct figures *figures, struct figure *figure)
+{
+	for (;;) {
+		while (json_next_member(&figures->rest_of_group, &figure->key, &figure->value)) {
+			figure->group = figures->group;
+			if (!slice_is(figure->value.raw, "0"))
+				return true;
+		}
+		if (!json_next_member(&figures->rest, &figure->key, &figure->value))
+			return false;
+		figure->group = slice_of(NULL, 0);
+		if (figure->value.kind != JSON_OBJECT)
+			return true;
+		figures->group = figure->key;
+		figures->rest_of_group = json_open(figure->value);
+	}
+}
+
+static void write_row(struct buf *text, size_t width, const struct figure *figure)
 {
 	size_t before = text->len;
-	struct json_value name = {JSON_STRING, key};
-	write_value(text, name);
+	if (figure->group.len > 0) {
+		write_value(text, (struct json_value){JSON_STRING, figure->group});
+		buf_char(text, '.');
+	}
+	write_value(text, (struct json_value){JSON_STRING, figure->key});
 	while (text->len - before < width && !text->is_broken)
 		buf_char(text, ' ');
 	buf_string(text, "  ");
-	write_value(text, value);
+	write_value(text, figure->value);
 	buf_char(text, '\n');
 }
 
 static size_t width_of(struct json_value object)
 {
-	struct slice rest = json_open(object), key;
-	struct json_value value;
-	size_t width = strlen("member");
-	while (json_next_member(&rest, &key, &value)) {
-		CHECK(key.len >= strlen("\"\""));
-		size_t len = key.len - strlen("\"\"");
+	struct figures figures = {.rest = json_open(object)};
+	struct figure figure;
+	size_t width = strlen("member"), quotes = strlen("\"\"");
+	while (next_figure(&figures, &figure)) {
+		CHECK(figure.key.len >= quotes);
+		size_t len = figure.key.len - quotes;
+		if (figure.group.len > 0)
+			len += figure.group.len - quotes + strlen(".");
 		if (len > width && len <= NAME_WIDTH_MAX)
 			width = len;
 	}
@@ -164,13 +198,14 @@ static void write_table(const struct status *status, struct buf *text)
 {
 	CHECK(status->figures.kind == JSON_OBJECT);
 	size_t width = width_of(status->figures);
-	struct slice rest = json_open(status->figures), key;
-	struct json_value value;
-	while (json_next_member(&rest, &key, &value))
-		write_row(text, width, key, value);
+	struct figures figures = {.rest = json_open(status->figures)};
+	struct figure figure;
+	while (next_figure(&figures, &figure))
+		write_row(text, width, &figure);
 	if (status->members.kind != JSON_ARRAY)
 		return;
-	rest = json_open(status->members);
+	struct slice rest = json_open(status->members);
+	struct json_value value;
 	while (json_next_element(&rest, &value))
 		write_member(text, width, value);
 }

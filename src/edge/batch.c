@@ -50,7 +50,7 @@ void batch_execute(struct edge *edge, struct conn *conn, struct batch *batch,
 	hub_execute(edge->hub, &conn->session, command);
 }
 
-static void write_result(struct buf *out, const struct batch_result *result)
+static void write_result(struct edge *edge, struct buf *out, const struct batch_result *result)
 {
 	struct hub_event event = {
 		.epoch = result->epoch, .seq = result->seq, .is_duplicate = result->is_duplicate};
@@ -58,6 +58,7 @@ static void write_result(struct buf *out, const struct batch_result *result)
 		native_ack(out, &event);
 	else
 		native_error(out, result->error, result->why);
+	edge->errors[result->error] += result->error != ERROR_NONE;
 }
 
 static void answer_if_whole(struct edge *edge, struct conn *conn)
@@ -70,7 +71,7 @@ static void answer_if_whole(struct edge *edge, struct conn *conn)
 	for (size_t i = 0; i < batch->count; i++) {
 		if (i > 0)
 			buf_char(&body, ',');
-		write_result(&body, &batch->results[i]);
+		write_result(edge, &body, &batch->results[i]);
 	}
 	buf_string(&body, "]}");
 	if (body.is_broken)

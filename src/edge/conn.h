@@ -108,6 +108,7 @@ struct edge {
 	bool accepts_again, is_stopping;
 	struct timer accept_timer; /* set while there are no descriptors left */
 	uint64_t closes[CLOSE_COUNT], visits[CONN_STATE_COUNT], connections_total;
+	uint64_t errors[ERROR_COUNT]; /* that clients were told */
 	uint64_t clients[EDGE_CLIENT_COUNT];
 	char input[TURN_READ_BYTES];
 };

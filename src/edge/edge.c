@@ -1,6 +1,7 @@
 #include "edge/edge.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -307,6 +308,7 @@ void edge_count(const struct edge *edge, struct edge_stats *stats)
 	                             .hub = *hub_counters(edge->hub)};
 	memcpy(stats->clients, edge->clients, sizeof(stats->clients));
 	memcpy(stats->closes, edge->closes, sizeof(stats->closes));
+	memcpy(stats->errors, edge->errors, sizeof(stats->errors));
 }
 
 void edge_stats_add(struct edge_stats *sum, const struct edge_stats *stats)
@@ -315,8 +317,31 @@ void edge_stats_add(struct edge_stats *sum, const struct edge_stats *stats)
 		sum->clients[i] += stats->clients[i];
 	for (int i = 0; i < CLOSE_COUNT; i++)
 		sum->closes[i] += stats->closes[i];
+	for (int i = 0; i < ERROR_COUNT; i++)
+		sum->errors[i] += stats->errors[i];
 	sum->connections_total += stats->connections_total;
 	hub_counters_add(&sum->hub, &stats->hub);
+}
+
+/* Each row of error.def and close.def is a member, by its code or reason. */
+static void write_errors(struct buf *out, const uint64_t *errors)
+{
+	for (enum error_code error = ERROR_NONE + 1; error < ERROR_COUNT; error++)
+		buf_format(out, "%c\"%s\":%" PRIu64, error == ERROR_NONE + 1 ? '{' : ',',
+		           error_text(error), errors[error]);
+	buf_char(out, '}');
+}
+
+static void write_closes(struct buf *out, const uint64_t *closes)
+{
+	static const char *const reasons[] = {
+#define CLOSE(name, code, reason, sentence) reason,
+#include "starling/close.def"
+#undef CLOSE
+	};
+	for (size_t i = 0; i < COUNT_OF(reasons); i++)
+		buf_format(out, "%c\"%s\":%" PRIu64, i == 0 ? '{' : ',', reasons[i], closes[i]);
+	buf_char(out, '}');
 }
 
 static void write_figure(struct buf *out, const char *name, uint64_t value)
@@ -349,6 +374,10 @@ void edge_stats_write(struct buf *out, const struct edge_stats *stats)
 	write_figure(out, "slow_consumers_disconnected_total", stats->hub.slow_disconnected);
 	write_figure(out, "slow_consumers_dropped_total", stats->hub.slow_dropped);
 	write_figure(out, "slow_consumers_conflated_total", stats->hub.slow_conflated);
+	buf_string(out, ",\"errors_total\":");
+	write_errors(out, stats->errors);
+	buf_string(out, ",\"closes_total\":");
+	write_closes(out, stats->closes);
 }
 
 /* ---- going down ---- */

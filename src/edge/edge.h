@@ -18,6 +18,7 @@
 #include "hub/hub.h"
 #include "net/loop.h"
 #include "starling/close.h"
+#include "starling/error.h"
 
 #define EDGE_CONN_RESERVE 1024u
 
@@ -70,7 +71,7 @@ enum edge_client { EDGE_WEBSOCKET = 0, EDGE_SSE, EDGE_POLL, EDGE_HTTP, EDGE_CLIE
 struct edge_stats {
 	uint64_t clients[EDGE_CLIENT_COUNT]; /* now */
 	uint64_t connections_total;
-	uint64_t closes[CLOSE_COUNT];
+	uint64_t closes[CLOSE_COUNT], errors[ERROR_COUNT];
 	struct hub_counters hub;
 };
 

@@ -27,6 +27,7 @@ static struct exchange *exchange_of(struct edge *edge, struct conn *conn)
 	http_request_begin(request);
 	exchange->header_bytes_max = edge->settings->header_bytes_max;
 	exchange->request = request;
+	exchange->reason = CLOSE_ANSWERED;
 	conn->exchange = exchange;
 	return exchange;
 }
@@ -66,11 +67,12 @@ void exchange_leave(struct conn *conn, struct buf *rest)
 static void exchange_over(struct edge *edge, struct conn *conn)
 {
 	bool keeps_alive = conn->exchange->keeps_alive && !edge->is_stopping;
+	enum close_reason reason = conn->exchange->reason;
 	struct buf rest;
 	exchange_leave(conn, &rest);
 	if (!keeps_alive) {
 		buf_free(&rest);
-		conn_end(edge, conn, CLOSE_ANSWERED);
+		conn_end(edge, conn, reason);
 		return;
 	}
 	conn_set_transport(edge, conn, &transport_http);
@@ -183,6 +185,7 @@ void exchange_refuse(struct edge *edge, struct conn *conn, enum error_code error
 {
 	char seconds[TEXT_U64_MAX];
 	struct buf body = {0};
+	edge->errors[error]++;
 	native_error(&body, error, message);
 	struct answer answer = {.status = error_status(error), .body = buf_view(&body)};
 	if (answer.status == 429 || answer.status == 503) {
@@ -229,6 +232,7 @@ static void refuse_and_close(struct edge *edge, struct conn *conn, enum error_co
 		return;
 	}
 	struct buf body = {0};
+	edge->errors[error]++;
 	native_error(&body, error, message);
 	exchange_json(edge, conn, status, buf_view(&body));
 	buf_free(&body);
@@ -275,7 +279,14 @@ static void refuse_head(struct edge *edge, struct conn *conn, const struct http_
 		if (head_faults[i].status == request->status)
 			error = head_faults[i].error;
 	}
+	conn->exchange->reason = CLOSE_BAD_HTTP;
 	refuse_and_close(edge, conn, error, request->status, request->why);
+}
+
+static void refuse_body(struct edge *edge, struct conn *conn)
+{
+	conn->exchange->reason = CLOSE_BAD_HTTP;
+	refuse_and_close(edge, conn, ERROR_BAD_REQUEST, 400, conn->exchange->framing.why);
 }
 
 /* A body piece by piece, from `at`. Gives how many bytes were used. When it is whole it lies
@@ -301,7 +312,7 @@ static size_t read_body(struct edge *edge, struct conn *conn, const char *at, si
 	if (exchange->body.len + exchange->framing.left > exchange->body_max)
 		refuse_and_close(edge, conn, ERROR_TOO_LARGE, 413, "the body is too large");
 	else if (got == BODY_BAD)
-		refuse_and_close(edge, conn, ERROR_BAD_REQUEST, 400, exchange->framing.why);
+		refuse_body(edge, conn);
 	else if (exchange->body.is_broken)
 		conn_end(edge, conn, CLOSE_NO_MEMORY);
 	else
@@ -347,7 +358,7 @@ static size_t step_stream(struct edge *edge, struct conn *conn, const char *at, 
 			work_kind->piece(edge, conn, piece);
 	}
 	if (got == BODY_BAD) {
-		refuse_and_close(edge, conn, ERROR_BAD_REQUEST, 400, exchange->framing.why);
+		refuse_body(edge, conn);
 	} else if (got == BODY_DONE || work_kind->is_whole(exchange->work)) {
 		conn_enter(edge, conn, CONN_ANSWER);
 		work_kind->end(edge, conn);
@@ -542,6 +553,7 @@ static void http_timer(struct edge *edge, struct conn *conn)
 		break;
 	default:
 		CHECK(conn->state == CONN_HEAD || conn->state == CONN_BODY);
+		conn->exchange->reason = CLOSE_HEADER_TIMEOUT;
 		refuse_and_close(edge, conn, ERROR_TIMEOUT, 408,
 		                 "the request did not arrive in time");
 	}

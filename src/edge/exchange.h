@@ -47,8 +47,9 @@ struct exchange {
 	uint64_t body_max;
 	bool is_head; /* the method: no body in the answer */
 	bool keeps_alive;
-	bool is_preflight;  /* the answer says what else may be asked */
-	char *allow_origin; /* for the answer's CORS header; NULL: none */
+	enum close_reason reason; /* when it does not, and the answer is written */
+	bool is_preflight;        /* the answer says what else may be asked */
+	char *allow_origin;       /* for the answer's CORS header; NULL: none */
 	struct poll poll;
 	const struct work_kind *work_kind; /* NULL: the request is one command */
 	void *work;

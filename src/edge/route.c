@@ -121,6 +121,7 @@ static void refuse_method(struct edge *edge, struct conn *conn, const struct rou
 		.header_name = "Allow",
 		.header_value = buf_view(&allow),
 	};
+	edge->errors[ERROR_METHOD_NOT_ALLOWED]++;
 	exchange_answer(edge, conn, &answer);
 	buf_free(&allow);
 }

@@ -149,6 +149,8 @@ static void write_frame(struct edge *edge, struct conn *conn, enum ws_opcode opc
 static void websocket_event(struct edge *edge, struct conn *conn, const struct hub_event *event)
 {
 	struct buf message = {0};
+	if (event->type == EVENT_ERROR)
+		edge->errors[event->error]++;
 	native.write(&message, event);
 	if (message.is_broken)
 		conn_end(edge, conn, CLOSE_NO_MEMORY);

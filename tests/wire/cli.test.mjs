@@ -473,7 +473,7 @@ async function withNode(answers, body) {
 }
 
 describe("cli: status", () => {
-	const stats = '{"node":"one","version":"0.1.0","uptime":5,\n "connections":12,"by":{"ws":12}}';
+	const stats = '{"node":"one","version":"0.1.0","uptime":5,\n "connections":12,"by":{"ws":12,"sse":0}}';
 	const members = '[{"node":"one","address":"10.0.0.1:7900","state":"ready","version":"0.1.0"},'
 		+ '{"node":"two","address":"10.0.0.2:7900","state":"suspect","version":"0.1.0"}]';
 	const cluster = `{"node":"one","members":${members}}`;
@@ -506,7 +506,7 @@ describe("cli: status", () => {
 				"version      0.1.0",
 				"uptime       5",
 				"connections  12",
-				'by           {"ws":12}',
+				"by.ws        12",
 				"member       one  ready  10.0.0.1:7900  0.1.0",
 				"member       two  suspect  10.0.0.2:7900  0.1.0",
 				"",

@@ -246,6 +246,8 @@ describe("limits: message_rate", () => {
 		}
 		assert.deepEqual(await closing, { code: 1008, reason: "rate_limited" });
 		assert.ok(Date.now() - began >= 10_000, "not before its time");
+		const { closes_total } = (await call(server, "GET", "/api/stats")).json();
+		assert.equal(closes_total.rate_limited, 1);
 	});
 
 	it("a backend is not limited", () => withServer({
