@@ -68,11 +68,9 @@ bool text_to_base36(struct slice text, uint64_t *value)
 	return text_to_digits(text, 36, value);
 }
 
-size_t text_from_base64(char *out, const void *bytes, size_t count)
+/* Digits of the bytes, without padding. */
+static size_t base64_digits(char *out, const unsigned char *in, size_t count, const char *digits)
 {
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const unsigned char *in = bytes;
 	char *start = out;
 	for (size_t i = 0; i < count; i += 3) {
 		size_t left = count - i;
@@ -81,8 +79,59 @@ size_t text_from_base64(char *out, const void *bytes, size_t count)
 		bits |= left > 2 ? (unsigned)in[i + 2] : 0;
 		*out++ = digits[bits >> 18];
 		*out++ = digits[bits >> 12 & 63];
-		*out++ = left > 1 ? digits[bits >> 6 & 63] : '=';
-		*out++ = left > 2 ? digits[bits & 63] : '=';
+		if (left > 1)
+			*out++ = digits[bits >> 6 & 63];
+		if (left > 2)
+			*out++ = digits[bits & 63];
 	}
 	return (size_t)(out - start);
+}
+
+static const char base64_plain[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64_url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+size_t text_from_base64(char *out, const void *bytes, size_t count)
+{
+	size_t len = base64_digits(out, bytes, count, base64_plain);
+	while (len % 4 != 0)
+		out[len++] = '=';
+	return len;
+}
+
+size_t text_from_base64url(char *out, const void *bytes, size_t count)
+{
+	return base64_digits(out, bytes, count, base64_url);
+}
+
+/* 0 to 63, or -1. */
+static int base64url_value(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+bool text_to_base64url(struct slice text, void *out)
+{
+	unsigned char *to = out;
+	unsigned bits = 0, held = 0; /* bits that are no whole byte yet, and how many */
+	if (text.len % 4 == 1)
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		int value = base64url_value(text.at[i]);
+		if (value < 0)
+			return false;
+		bits = (bits << 6 | (unsigned)value) & 0xfff;
+		held += 6;
+		if (held >= 8) {
+			held -= 8;
+			*to++ = (unsigned char)(bits >> held);
+		}
+	}
+	return (bits & ((1u << held) - 1)) == 0;
 }

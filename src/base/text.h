@@ -5,7 +5,8 @@
  * Ownership: none. Writers fill memory the caller gives and return the bytes written,
  *            without a closing NUL.
  * Limits:    readers take the whole slice or refuse it: no sign, no blank, no overflow.
- *            Base64 is RFC 4648 section 4, padded.
+ *            Base64 is RFC 4648 section 4, padded; base64url section 5, without padding, and
+ *            read strictly: no bits behind the last byte but zeros.
  */
 #pragma once
 
@@ -30,3 +31,16 @@ static inline size_t text_base64_len(size_t count)
 	return (count + 2) / 3 * 4;
 }
 size_t text_from_base64(char *out, const void *bytes, size_t count);
+
+static inline size_t text_base64url_len(size_t count)
+{
+	return (count * 4 + 2) / 3;
+}
+size_t text_from_base64url(char *out, const void *bytes, size_t count);
+/* Bytes that a text of `len` characters becomes, if it is one. */
+static inline size_t text_base64url_bytes(size_t len)
+{
+	return len / 4 * 3 + len % 4 * 3 / 4;
+}
+/* `out` has room for text_base64url_bytes(text.len), which is what is written. */
+bool text_to_base64url(struct slice text, void *out);

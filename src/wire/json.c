@@ -405,6 +405,28 @@ bool json_next_member(struct slice *rest, struct slice *key_raw, struct json_val
 	return true;
 }
 
+bool json_names_are_unique(struct json_value object, size_t count_max, struct buf *scratch)
+{
+	size_t ends[JSON_NAMES_MAX + 1] = {0}, count = 0;
+	struct slice rest = json_open(object), key_raw;
+	struct json_value value;
+	CHECK(count_max <= JSON_NAMES_MAX);
+	buf_clear(scratch);
+	while (json_next_member(&rest, &key_raw, &value)) {
+		if (count == count_max || !json_string_decode(key_raw, scratch))
+			return false;
+		size_t start = ends[count];
+		struct slice name = slice_of(scratch->at + start, scratch->len - start);
+		for (size_t i = 0; i < count; i++) {
+			size_t len = ends[i + 1] - ends[i];
+			if (slice_equals(slice_of(scratch->at + ends[i], len), name))
+				return false;
+		}
+		ends[++count] = scratch->len;
+	}
+	return !scratch->is_broken;
+}
+
 static uint32_t hex_value(const char *digits)
 {
 	uint32_t value = 0;

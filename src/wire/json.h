@@ -16,7 +16,8 @@
 
 #include "base/buf.h"
 
-#define JSON_DEPTH_MAX 64 /* the largest `depth_max` */
+#define JSON_DEPTH_MAX 64  /* the largest `depth_max` */
+#define JSON_NAMES_MAX 256 /* members that are compared with each other */
 
 enum json_kind {
 	JSON_NONE = 0,
@@ -49,6 +50,12 @@ bool json_check(struct slice text, unsigned depth_max, struct json_value *value,
  */
 bool json_read_object(struct slice text, unsigned depth_max, struct json_field *fields,
                       size_t count, size_t *bad_at);
+
+/*
+ * Of an accepted object: at most `count_max` members (up to JSON_NAMES_MAX), no two with one
+ * name. Names are compared as decoded, in `scratch`; one that is no text is not unique.
+ */
+bool json_names_are_unique(struct json_value object, size_t count_max, struct buf *scratch);
 
 /*
  * Walks what an accepted array or object holds: start with json_open(), then take the next

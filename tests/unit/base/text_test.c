@@ -115,6 +115,65 @@ static void check_hex(void)
 	CHECK(slice_is(slice_of(out, 2), "ef"));
 }
 
+static const struct {
+	const char *name;
+	const char *bytes; /* NULL: the text is refused */
+	const char *text;
+} base64url[] = {
+	{"no bytes are no characters", "", ""},
+	{"one byte is two characters", "f", "Zg"},
+	{"two are three", "fo", "Zm8"},
+	{"three are four", "foo", "Zm9v"},
+	{"and so on", "foob", "Zm9vYg"},
+	{"in place of + and / stand - and _", "\xfb\xff\xfe", "-__-"},
+	{"+ is none of its characters", NULL, "+__-"},
+	{"nor is /", NULL, "-/_-"},
+	{"padding is refused", NULL, "Zg=="},
+	{"half of it too", NULL, "Zm8="},
+	{"one character is no byte", NULL, "Z"},
+	{"nor are five", NULL, "Zm9vY"},
+	{"bits behind one byte are zeros", NULL, "Zh"},
+	{"the highest of them too", NULL, "Zo"},
+	{"bits behind two bytes are zeros", NULL, "Zm9"},
+	{"the highest of them as well", NULL, "Zm-"},
+	{"a blank is refused", NULL, "Zm 9"},
+	{"a line feed at the end is refused", NULL, "Zm9v\n"},
+	{"what is not ASCII is refused", NULL, "Zm\xc3\xa9"},
+};
+
+static void check_base64url(size_t i)
+{
+	struct slice text = slice_string(base64url[i].text);
+	char *guarded = guard_copy(text), read[16], written[16];
+	bool is_good = text_to_base64url(slice_of(guarded, text.len), read);
+	guard_drop(guarded, text.len);
+	CHECK(is_good == (base64url[i].bytes != NULL));
+	if (!is_good)
+		return;
+	struct slice bytes = slice_string(base64url[i].bytes);
+	CHECK(slice_equals(slice_of(read, text_base64url_bytes(text.len)), bytes));
+	guarded = guard_copy(bytes);
+	size_t len = text_from_base64url(written, guarded, bytes.len);
+	CHECK(len == text_base64url_len(bytes.len));
+	CHECK(slice_equals(slice_of(written, len), text));
+	guard_drop(guarded, bytes.len);
+}
+
+/* Of each text of two characters: what is read is what would be written, and nothing else is. */
+static void check_all_pairs(void)
+{
+	unsigned read_count = 0;
+	for (unsigned pair = 0; pair < 0x10000; pair++) {
+		char text[2] = {(char)(pair >> 8), (char)pair}, byte, again[2];
+		if (!text_to_base64url(slice_of(text, 2), &byte))
+			continue;
+		read_count++;
+		CHECK(text_from_base64url(again, &byte, 1) == 2);
+		CHECK(memcmp(text, again, 2) == 0);
+	}
+	CHECK(read_count == 256);
+}
+
 static void check_base64(void)
 {
 	for (size_t i = 0; i < COUNT_OF(base64); i++) {
@@ -143,5 +202,11 @@ int main(void)
 	check_hex();
 	printf("text: base64 is that of the RFC\n");
 	check_base64();
+	for (size_t i = 0; i < COUNT_OF(base64url); i++) {
+		printf("text: %s\n", base64url[i].name);
+		check_base64url(i);
+	}
+	printf("text: each byte is one text in base64url, and no other\n");
+	check_all_pairs();
 	return 0;
 }

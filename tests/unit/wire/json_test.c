@@ -243,6 +243,37 @@ static void object_run(size_t i)
 	guard_drop(copy, text.len);
 }
 
+static const struct {
+	const char *name;
+	const char *object;
+	bool is_unique;
+} uniques[] = {
+	{"no member is no double", "{}", true},
+	{"two names are two", "{\"a\":1,\"b\":1}", true},
+	{"one that begins like the other is another", "{\"a\":1,\"ab\":1,\"\":1}", true},
+	{"a name twice is a double", "{\"a\":1,\"b\":2,\"a\":1}", false},
+	{"an escape does not hide it", "{\"a\":1,\"\\u0061\":1}", false},
+	{"nor do two", "{\"\\n\":1,\"\\u000a\":1}", false},
+	{"the empty name twice is a double", "{\"\":1,\"\":1}", false},
+	{"what is within a member is its own", "{\"a\":{\"a\":1,\"a\":2},\"b\":[\"a\"]}", true},
+	{"a name that is no text is not unique", "{\"\\ud800\":1}", false},
+	{"as many members as may be", "{\"a\":1,\"b\":1,\"c\":1,\"d\":1}", true},
+	{"one more is too many", "{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1}", false},
+};
+
+static void unique_run(void)
+{
+	struct buf scratch = {0};
+	for (size_t i = 0; i < COUNT_OF(uniques); i++) {
+		struct json_value object;
+		size_t bad_at;
+		printf("json: %s\n", uniques[i].name);
+		CHECK(json_check(slice_string(uniques[i].object), LEVELS, &object, &bad_at));
+		CHECK(json_names_are_unique(object, 4, &scratch) == uniques[i].is_unique);
+	}
+	buf_free(&scratch);
+}
+
 static void walk_run(void)
 {
 	printf("json: what a container holds is walked in order, raw\n");
@@ -413,6 +444,7 @@ int main(void)
 	RUN(written, written_run)
 	RUN(numbers, number_run)
 	depth_run();
+	unique_run();
 	walk_run();
 	bytes_run();
 	return 0;
