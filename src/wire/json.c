@@ -412,6 +412,8 @@ bool json_names_are_unique(struct json_value object, size_t count_max, struct bu
 	struct json_value value;
 	CHECK(count_max <= JSON_NAMES_MAX);
 	buf_clear(scratch);
+	if (buf_room(scratch, 1) == NULL) /* empty names too lie somewhere */
+		return false;
 	while (json_next_member(&rest, &key_raw, &value)) {
 		if (count == count_max || !json_string_decode(key_raw, scratch))
 			return false;
@@ -425,6 +427,17 @@ bool json_names_are_unique(struct json_value object, size_t count_max, struct bu
 		ends[++count] = scratch->len;
 	}
 	return !scratch->is_broken;
+}
+
+bool json_read_strictly(struct slice text, unsigned depth_max, struct json_field *fields,
+                        size_t count, size_t names_max, struct buf *scratch)
+{
+	struct json_value object;
+	size_t bad_at;
+	buf_clear(scratch);
+	return json_check(text, depth_max, &object, &bad_at) && object.kind == JSON_OBJECT &&
+	       json_read_object(object.raw, depth_max, fields, count, &bad_at) &&
+	       json_names_are_unique(object, names_max, scratch);
 }
 
 static uint32_t hex_value(const char *digits)

@@ -53,9 +53,14 @@ bool json_read_object(struct slice text, unsigned depth_max, struct json_field *
 
 /*
  * Of an accepted object: at most `count_max` members (up to JSON_NAMES_MAX), no two with one
- * name. Names are compared as decoded, in `scratch`; one that is no text is not unique.
+ * name. Names are compared as decoded, in `scratch`; one that is no text is not unique. Where
+ * memory is short the answer is false and the scratch broken.
  */
 bool json_names_are_unique(struct json_value object, size_t count_max, struct buf *scratch);
+
+/* The two together: an object in which each name stands once. */
+bool json_read_strictly(struct slice text, unsigned depth_max, struct json_field *fields,
+                        size_t count, size_t names_max, struct buf *scratch);
 
 /*
  * Walks what an accepted array or object holds: start with json_open(), then take the next

@@ -267,10 +267,20 @@ static void unique_run(void)
 	for (size_t i = 0; i < COUNT_OF(uniques); i++) {
 		struct json_value object;
 		size_t bad_at;
+		buf_free(&scratch); /* each begins without memory */
 		printf("json: %s\n", uniques[i].name);
 		CHECK(json_check(slice_string(uniques[i].object), LEVELS, &object, &bad_at));
 		CHECK(json_names_are_unique(object, 4, &scratch) == uniques[i].is_unique);
+		CHECK(json_read_strictly(slice_string(uniques[i].object), LEVELS, NULL, 0, 4,
+		                         &scratch) == uniques[i].is_unique);
 	}
+	struct json_field field = {.name = "a"};
+	printf("json: a strict object may have blanks around it\n");
+	CHECK(json_read_strictly(SLICE(" \n{\"a\":5} "), 1, &field, 1, 4, &scratch));
+	CHECK(slice_is(field.value.raw, "5"));
+	printf("json: a list is no strict object\n");
+	CHECK(!json_read_strictly(SLICE("[]"), 1, &field, 1, 4, &scratch));
+	CHECK(!json_read_strictly(SLICE("{\"a\":[]}"), 1, &field, 1, 4, &scratch));
 	buf_free(&scratch);
 }
 

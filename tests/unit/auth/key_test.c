@@ -1,0 +1,157 @@
+/* Which keys are taken, for what, and which of them are tried. */
+#include "auth/key.h"
+
+#include <errno.h>
+
+#include "signing.h"
+
+static struct key_set *set;
+static const char *why;
+
+static void claim(const char *text)
+{
+	printf("key: %s\n", text);
+}
+
+static void begin(void)
+{
+	key_set_destroy(set);
+	set = key_set_create();
+	CHECK(set != NULL);
+	CHECK(key_set_count(set) == 0);
+}
+
+/* How many keys may have made a token; they are told apart by their ids in `found`. */
+static size_t tried(enum key_algorithm algorithm, struct slice kid, struct buf *found)
+{
+	const struct key *key = NULL;
+	size_t count = 0;
+	buf_clear(found);
+	while ((key = key_set_next(set, key, algorithm, kid)) != NULL) {
+		CHECK((key->algorithms & 1u << algorithm) != 0);
+		buf_slice(found, buf_view(&key->id));
+		count++;
+	}
+	return count;
+}
+
+static size_t tried_of_any(enum key_algorithm algorithm)
+{
+	struct buf found = {0};
+	size_t count = tried(algorithm, slice_of(NULL, 0), &found);
+	buf_free(&found);
+	return count;
+}
+
+static void check_secret(void)
+{
+	begin();
+	claim("a secret is for the three HS algorithms and nothing else");
+	CHECK(key_set_add_secret(set, SLICE("s"), &why) == 0);
+	for (enum key_algorithm a = KEY_HS256; a < KEY_ALGORITHM_COUNT; a++)
+		CHECK(tried_of_any(a) == (a <= KEY_HS512 ? 1 : 0));
+	claim("it may hold any bytes");
+	CHECK(key_set_add_secret(set, slice_of("a\0b", 3), &why) == 0);
+	const struct key *first = key_set_next(set, NULL, KEY_HS256, slice_of(NULL, 0));
+	const struct key *second = key_set_next(set, first, KEY_HS256, slice_of(NULL, 0));
+	CHECK(slice_equals(secret_view(&second->secret), slice_of("a\0b", 3)));
+}
+
+/* A key that was made for this test; it is let go here. */
+static bool adds(EVP_PKEY *key)
+{
+	size_t before = key_set_count(set);
+	CHECK(key != NULL);
+	int result = key_set_add_public(set, key, slice_of(NULL, 0), &why);
+	EVP_PKEY_free(key);
+	CHECK(result == 0 || result == -EINVAL);
+	CHECK(key_set_count(set) == before + (result == 0));
+	return result == 0;
+}
+
+static bool is_refused(EVP_PKEY *key, const char *reason)
+{
+	return !adds(key) && strstr(why, reason) != NULL;
+}
+
+static EVP_PKEY *make_other(const char *kind)
+{
+	EVP_PKEY *key = NULL;
+	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, kind, NULL);
+	CHECK(EVP_PKEY_keygen_init(context) == 1);
+	CHECK(EVP_PKEY_generate(context, &key) == 1);
+	EVP_PKEY_CTX_free(context);
+	return key;
+}
+
+static void check_kinds(void)
+{
+	begin();
+	claim("an RSA key is for RS256 alone");
+	CHECK(adds(make_rsa(2048)));
+	CHECK(tried_of_any(KEY_RS256) == 1);
+	claim("one on P-256 is for ES256 alone");
+	CHECK(adds(make_ec("P-256")));
+	CHECK(tried_of_any(KEY_ES256) == 1);
+	claim("an Ed25519 key is for EdDSA alone");
+	CHECK(adds(make_ed25519()));
+	CHECK(tried_of_any(KEY_EDDSA) == 1);
+	CHECK(tried_of_any(KEY_HS256) == 0);
+	claim("an RSA key of less than 2048 bits is refused");
+	CHECK(is_refused(make_rsa(1024), "2048"));
+	CHECK(is_refused(make_rsa(2047), "2048"));
+	claim("one on another curve is refused");
+	CHECK(is_refused(make_ec("P-384"), "P-256"));
+	CHECK(is_refused(make_ec("secp256k1"), "P-256"));
+	claim("keys of other kinds are refused");
+	static const char *const others[] = {"X25519", "ED448", "RSA-PSS"};
+	for (size_t i = 0; i < COUNT_OF(others); i++)
+		CHECK(is_refused(make_other(others[i]), "Ed25519"));
+}
+
+static void check_ids(void)
+{
+	struct buf found = {0};
+	EVP_PKEY *key = make_ec("P-256"), *other = make_ed25519();
+	begin();
+	CHECK(key_set_add_public(set, key, SLICE("a"), &why) == 0);
+	CHECK(key_set_add_public(set, other, SLICE("o"), &why) == 0);
+	CHECK(key_set_add_public(set, key, SLICE("b"), &why) == 0);
+	CHECK(key_set_add_public(set, key, SLICE("a"), &why) == 0);
+	claim("without a kid all that fit are tried, in their order");
+	CHECK(tried(KEY_ES256, slice_of(NULL, 0), &found) == 3);
+	CHECK(slice_is(buf_view(&found), "aba"));
+	claim("a kid chooses all that have it");
+	CHECK(tried(KEY_ES256, SLICE("a"), &found) == 2);
+	CHECK(tried(KEY_ES256, SLICE("b"), &found) == 1);
+	claim("and none of another algorithm");
+	CHECK(tried(KEY_ES256, SLICE("o"), &found) == 0);
+	CHECK(tried(KEY_EDDSA, SLICE("o"), &found) == 1);
+	claim("a kid that begins like it is another");
+	CHECK(tried(KEY_ES256, SLICE("ab"), &found) == 0);
+	CHECK(tried(KEY_ES256, SLICE(""), &found) == 0);
+	claim("a key without an id is tried whatever the kid");
+	CHECK(key_set_add_public(set, key, slice_of(NULL, 0), &why) == 0);
+	CHECK(tried(KEY_ES256, SLICE("b"), &found) == 2);
+	CHECK(tried(KEY_ES256, SLICE("?"), &found) == 1);
+	claim("a set has so many keys");
+	while (key_set_count(set) < KEYS_MAX)
+		CHECK(key_set_add_public(set, other, slice_of(NULL, 0), &why) == 0);
+	CHECK(key_set_add_public(set, other, slice_of(NULL, 0), &why) == -EINVAL);
+	CHECK(strstr(why, "more keys") != NULL);
+	CHECK(key_set_add_secret(set, SLICE("s"), &why) == -EINVAL);
+	CHECK(key_set_count(set) == KEYS_MAX);
+	EVP_PKEY_free(key);
+	EVP_PKEY_free(other);
+	buf_free(&found);
+}
+
+int main(void)
+{
+	check_secret();
+	check_kinds();
+	check_ids();
+	key_set_destroy(set);
+	key_set_destroy(NULL);
+	return 0;
+}
