@@ -44,6 +44,7 @@
 #define TURN_DELIVERIES_MAX 4096    /* followers walked */
 #define TURN_TIMERS_MAX 4096
 #define TURN_RULES_MAX 16384 /* patterns tried on channels after a reload, about a millisecond */
+#define TURN_LOOKS_MAX 1024  /* channels looked at for a listing */
 
 #define WALK_RECORDS_MAX 64 /* records in one system call to a follower */
 #define WALK_BYTES_MAX (256 * 1024)

@@ -74,11 +74,7 @@ static void answer_if_whole(struct edge *edge, struct conn *conn)
 		write_result(edge, &body, &batch->results[i]);
 	}
 	buf_string(&body, "]}");
-	if (body.is_broken)
-		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, "the server is out of memory");
-	else
-		exchange_json(edge, conn, 200, buf_view(&body));
-	buf_free(&body);
+	exchange_made(edge, conn, &body);
 }
 
 void batch_end(struct edge *edge, struct conn *conn)

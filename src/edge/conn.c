@@ -222,11 +222,11 @@ bool conn_may_read(struct edge *edge, struct conn *conn)
 	if (session->is_ended || conn->state == CONN_ANSWER)
 		return false;
 	bool is_congested = edge->options.up->is_congested(edge->options.up);
-	if (is_congested)
+	if (is_congested || conn->is_served)
 		conn_again(edge, conn);
 	conn->is_paused = session->request_count >= SESSION_REQUESTS_MAX ||
 	                  (conn->out != NULL && conn->out->len >= CONN_OUT_PAUSE_BYTES);
-	return !is_congested && !conn->is_paused;
+	return !is_congested && !conn->is_served && !conn->is_paused;
 }
 
 void conn_answered(struct edge *edge, struct conn *conn)
@@ -257,6 +257,7 @@ void conn_again(struct edge *edge, struct conn *conn)
 
 void conn_step(struct edge *edge, struct conn *conn)
 {
+	conn->is_served = false;
 	/* What was kept from before is used up first. */
 	conn->transport->input(edge, conn, edge->input, 0);
 	if (!conn->is_readable || !conn_may_read(edge, conn))

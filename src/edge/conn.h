@@ -77,6 +77,7 @@ struct conn {
 	bool is_finished : 1; /* we send no more */
 	unsigned format : 2;  /* enum sse_format */
 	bool is_opening : 1;  /* SSE, polls: not all channels have answered yet */
+	bool is_served : 1;   /* has had its share of this turn; what is left waits for the next */
 };
 
 static_assert(sizeof(struct conn) <= 128, "what an idle connection costs, with 64 a channel");
@@ -90,8 +91,9 @@ struct edge {
 	struct hub_out hub_out;
 	struct hub *hub;
 	struct slab conns;
-	struct list again; /* connections with something to do next turn */
-	struct list ended; /* to be closed at the end of this one */
+	struct list again;   /* connections with something to do next turn */
+	struct list ended;   /* to be closed at the end of this one */
+	struct list surveys; /* notes on which answers go on */
 	struct random random;
 	struct conn *corked; /* whose bytes lie in `cork` */
 	struct buf cork;     /* small writes of one connection, sent together */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "edge/conn.h"
+#include "edge/survey.h"
 #include "net/listen.h"
 
 #define ACCEPT_WAIT_MS 100 /* when there was no descriptor for a connection */
@@ -116,6 +117,7 @@ struct edge *edge_create(const struct edge_options *options)
 	edge->accept_timer.kind = EDGE_TIMER_ACCEPT;
 	list_init(&edge->again);
 	list_init(&edge->ended);
+	list_init(&edge->surveys);
 	int error = slab_init(&edge->conns, sizeof(struct conn),
 	                      options->settings->connections_max + EDGE_CONN_RESERVE);
 	CHECK(error == 0);
@@ -150,6 +152,7 @@ void edge_destroy(struct edge *edge)
 		conn_destroy(edge, conn);
 	}
 	close_listeners(edge);
+	survey_give_up(edge);
 	timer_stop(loop_wheel(edge->loop), &edge->accept_timer);
 	hub_destroy(edge->hub);
 	slab_free(&edge->conns);
@@ -291,13 +294,14 @@ bool edge_after(struct edge *edge)
 	bool is_congested = up->is_congested(up);
 	if (!is_congested)
 		step_again(edge);
+	bool has_surveys = survey_go_on(edge);
 	/* Last, because all of the above may publish: nothing is left behind unseen. */
 	bool has_walks = hub_walk(edge->hub, TURN_DELIVERIES_MAX);
 	conn_uncork(edge);
 	reap(edge);
 	conn_uncork(edge);
-	return is_adopting || has_walks || edge->accepts_again || !list_is_empty(&edge->ended) ||
-	       (!is_congested && !list_is_empty(&edge->again));
+	return is_adopting || has_surveys || has_walks || edge->accepts_again ||
+	       !list_is_empty(&edge->ended) || (!is_congested && !list_is_empty(&edge->again));
 }
 
 /* ---- figures ---- */

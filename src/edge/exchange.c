@@ -6,8 +6,8 @@
 #include "edge/access.h"
 #include "edge/route.h"
 
-/* A body that is published as it comes is read in steps of this size: so much may be sent to
- * other workers before the client has to wait for its answers. */
+/* A body that is published as it comes is read in steps of this size, one a turn: it may hold as
+ * many publications, and so many may be sent to other workers before the client has to wait. */
 #define STREAM_STEP_BYTES 4096
 
 /* ---- memory ---- */
@@ -174,6 +174,15 @@ void exchange_json(struct edge *edge, struct conn *conn, int status, struct slic
 	exchange_answer(edge, conn, &answer);
 }
 
+void exchange_made(struct edge *edge, struct conn *conn, struct buf *body)
+{
+	if (body->is_broken)
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, "the server is out of memory");
+	else
+		exchange_json(edge, conn, 200, buf_view(body));
+	buf_free(body);
+}
+
 /* Seconds, as Retry-After: spread, so that not all come back at once. */
 static struct slice retry_after(struct edge *edge, char out[TEXT_U64_MAX])
 {
@@ -200,6 +209,15 @@ void exchange_refuse(struct edge *edge, struct conn *conn, enum error_code error
 	}
 	exchange_answer(edge, conn, &answer);
 	buf_free(&body);
+}
+
+bool exchange_is_backend(struct edge *edge, struct conn *conn, const struct http_request *request)
+{
+	const char *why;
+	enum error_code error = access_identify_backend(edge, conn, request, &why);
+	if (error != ERROR_NONE)
+		exchange_refuse(edge, conn, error, why);
+	return error == ERROR_NONE;
 }
 
 void exchange_stream(struct edge *edge, struct conn *conn, struct slice type)
@@ -349,6 +367,7 @@ static size_t step_stream(struct edge *edge, struct conn *conn, const char *at, 
 	struct slice piece;
 	enum body_answer got = BODY_PIECE;
 	len = len < STREAM_STEP_BYTES ? len : STREAM_STEP_BYTES;
+	conn->is_served = len == STREAM_STEP_BYTES;
 	/* Tokens may be long in coming: the time-out is of each piece. */
 	conn_set_timer(edge, conn, edge->settings->idle_timeout_ms);
 	while (got == BODY_PIECE && !work_kind->is_whole(exchange->work)) {
@@ -526,11 +545,7 @@ static void http_event(struct edge *edge, struct conn *conn, const struct hub_ev
 		exchange_refuse(edge, conn, event->error, event->message);
 		return;
 	}
-	if (body.is_broken)
-		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, "the server is out of memory");
-	else
-		exchange_json(edge, conn, 200, buf_view(&body));
-	buf_free(&body);
+	exchange_made(edge, conn, &body);
 }
 
 static size_t http_deliver(struct edge *edge, struct conn *conn, const struct delivery *delivery)

@@ -69,8 +69,13 @@ void exchange_set_work(struct conn *conn, const struct work_kind *kind, void *wo
 /* Answers the request that is being carried out. A connection that is not kept alive ends. */
 void exchange_answer(struct edge *edge, struct conn *conn, const struct answer *answer);
 void exchange_json(struct edge *edge, struct conn *conn, int status, struct slice body);
+/* The same with 200 and a body that was made, and is freed; one that is broken is refused. */
+void exchange_made(struct edge *edge, struct conn *conn, struct buf *body);
 void exchange_refuse(struct edge *edge, struct conn *conn, enum error_code error,
                      const char *message);
+/* For the server API: is the client a backend? False: it has been refused. */
+MUST_CHECK bool exchange_is_backend(struct edge *edge, struct conn *conn,
+                                    const struct http_request *request);
 /* The head of an answer that goes on until the connection ends (server-sent events). */
 void exchange_stream(struct edge *edge, struct conn *conn, struct slice type);
 /* What the client sent behind its request, for the protocol that is spoken from here on; the

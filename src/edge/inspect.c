@@ -1,227 +1,12 @@
 /*
- * What the server API shows of the node, and does to single connections (SPEC section 7): channels,
- * connections, figures. Each is a survey of the workers.
+ * What the server API shows of the node, and does to single connections (SPEC section 7):
+ * connections and figures. Each is a survey of the workers.
  */
-#include <stdlib.h>
-
-#include "dialect/native.h"
-#include "edge/access.h"
-#include "edge/parameter.h"
 #include "edge/route.h"
 #include "edge/survey.h"
 #include "http/query.h"
 #include "starling/version.h"
 #include "wire/json.h"
-
-#define CHANNELS_LIMIT_DEFAULT 100
-#define CHANNELS_LIMIT_MAX 1000
-
-static const char *const why_no_memory = "the server is out of memory";
-
-static void answer_json(struct edge *edge, struct conn *conn, struct buf *body)
-{
-	if (body->is_broken)
-		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
-	else
-		exchange_json(edge, conn, 200, buf_view(body));
-	buf_free(body);
-}
-
-static bool is_backend(struct edge *edge, struct conn *conn, const struct http_request *request)
-{
-	const char *why;
-	enum error_code error = access_identify_backend(edge, conn, request, &why);
-	if (error != ERROR_NONE)
-		exchange_refuse(edge, conn, error, why);
-	return error == ERROR_NONE;
-}
-
-/* ---- channels ---- */
-
-static bool add_channel(struct note *note, const struct hub_listed *listed)
-{
-	struct note_channel *channel = &note->channels[note->count];
-	*channel = (struct note_channel){.followers = listed->followers,
-	                                 .epoch = listed->epoch,
-	                                 .seq = listed->seq,
-	                                 .is_agent = listed->is_agent};
-	buf_slice(&channel->name, listed->name);
-	note->count++;
-	return !channel->name.is_broken;
-}
-
-/* This worker's channels behind note->after with that prefix, by name, note->number at most. */
-static void list_channels(struct edge *edge, struct note *note)
-{
-	size_t max = (size_t)note->number;
-	struct hub_listed *listed = calloc(max, sizeof(*listed));
-	note->channels = calloc(max, sizeof(*note->channels));
-	note->is_found = listed != NULL && note->channels != NULL;
-	if (note->is_found) {
-		size_t count = hub_list(edge->hub, buf_view(&note->text), buf_view(&note->after),
-		                        listed, max);
-		for (size_t i = 0; i < count && note->is_found; i++)
-			note->is_found = add_channel(note, &listed[i]);
-	}
-	free(listed);
-}
-
-/* The name that comes first among those not yet written; NULL: none. */
-static const struct note_channel *next_channel(struct note *const *notes, size_t count,
-                                               const size_t *positions)
-{
-	const struct note_channel *first = NULL;
-	for (size_t i = 0; i < count; i++) {
-		if (positions[i] == notes[i]->count)
-			continue;
-		const struct note_channel *one = &notes[i]->channels[positions[i]];
-		if (first == NULL ||
-		    slice_compare(buf_view(&one->name), buf_view(&first->name)) < 0)
-			first = one;
-	}
-	return first;
-}
-
-/* What all workers say of the channel of that name, which is the next of theirs. */
-static struct note_channel merge(struct note *const *notes, size_t count, size_t *positions,
-                                 const struct note_channel *first)
-{
-	struct note_channel merged = {.name = first->name};
-	for (size_t i = 0; i < count; i++) {
-		if (positions[i] == notes[i]->count)
-			continue;
-		const struct note_channel *one = &notes[i]->channels[positions[i]];
-		if (!slice_equals(buf_view(&one->name), buf_view(&first->name)))
-			continue;
-		positions[i]++;
-		merged.followers += one->followers;
-		if (one->is_agent) {
-			merged.is_agent = true;
-			merged.epoch = one->epoch;
-			merged.seq = one->seq;
-		}
-	}
-	return merged;
-}
-
-static void write_channel(struct buf *out, const struct note_channel *channel)
-{
-	buf_string(out, "{\"channel\":");
-	json_string_append(out, buf_view(&channel->name));
-	buf_string(out, ",\"subscribers\":");
-	buf_u64(out, channel->followers);
-	if (channel->is_agent) {
-		buf_string(out, ",\"cursor\":");
-		native_cursor(out, channel->epoch, channel->seq);
-	}
-	buf_char(out, '}');
-}
-
-static bool all_found(struct note *const *notes, size_t count)
-{
-	bool all = true;
-	for (size_t i = 0; i < count; i++)
-		all &= notes[i]->is_found;
-	return all;
-}
-
-static void finish_channels(struct edge *edge, struct conn *conn, struct note *const *notes,
-                            size_t count)
-{
-	size_t positions[WORKERS_MAX] = {0};
-	struct buf body = {0};
-	const struct note_channel *first;
-	struct note_channel last = {0};
-	if (!all_found(notes, count)) {
-		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
-		return;
-	}
-	/* Each was asked for one more than the page holds, to know whether there is one. */
-	size_t limit = (size_t)notes[0]->number - 1, written = 0;
-	buf_string(&body, "{\"channels\":[");
-	while (written < limit && (first = next_channel(notes, count, positions)) != NULL) {
-		last = merge(notes, count, positions, first);
-		if (written++ > 0)
-			buf_char(&body, ',');
-		write_channel(&body, &last);
-	}
-	buf_char(&body, ']');
-	if (written > 0 && next_channel(notes, count, positions) != NULL) {
-		buf_string(&body, ",\"next\":");
-		json_string_append(&body, buf_view(&last.name));
-	}
-	buf_char(&body, '}');
-	answer_json(edge, conn, &body);
-}
-
-static const struct survey_kind survey_channels = {list_channels, finish_channels};
-
-void api_channels(struct edge *edge, struct conn *conn, const struct http_request *request,
-                  struct slice body)
-{
-	(void)body;
-	struct buf prefix = {0}, after = {0};
-	uint64_t limit = CHANNELS_LIMIT_DEFAULT;
-	if (!is_backend(edge, conn, request))
-		return;
-	bool is_bad = parameter_get(request, "prefix", &prefix) == PARAMETER_BAD ||
-	              parameter_get(request, "next", &after) == PARAMETER_BAD ||
-	              parameter_number(request, "limit", &limit) == PARAMETER_BAD || limit == 0;
-	if (is_bad) {
-		exchange_refuse(edge, conn, ERROR_BAD_REQUEST,
-		                "prefix or next is not decodable, or limit no number above 0");
-		buf_free(&prefix);
-		buf_free(&after);
-		return;
-	}
-	limit = limit > CHANNELS_LIMIT_MAX ? CHANNELS_LIMIT_MAX : limit;
-	survey_all(edge, conn, &survey_channels, limit + 1, &prefix, &after);
-}
-
-static void find_channel(struct edge *edge, struct note *note)
-{
-	struct hub_listed listed;
-	note->channels = calloc(1, sizeof(*note->channels));
-	note->is_found = note->channels != NULL;
-	if (note->is_found && hub_look_up(edge->hub, buf_view(&note->text), &listed))
-		note->is_found = add_channel(note, &listed);
-}
-
-static void finish_channel(struct edge *edge, struct conn *conn, struct note *const *notes,
-                           size_t count)
-{
-	size_t positions[WORKERS_MAX] = {0};
-	struct buf body = {0};
-	const struct note_channel *first = next_channel(notes, count, positions);
-	if (!all_found(notes, count)) {
-		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
-	} else if (first == NULL) {
-		exchange_refuse(edge, conn, ERROR_NOT_FOUND,
-		                "nobody subscribes to this channel, and nothing is held");
-	} else {
-		struct note_channel merged = merge(notes, count, positions, first);
-		write_channel(&body, &merged);
-		answer_json(edge, conn, &body);
-	}
-}
-
-static const struct survey_kind survey_channel = {find_channel, finish_channel};
-
-void api_channel(struct edge *edge, struct conn *conn, const struct http_request *request,
-                 struct slice body)
-{
-	(void)body;
-	struct buf name = {0}, none = {0};
-	if (!is_backend(edge, conn, request))
-		return;
-	if (!http_path_decode(route_part(request, "/api/channels/*"), &name) ||
-	    !channel_name_is_valid(buf_view(&name))) {
-		exchange_refuse(edge, conn, ERROR_BAD_REQUEST, "not the name of a channel");
-		buf_free(&name);
-		return;
-	}
-	survey_all(edge, conn, &survey_channel, 0, &name, &none);
-}
 
 /* ---- connections ---- */
 
@@ -275,7 +60,7 @@ static void finish_conn(struct edge *edge, struct conn *conn, struct note *const
 		return;
 	}
 	buf_swap(&body, &notes[0]->body); /* the note goes with the answer */
-	answer_json(edge, conn, &body);
+	exchange_made(edge, conn, &body);
 }
 
 static void end_conn(struct edge *edge, struct note *note)
@@ -323,7 +108,7 @@ void api_connection(struct edge *edge, struct conn *conn, const struct http_requ
 {
 	(void)body;
 	struct buf none = {0};
-	if (!is_backend(edge, conn, request))
+	if (!exchange_is_backend(edge, conn, request))
 		return;
 	uint64_t number = conn_in_path(edge, conn, request, "/api/connections/*");
 	bool is_end = request->method == HTTP_DELETE;
@@ -337,7 +122,7 @@ void api_send(struct edge *edge, struct conn *conn, const struct http_request *r
 	struct json_field data = {.name = "data"};
 	struct buf text = {0};
 	size_t bad_at;
-	if (!is_backend(edge, conn, request))
+	if (!exchange_is_backend(edge, conn, request))
 		return;
 	if (!json_read_object(body, MESSAGE_DEPTH_MAX + 1, &data, 1, &bad_at) ||
 	    data.value.kind == JSON_NONE) {
@@ -375,7 +160,7 @@ static void finish_stats(struct edge *edge, struct conn *conn, struct note *cons
 	buf_u64(&body, edge->options.workers);
 	edge_stats_write(&body, &sum);
 	buf_char(&body, '}');
-	answer_json(edge, conn, &body);
+	exchange_made(edge, conn, &body);
 }
 
 static const struct survey_kind survey_stats = {count_all, finish_stats};
@@ -385,6 +170,6 @@ void api_stats(struct edge *edge, struct conn *conn, const struct http_request *
 {
 	(void)body;
 	struct buf none = {0}, also_none = {0};
-	if (is_backend(edge, conn, request))
+	if (exchange_is_backend(edge, conn, request))
 		survey_all(edge, conn, &survey_stats, 0, &none, &also_none);
 }

@@ -23,8 +23,10 @@ typedef void route_handler(struct edge *edge, struct conn *conn, const struct ht
 route_handler websocket_open, echo_open, sse_open, poll_open;
 /* `publish.c`, `api.c`, `stream.c`: */
 route_handler publish_post, api_publish, api_batch, api_history, api_stream;
+/* `channels.c`: */
+route_handler api_channels, api_channel;
 /* `inspect.c`: */
-route_handler api_channels, api_channel, api_connection, api_send, api_stats;
+route_handler api_connection, api_send, api_stats;
 /* `page.c`: */
 route_handler page_health, page_ready, page_root, page_file;
 

@@ -58,8 +58,7 @@ static void answer_if_whole(struct edge *edge, struct conn *conn)
 		native_cursor(&body, stream->epoch, stream->seq);
 	}
 	buf_char(&body, '}');
-	exchange_json(edge, conn, 200, buf_view(&body));
-	buf_free(&body);
+	exchange_made(edge, conn, &body);
 }
 
 /* What comes after this is not read any more; the connection ends with the answer. */

@@ -130,17 +130,56 @@ static void take_answer(struct edge *edge, const struct edge_mail *mail)
 		survey->kind->finish(edge, conn, survey->notes, survey->answered);
 }
 
-void edge_receive_mail(struct edge *edge, const struct edge_mail *mail)
+/* Answers, or the first part of that. */
+static void answer(struct edge *edge, const struct edge_mail *question)
 {
-	if (mail->is_answer) {
-		take_answer(edge, mail);
+	struct note *note = question->note;
+	note->goes_on = false;
+	question->kind->answer(edge, note);
+	if (note->goes_on) {
+		note->question = *question;
+		list_append(&edge->surveys, &note->in_list);
 		return;
 	}
-	struct edge_mail back = *mail;
+	struct edge_mail back = *question;
 	back.from = edge->options.worker;
 	back.is_answer = true;
-	mail->kind->answer(edge, mail->note);
-	post(edge, mail->from, &back);
+	post(edge, question->from, &back);
+}
+
+static struct note *take_first(struct edge *edge)
+{
+	struct list_node *node = list_first(&edge->surveys);
+	if (node == NULL)
+		return NULL;
+	list_remove(node);
+	return CONTAINER_OF(node, struct note, in_list);
+}
+
+bool survey_go_on(struct edge *edge)
+{
+	struct edge_up *up = edge->options.up;
+	/* Without room for the answer it goes on in a later turn. */
+	if (list_is_empty(&edge->surveys) || !up->has_room(up))
+		return false;
+	struct edge_mail question = take_first(edge)->question;
+	answer(edge, &question);
+	return !list_is_empty(&edge->surveys);
+}
+
+void survey_give_up(struct edge *edge)
+{
+	struct note *note;
+	while ((note = take_first(edge)) != NULL)
+		note_free(note);
+}
+
+void edge_receive_mail(struct edge *edge, const struct edge_mail *mail)
+{
+	if (mail->is_answer)
+		take_answer(edge, mail);
+	else
+		answer(edge, mail);
 }
 
 void edge_mail_discard(const struct edge_mail *mail)

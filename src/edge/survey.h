@@ -2,12 +2,14 @@
  * survey.h - one question to every worker, or to one, and an answer made of theirs.
  *
  * What the server API asks about the node is spread over its workers. A question goes to them by
- * letter; each answers with a note of its own; when the last has come the request is answered.
+ * letter; each answers with a note of its own; when the last has come the request is answered. An
+ * answer that takes more than a turn should is given in parts, one a turn of the worker.
  *
  * Threads:   the worker's own. A note moves with its letter.
  * Ownership: whoever has a note frees it (note_free()); the asker keeps the answers in its exchange
  *            until the request is over.
- * Limits:    none of its own: what a note may hold is up to the question.
+ * Limits:    none of its own: what a note may hold, and how much is looked at for it in one
+ *            turn, is up to the question.
  */
 #pragma once
 
@@ -20,6 +22,8 @@ struct note {
 	struct buf text; /* a name, a prefix, or data */
 	struct buf after;
 	/* The answer. */
+	bool goes_on;   /* it is not whole: the worker is to be asked again in its next turn */
+	uint32_t place; /* where that goes on */
 	bool is_found;
 	struct buf body;
 	struct edge_stats stats;
@@ -29,6 +33,9 @@ struct note {
 		uint64_t followers, epoch, seq;
 		bool is_agent; /* epoch and seq are known */
 	} * channels;
+	/* While it goes on. */
+	struct list_node in_list; /* edge->surveys */
+	struct edge_mail question;
 };
 
 struct survey_kind {
@@ -45,5 +52,9 @@ void survey_all(struct edge *edge, struct conn *conn, const struct survey_kind *
                 uint64_t number, struct buf *text, struct buf *after);
 void survey_one(struct edge *edge, struct conn *conn, const struct survey_kind *kind,
                 uint64_t number, struct buf *text);
+
+/* One part of one answer that goes on, if there is any. True: there is more to do. */
+bool survey_go_on(struct edge *edge);
+void survey_give_up(struct edge *edge); /* those that go on will not be answered */
 
 void note_free(struct note *note); /* NULL is fine */

@@ -438,36 +438,18 @@ static struct hub_listed listed(const struct channel *channel)
 	};
 }
 
-/* Keeps `out` sorted and no longer than `count_max`. */
-static size_t list_insert(struct hub_listed *out, size_t count, size_t count_max,
-                          const struct channel *channel)
+uint32_t hub_channel_span(const struct hub *hub)
 {
-	struct slice name = channel_name(channel);
-	if (count == count_max && slice_compare(name, out[count - 1].name) > 0)
-		return count;
-	size_t at = count == count_max ? count - 1 : count;
-	for (; at > 0 && slice_compare(name, out[at - 1].name) < 0; at--)
-		out[at] = out[at - 1];
-	out[at] = listed(channel);
-	return count == count_max ? count : count + 1;
+	return slab_span(&hub->channels);
 }
 
-size_t hub_list(const struct hub *hub, struct slice prefix, struct slice after,
-                struct hub_listed *out, size_t count_max)
+bool hub_channel_at(const struct hub *hub, uint32_t place, struct hub_listed *out)
 {
-	size_t count = 0;
-	CHECK(count_max > 0);
-	for (size_t i = 0; i < map_buckets(&hub->table); i++) {
-		struct map_node *node = map_bucket(&hub->table, i);
-		for (; node != NULL; node = node->next) {
-			struct channel *channel = CONTAINER_OF(node, struct channel, in_table);
-			struct slice name = channel_name(channel);
-			if (slice_starts(name, prefix) && slice_compare(name, after) > 0 &&
-			    is_shown(channel))
-				count = list_insert(out, count, count_max, channel);
-		}
-	}
-	return count;
+	const struct channel *channel = slab_by_index(&hub->channels, place);
+	if (channel == NULL || !is_shown(channel))
+		return false;
+	*out = listed(channel);
+	return true;
 }
 
 bool hub_look_up(const struct hub *hub, struct slice name, struct hub_listed *out)

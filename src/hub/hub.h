@@ -141,11 +141,12 @@ struct hub_listed {
 	bool is_agent;      /* then epoch and seq are its head */
 	uint64_t epoch, seq;
 };
-/* The first `count_max` channels behind `after` whose names begin with `prefix`, by name. Those
- * that nobody follows and that hold nothing are left out. */
-size_t hub_list(const struct hub *hub, struct slice prefix, struct slice after,
-                struct hub_listed *out, size_t count_max);
+/* False: there is none of that name, or nobody follows it and it holds nothing. */
 bool hub_look_up(const struct hub *hub, struct slice name, struct hub_listed *out);
+/* The same for walks over all of them, which may take many turns: each has a place of its own
+ * below the span, and keeps it as long as it lives. */
+uint32_t hub_channel_span(const struct hub *hub);
+bool hub_channel_at(const struct hub *hub, uint32_t place, struct hub_listed *out);
 
 const struct hub_counters *hub_counters(const struct hub *hub);
 /* Number of a session on this node, as publications name the one that is left out. */

@@ -8,7 +8,7 @@ import {
 } from "./harness.mjs";
 
 const json = { "content-type": "application/json" };
-const options = ["workers.count=4"];
+const options = ["workers.count=8"];
 
 function post(server, target, value, headers = json) {
 	const body = typeof value === "string" ? value : JSON.stringify(value);
@@ -239,6 +239,41 @@ describe("api: channels", () => {
 		clients.forEach((client) => client.close());
 	});
 
+	it("channels that stay are listed once each, however many come and go meanwhile", async () => {
+		const names = (stem, count) => Array.from({ length: count }, (_, i) =>
+			`${stem}:${String(i).padStart(4, "0")}`);
+		const stay = names("stay", 3000);
+		const publishTo = (channels) => post(server, "/api/publish", { channels, data: 1 });
+		for (let i = 0; i < stay.length; i += 1000)
+			await publishTo(stay.slice(i, i + 1000));
+		const passing = await NativeClient.open(server);
+		let isOver = false;
+		const churn = (async () => {
+			for (let i = 0; !isOver; i++) {
+				await publishTo(names(`stay:${i}`, 300));
+				await passing.subscribe(`stay::${i}`);
+				await passing.ask({ type: "unsubscribe", channel: `stay::${i}` });
+			}
+		})();
+		for (const limit of [1000, 211]) {
+			const listed = [];
+			let more = "";
+			do {
+				const page = await get(server,
+					`/api/channels?prefix=stay&limit=${limit}${more}`);
+				listed.push(...page.channels.map(({ channel }) => channel));
+				more = page.next && `&next=${encodeURIComponent(page.next)}`;
+			} while (more);
+			assert.deepEqual(listed.filter((channel) => /^stay:\d{4}$/.test(channel)),
+				stay);
+			assert.ok(listed.every((channel, i) =>
+				i === 0 || listed[i - 1] < channel));
+		}
+		isOver = true;
+		await churn;
+		passing.close();
+	});
+
 	it("a prefix that fits nothing lists nothing", async () => {
 		assert.deepEqual(await get(server, "/api/channels?prefix=nowhere"), { channels: [] });
 	});
@@ -337,7 +372,7 @@ describe("api: figures", () => {
 	it("connections, subscriptions and messages are counted over all workers", async () => {
 		const channel = fresh();
 		const before = await get(server, "/api/stats");
-		assert.equal(before.workers, 4);
+		assert.equal(before.workers, 8);
 		assert.equal(typeof before.node, "string");
 		assert.match(before.version, /^\d+\.\d+\.\d+/);
 		assert.ok(before.uptime >= 0);

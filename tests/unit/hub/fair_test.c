@@ -28,6 +28,12 @@ static size_t count_delivery(struct hub_out *to, struct session *session,
 	return delivery->count;
 }
 
+static bool has_room(struct hub_out *to)
+{
+	(void)to;
+	return true;
+}
+
 static void subscribe(struct session *session, struct slice channel)
 {
 	struct hub_command command = {.type = COMMAND_SUBSCRIBE, .channel = channel};
@@ -49,7 +55,8 @@ static bool turn(void)
 static void begin(void)
 {
 	static const struct rules rules = {&rule, 1};
-	out = (struct hub_out){.event = ignore_event, .deliver = count_delivery};
+	out = (struct hub_out){
+		.event = ignore_event, .deliver = count_delivery, .has_room = has_room};
 	delivered_to_crowd = delivered_to_few = 0;
 	timer_wheel_init(&wheel, 0);
 	hub = hub_create(&(struct hub_options){.workers = 1,

@@ -1,0 +1,247 @@
+/*
+ * GET /api/channels and /api/channels/C (SPEC section 7): each worker is asked for what it knows,
+ * and what they say of one channel becomes one entry.
+ *
+ * Which channels of a page come first is found by a look at each: there is no order among them but
+ * that of their places. With a million of them that is a matter of many turns, TURN_LOOKS_MAX each.
+ */
+#include <stdlib.h>
+
+#include "dialect/native.h"
+#include "edge/parameter.h"
+#include "edge/route.h"
+#include "edge/survey.h"
+#include "http/query.h"
+#include "wire/json.h"
+
+#define CHANNELS_LIMIT_DEFAULT 100
+#define CHANNELS_LIMIT_MAX 1000
+
+static const char *const why_no_memory = "the server is out of memory";
+
+/* ---- on each worker: its channels behind note->after with a prefix, by name ---- */
+
+static bool note_channel(struct note_channel *out, const struct hub_listed *listed)
+{
+	*out = (struct note_channel){.followers = listed->followers,
+	                             .epoch = listed->epoch,
+	                             .seq = listed->seq,
+	                             .is_agent = listed->is_agent};
+	buf_slice(&out->name, listed->name);
+	return !out->name.is_broken;
+}
+
+static struct slice name_of(const struct note *note, size_t i)
+{
+	return buf_view(&note->channels[i].name);
+}
+
+/* Keeps the channels of the note sorted, and no more than note->number: the first ones. */
+static bool add_channel(struct note *note, const struct hub_listed *listed)
+{
+	struct note_channel added;
+	bool is_full = note->count == note->number;
+	if (is_full && slice_compare(listed->name, name_of(note, note->count - 1)) > 0)
+		return true;
+	bool is_good = note_channel(&added, listed);
+	if (is_full)
+		buf_free(&note->channels[--note->count].name);
+	size_t at = note->count++;
+	for (; at > 0 && slice_compare(listed->name, name_of(note, at - 1)) < 0; at--)
+		note->channels[at] = note->channels[at - 1];
+	note->channels[at] = added;
+	return is_good;
+}
+
+static bool is_wanted(const struct note *note, struct slice name)
+{
+	return slice_starts(name, buf_view(&note->text)) &&
+	       slice_compare(name, buf_view(&note->after)) > 0;
+}
+
+static void list_channels(struct edge *edge, struct note *note)
+{
+	struct hub_listed listed;
+	if (note->channels == NULL)
+		note->channels = calloc((size_t)note->number, sizeof(*note->channels));
+	note->is_found = note->channels != NULL;
+	uint32_t span = hub_channel_span(edge->hub), looks = 0;
+	for (; note->is_found && note->place < span && looks < TURN_LOOKS_MAX; looks++) {
+		if (hub_channel_at(edge->hub, note->place++, &listed) &&
+		    is_wanted(note, listed.name))
+			note->is_found = add_channel(note, &listed);
+	}
+	note->goes_on = note->is_found && note->place < span;
+}
+
+/* ---- on the asker's: one list of theirs ---- */
+
+/* The name that comes first among those not yet written; NULL: none. */
+static const struct note_channel *next_channel(struct note *const *notes, size_t count,
+                                               const size_t *positions)
+{
+	const struct note_channel *first = NULL;
+	for (size_t i = 0; i < count; i++) {
+		if (positions[i] == notes[i]->count)
+			continue;
+		const struct note_channel *one = &notes[i]->channels[positions[i]];
+		if (first == NULL ||
+		    slice_compare(buf_view(&one->name), buf_view(&first->name)) < 0)
+			first = one;
+	}
+	return first;
+}
+
+/* What all workers say of the channel of that name, which is the next of theirs. */
+static struct note_channel merge(struct note *const *notes, size_t count, size_t *positions,
+                                 const struct note_channel *first)
+{
+	struct note_channel merged = {.name = first->name};
+	for (size_t i = 0; i < count; i++) {
+		if (positions[i] == notes[i]->count)
+			continue;
+		const struct note_channel *one = &notes[i]->channels[positions[i]];
+		if (!slice_equals(buf_view(&one->name), buf_view(&first->name)))
+			continue;
+		positions[i]++;
+		merged.followers += one->followers;
+		if (one->is_agent) {
+			merged.is_agent = true;
+			merged.epoch = one->epoch;
+			merged.seq = one->seq;
+		}
+	}
+	return merged;
+}
+
+static void write_channel(struct buf *out, const struct note_channel *channel)
+{
+	buf_string(out, "{\"channel\":");
+	json_string_append(out, buf_view(&channel->name));
+	buf_string(out, ",\"subscribers\":");
+	buf_u64(out, channel->followers);
+	buf_string(out, ",\"cursor\":");
+	native_cursor(out, channel->epoch, channel->seq);
+	buf_char(out, '}');
+}
+
+static bool all_found(struct note *const *notes, size_t count)
+{
+	bool all = true;
+	for (size_t i = 0; i < count; i++)
+		all &= notes[i]->is_found;
+	return all;
+}
+
+/* Is there more than was written, here or with a worker that has filled its note? */
+static bool has_next(struct note *const *notes, size_t count, const size_t *positions)
+{
+	bool has_more = next_channel(notes, count, positions) != NULL;
+	for (size_t i = 0; i < count; i++)
+		has_more |= notes[i]->count == notes[i]->number;
+	return has_more;
+}
+
+static void finish_channels(struct edge *edge, struct conn *conn, struct note *const *notes,
+                            size_t count)
+{
+	size_t positions[WORKERS_MAX] = {0};
+	struct buf body = {0};
+	const struct note_channel *first;
+	struct note_channel last = {0};
+	if (!all_found(notes, count)) {
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
+		return;
+	}
+	/* Each was asked for one more than the page holds, to know whether there is one. */
+	size_t limit = (size_t)notes[0]->number - 1, written = 0;
+	buf_string(&body, "{\"channels\":[");
+	while (written < limit && (first = next_channel(notes, count, positions)) != NULL) {
+		last = merge(notes, count, positions, first);
+		if (!last.is_agent) /* it comes, or goes: not there as a whole */
+			continue;
+		if (written++ > 0)
+			buf_char(&body, ',');
+		write_channel(&body, &last);
+	}
+	buf_char(&body, ']');
+	if (has_next(notes, count, positions)) {
+		buf_string(&body, ",\"next\":");
+		json_string_append(&body, buf_view(&last.name));
+	}
+	buf_char(&body, '}');
+	exchange_made(edge, conn, &body);
+}
+
+static const struct survey_kind survey_channels = {list_channels, finish_channels};
+
+void api_channels(struct edge *edge, struct conn *conn, const struct http_request *request,
+                  struct slice body)
+{
+	(void)body;
+	struct buf prefix = {0}, after = {0};
+	uint64_t limit = CHANNELS_LIMIT_DEFAULT;
+	if (!exchange_is_backend(edge, conn, request))
+		return;
+	bool is_bad = parameter_get(request, "prefix", &prefix) == PARAMETER_BAD ||
+	              parameter_get(request, "next", &after) == PARAMETER_BAD ||
+	              parameter_number(request, "limit", &limit) == PARAMETER_BAD || limit == 0;
+	if (is_bad) {
+		exchange_refuse(edge, conn, ERROR_BAD_REQUEST,
+		                "prefix or next is not decodable, or limit no number above 0");
+		buf_free(&prefix);
+		buf_free(&after);
+		return;
+	}
+	limit = limit > CHANNELS_LIMIT_MAX ? CHANNELS_LIMIT_MAX : limit;
+	survey_all(edge, conn, &survey_channels, limit + 1, &prefix, &after);
+}
+
+static void find_channel(struct edge *edge, struct note *note)
+{
+	struct hub_listed listed;
+	note->channels = calloc(1, sizeof(*note->channels));
+	note->is_found = note->channels != NULL;
+	if (note->is_found && hub_look_up(edge->hub, buf_view(&note->text), &listed))
+		note->is_found = note_channel(&note->channels[note->count++], &listed);
+}
+
+static void finish_channel(struct edge *edge, struct conn *conn, struct note *const *notes,
+                           size_t count)
+{
+	size_t positions[WORKERS_MAX] = {0};
+	struct buf body = {0};
+	struct note_channel merged = {0};
+	if (!all_found(notes, count)) {
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
+		return;
+	}
+	const struct note_channel *first = next_channel(notes, count, positions);
+	if (first != NULL)
+		merged = merge(notes, count, positions, first);
+	if (!merged.is_agent) {
+		exchange_refuse(edge, conn, ERROR_NOT_FOUND,
+		                "nobody subscribes to this channel, and nothing is held");
+		return;
+	}
+	write_channel(&body, &merged);
+	exchange_made(edge, conn, &body);
+}
+
+static const struct survey_kind survey_channel = {find_channel, finish_channel};
+
+void api_channel(struct edge *edge, struct conn *conn, const struct http_request *request,
+                 struct slice body)
+{
+	(void)body;
+	struct buf name = {0}, none = {0};
+	if (!exchange_is_backend(edge, conn, request))
+		return;
+	if (!http_path_decode(route_part(request, "/api/channels/*"), &name) ||
+	    !channel_name_is_valid(buf_view(&name))) {
+		exchange_refuse(edge, conn, ERROR_BAD_REQUEST, "not the name of a channel");
+		buf_free(&name);
+		return;
+	}
+	survey_all(edge, conn, &survey_channel, 0, &name, &none);
+}

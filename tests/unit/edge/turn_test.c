@@ -1,0 +1,274 @@
+/*
+ * What one turn of a worker does for one client is bounded. A loop with an edge and nobody else:
+ * the client is a socket of this same thread, which sends one request after another and counts the
+ * turns till each answer has come.
+ */
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "edge/edge.h"
+#include "net/listen.h"
+
+#define TURNS_MAX 100000
+
+static struct rule rule = {.pattern = "*", .history_size = 1, .history_ttl_ms = 60000};
+static const struct rules rules = {&rule, 1};
+static const struct edge_node node = {.name = "node", .boot_id = 1};
+static const struct edge_settings settings = {
+	.is_open = true,
+	.connections_max = 10,
+	.channels_max = 10,
+	.message_bytes_max = 65536,
+	.outbound_bytes_max = 1 << 20,
+	.header_bytes_max = 16384,
+	.header_timeout_ms = 60000,
+	.idle_timeout_ms = 60000,
+	.heartbeat_interval_ms = 60000,
+	.heartbeat_timeout_ms = 60000,
+	.rules = &rules,
+};
+
+struct letter {
+	bool is_edge;
+	union {
+		struct hub_mail hub;
+		struct edge_mail edge;
+	};
+};
+
+static struct post_office *office;
+static struct loop *loop;
+static struct edge *edge;
+
+/* ---- the client ---- */
+
+static int client;
+static struct buf request, answer;           /* what is still to be sent, and what came */
+static uint64_t turns;                       /* since the request was begun */
+static uint64_t published, published_a_turn; /* in all, and at most */
+
+#define CHANNELS 1000 /* a request may name so many */
+#define ROUNDS 20
+#define LINES 50000
+
+static void make_channels(size_t round)
+{
+	struct buf body = {0};
+	buf_string(&body, "{\"data\":1,\"channels\":[");
+	for (size_t i = 0; i < CHANNELS; i++)
+		buf_format(&body, "%s\"c%zu\"", i > 0 ? "," : "", CHANNELS * round + i);
+	buf_string(&body, "]}");
+	buf_format(&request, "POST /api/publish HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n",
+	           body.len);
+	buf_slice(&request, buf_view(&body));
+	buf_free(&body);
+}
+
+static void list_channels(void)
+{
+	buf_string(&request, "GET /api/channels?limit=2 HTTP/1.1\r\nHost: x\r\n\r\n");
+}
+
+static void stream_lines(void)
+{
+	buf_format(&request,
+	           "POST /api/stream?channel=lines HTTP/1.1\r\nHost: x\r\n"
+	           "Content-Type: text/plain\r\nContent-Length: %d\r\n\r\n",
+	           LINES);
+	memset(buf_room(&request, LINES), '\n', LINES);
+	buf_grew(&request, LINES);
+}
+
+static bool was_told(const char *what)
+{
+	return memmem(answer.at, answer.len, what, strlen(what)) != NULL;
+}
+
+static bool has_answer(void)
+{
+	return answer.len > 0 && was_told("\r\n\r\n{") && answer.at[answer.len - 1] == '}';
+}
+
+/* The step that comes after `done` others. False: there is none. */
+static bool next_step(size_t done)
+{
+	buf_clear(&answer);
+	turns = published_a_turn = 0;
+	if (done < ROUNDS)
+		make_channels(done);
+	else if (done == ROUNDS)
+		list_channels();
+	else if (done == ROUNDS + 1)
+		stream_lines();
+	return done <= ROUNDS + 1;
+}
+
+static void check_step(size_t done)
+{
+	if (done == ROUNDS) {
+		printf("turn: a list of many channels is made in many turns\n");
+		CHECK(was_told("\"channel\":\"c0\""));
+		CHECK(was_told("\"next\":\"c1\""));
+		CHECK(turns > ROUNDS / 2);
+	} else if (done == ROUNDS + 1) {
+		printf("turn: a stream of many lines is published some at a time\n");
+		CHECK(was_told("{\"published\":50000,"));
+		CHECK(published_a_turn <= 2 * 4096); /* what it reads, and what it had kept */
+	}
+}
+
+static void move_bytes(void)
+{
+	char bytes[4096];
+	ssize_t put = send(client, request.at, request.len, MSG_DONTWAIT);
+	if (put > 0)
+		buf_use(&request, (size_t)put);
+	ssize_t got = recv(client, bytes, sizeof(bytes), MSG_DONTWAIT);
+	if (got > 0)
+		buf_append(&answer, bytes, (size_t)got);
+}
+
+static void count_published(void)
+{
+	struct edge_stats stats;
+	edge_count(edge, &stats);
+	uint64_t now = stats.hub.published - published;
+	published = stats.hub.published;
+	published_a_turn = now > published_a_turn ? now : published_a_turn;
+}
+
+/* Its turn comes behind the worker's. */
+static void client_turn(void)
+{
+	static size_t done;
+	move_bytes();
+	count_published();
+	CHECK(++turns < TURNS_MAX);
+	if (!has_answer())
+		return;
+	check_step(done);
+	if (!next_step(++done))
+		loop_stop(loop);
+}
+
+/* ---- the loop ---- */
+
+static void on_begin(struct loop_handler *handler)
+{
+	(void)handler;
+	edge_begin(edge);
+}
+
+static void on_ready(struct loop_handler *handler, uint64_t tag, unsigned ready)
+{
+	(void)handler;
+	role_enter_worker();
+	edge_ready(edge, tag, ready);
+}
+
+static uint32_t on_letters_max(struct loop_handler *handler)
+{
+	(void)handler;
+	return mailbox_has_room(office, 0, 2 * TURN_MAILS_MAX) ? TURN_MAILS_MAX : 0;
+}
+
+static void on_letter(struct loop_handler *handler, const void *bytes)
+{
+	const struct letter *letter = bytes;
+	(void)handler;
+	role_enter_worker();
+	if (letter->is_edge)
+		edge_receive_mail(edge, &letter->edge);
+	else
+		edge_receive(edge, &letter->hub);
+}
+
+static void on_timer(struct loop_handler *handler, struct timer *timer)
+{
+	(void)handler;
+	role_enter_worker();
+	edge_timer(edge, timer);
+}
+
+static bool on_after(struct loop_handler *handler)
+{
+	(void)handler;
+	role_enter_worker();
+	(void)edge_after(edge);
+	client_turn();
+	return true; /* nobody rings when the client has something to do */
+}
+
+static struct loop_handler handler = {on_begin,  on_ready, on_letters_max,
+                                      on_letter, on_timer, on_after};
+
+/* ---- the edge ---- */
+
+static void post(struct edge_up *up, uint32_t worker, const struct hub_mail *mail)
+{
+	struct letter letter = {.hub = *mail};
+	(void)up;
+	mailbox_post(office, 0, worker, &letter);
+}
+
+static void post_edge(struct edge_up *up, uint32_t worker, const struct edge_mail *mail)
+{
+	struct letter letter = {.is_edge = true, .edge = *mail};
+	(void)up;
+	mailbox_post(office, 0, worker, &letter);
+}
+
+static bool has_room(struct edge_up *up)
+{
+	(void)up;
+	return mailbox_has_room(office, 0, HUB_LETTERS_MAX);
+}
+
+static bool is_congested(struct edge_up *up)
+{
+	(void)up;
+	return mailbox_is_congested(office, 0);
+}
+
+static struct edge_up up = {post, post_edge, has_room, is_congested};
+
+/* ---- all of it ---- */
+
+static void open_all(void)
+{
+	struct listen_address address;
+	CHECK(listen_ip(&address, "127.0.0.1", 0));
+	CHECK(listen_claim(&address) == 0);
+	int listener = listen_open(&address, 60000);
+	CHECK(listener >= 0);
+	office = post_office_create(1, sizeof(struct letter));
+	loop = loop_create(&(struct loop_options){
+		.handler = &handler, .office = office, .letter_bytes = sizeof(struct letter)});
+	CHECK(loop != NULL);
+	edge = edge_create(&(struct edge_options){
+		.node = &node, .settings = &settings, .up = &up, .loop = loop, .workers = 1});
+	CHECK(edge != NULL);
+	role_enter_worker();
+	CHECK(edge_listen(edge, listener) == 0);
+	client = socket(address.socket.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK(connect(client, (struct sockaddr *)&address.socket, address.len) == 0);
+}
+
+static void close_all(void)
+{
+	close(client);
+	buf_free(&request);
+	buf_free(&answer);
+	edge_destroy(edge);
+	loop_destroy(loop);
+	post_office_destroy(office);
+}
+
+int main(void)
+{
+	open_all();
+	CHECK(next_step(0));
+	loop_run(loop);
+	close_all();
+	return 0;
+}
