@@ -50,7 +50,8 @@ STATIC := $(shell find src -path '*/static/*' -type f)
 TEST   := $(sort $(shell find tests/unit tests/sim -name '*_test.c' 2>/dev/null))
 FUZZ   := $(sort $(wildcard tests/fuzz/*_fuzz.c))
 MICRO  := $(patsubst %.c,$B/%,$(filter-out %/micro.c,$(wildcard bench/micro/*.c)))
-BENCH  := $B/bench/idle $(MICRO)
+CROWD  := $(patsubst %.c,$B/%.c.o,$(wildcard bench/crowd/*.c))
+BENCH  := $B/bench/idle $(MICRO) $B/bench/crowd/crowd
 C      := $(shell find src include tests bench -name '*.[ch]' -not -path '*/node_modules/*')
 
 all: $B/starling
@@ -109,7 +110,6 @@ $B/bench/micro/%: $B/bench/micro/%.c.o $B/bench/micro/micro.c.o $B/starling.a
 	@echo "  LINK  $@"
 	$Q$(LINK) $(LIBS)
 
-CROWD := $(patsubst %.c,$B/%.c.o,$(wildcard bench/crowd/*.c))
 $B/bench/crowd/crowd: $(CROWD) $B/starling.a
 	@echo "  LINK  $@"
 	$Q$(LINK) $(LIBS)

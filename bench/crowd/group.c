@@ -345,6 +345,11 @@ static void group_leave(struct group *group)
 	}
 }
 
+static enum phase group_phase(const struct group *group)
+{
+	return (enum phase)atomic_load_explicit(&group->plan->phase, memory_order_acquire);
+}
+
 static void *group_main(void *argument)
 {
 	struct group *group = argument;
@@ -357,7 +362,7 @@ static void *group_main(void *argument)
 	if (group->epoll < 0)
 		die_errno("epoll_create1");
 	for (;;) {
-		enum phase phase = atomic_load_explicit(&group->plan->phase, memory_order_acquire);
+		enum phase phase = group_phase(group);
 		if (phase == PHASE_END)
 			break;
 		if (phase == PHASE_LEAVE)
