@@ -452,14 +452,21 @@ static struct blob *encode_sse_json(const struct record *record)
 	return blob_from(&made);
 }
 
+void native_text(struct buf *out, struct slice json)
+{
+	bool is_string = json.len > 0 && json.at[0] == '"';
+	/* A string with half a surrogate pair is no text; it stays JSON. */
+	if (!is_string || !json_string_decode(json, out))
+		buf_slice(out, json);
+}
+
 static struct blob *encode_sse_text(const struct record *record)
 {
-	struct slice payload = record_payload(record);
 	struct buf text = {0}, made = {0};
-	bool is_string = !record->is_binary && payload.len > 0 && payload.at[0] == '"';
-	/* A string with half a surrogate pair is no text; it stays JSON. */
-	if (!is_string || !json_string_decode(payload, &text))
+	if (record->is_binary)
 		write_data(&text, record);
+	else
+		native_text(&text, record_payload(record));
 	sse_event_append(&made, record_event(record), buf_view(&text));
 	made.is_broken |= text.is_broken;
 	buf_free(&text);

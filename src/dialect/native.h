@@ -17,6 +17,8 @@ extern const struct dialect native;
  * channels. Formats: data as JSON, strings as they are, and the whole message object. */
 extern const struct dialect_encoding native_sse_json, native_sse_text, native_sse_full;
 
+/* A string as it is, another value as JSON. */
+void native_text(struct buf *out, struct slice json);
 /* Appends the message object of a record, for polling and history. False: no memory. */
 bool native_message(struct buf *out, struct record *record);
 

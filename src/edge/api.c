@@ -125,7 +125,9 @@ static void publish_to_many(struct edge *edge, struct conn *conn, const struct r
 {
 	struct json_value channels = r->fields[FIELD_CHANNELS].value, name;
 	size_t count = 0;
-	struct slice rest = json_open(channels);
+	struct slice rest = {0};
+	if (channels.kind == JSON_ARRAY)
+		rest = json_open(channels);
 	while (json_next_element(&rest, &name))
 		count++;
 	if (r->fields[FIELD_CHANNEL].value.kind != JSON_NONE || count == 0 || count > BATCH_MAX) {
@@ -157,7 +159,7 @@ static void publish(struct edge *edge, struct conn *conn, struct slice body, str
 	const char *why = read_publication(edge, body, made, &r, &error);
 	if (why != NULL)
 		exchange_refuse(edge, conn, error, why);
-	else if (r.fields[FIELD_CHANNELS].value.kind == JSON_ARRAY)
+	else if (r.fields[FIELD_CHANNELS].value.kind != JSON_NONE)
 		publish_to_many(edge, conn, &r);
 	else if (r.fields[FIELD_CHANNEL].value.kind == JSON_NONE)
 		exchange_refuse(edge, conn, ERROR_BAD_REQUEST, "channel is missing");
@@ -190,6 +192,8 @@ static void execute_entry(struct edge *edge, struct conn *conn, struct batch *ba
 	const char *why = read_publication(edge, object, made, &r, &error);
 	if (why == NULL && r.fields[FIELD_CHANNEL].value.kind == JSON_NONE)
 		why = "channel is missing";
+	if (why == NULL && r.fields[FIELD_CHANNELS].value.kind != JSON_NONE)
+		why = "an entry has one channel: channels is for /api/publish";
 	if (why != NULL)
 		batch_refuse(batch, error == ERROR_NONE ? ERROR_BAD_REQUEST : error, why);
 	else
@@ -227,7 +231,7 @@ void api_batch(struct edge *edge, struct conn *conn, const struct http_request *
 	enum error_code error = access_identify_backend(edge, conn, request, &why);
 	if (error != ERROR_NONE)
 		exchange_refuse(edge, conn, error, why);
-	else if (!json_read_object(body, MESSAGE_DEPTH_MAX + 3, &messages, 1, &bad_at) ||
+	else if (!json_read_object(body, JSON_DEPTH_MAX, &messages, 1, &bad_at) ||
 	         messages.value.kind != JSON_ARRAY)
 		exchange_refuse(edge, conn, ERROR_BAD_REQUEST,
 		                "the body is not a JSON object with messages, a list");

@@ -185,6 +185,15 @@ void conn_write(struct edge *edge, struct conn *conn, struct slice bytes)
 		conn_uncork(edge);
 }
 
+bool conn_has_room(struct edge *edge, struct conn *conn, size_t len)
+{
+	size_t most = edge->settings->outbound_bytes_max;
+	bool has_room = conn->out == NULL || (len <= most && conn->out->len <= most - len);
+	if (!has_room)
+		conn_end(edge, conn, CLOSE_SLOW_CONSUMER);
+	return has_room;
+}
+
 size_t conn_write_parts(struct edge *edge, struct conn *conn, const struct iovec *parts,
                         size_t count)
 {

@@ -144,6 +144,9 @@ void conn_destroy(struct edge *edge, struct conn *conn);
 
 /* Answers of the server: in order, whole, and never refused. */
 void conn_write(struct edge *edge, struct conn *conn, struct slice bytes);
+/* Room for `len` more bytes that the client did not ask for? Where limits.outbound_buffer has none
+ * it is a slow consumer, and ends. */
+bool conn_has_room(struct edge *edge, struct conn *conn, size_t len);
 /* Publications: as much as the socket takes now, and the rest of a part taken by half.
  * Gives the number of parts taken; `session->is_blocked` says that no more will be now. */
 size_t conn_write_parts(struct edge *edge, struct conn *conn, const struct iovec *parts,

@@ -77,7 +77,8 @@ static void send_to_conn(struct edge *edge, struct note *note)
 	struct conn *conn = find_conn(edge, note->number);
 	struct hub_event event = {.type = EVENT_DIRECT, .data = buf_view(&note->text)};
 	note->is_found = conn != NULL && conn->transport != &transport_poll &&
-	                 conn->transport != &transport_echo;
+	                 conn->transport != &transport_echo &&
+	                 conn_has_room(edge, conn, event.data.len);
 	if (note->is_found)
 		conn->transport->event(edge, conn, &event);
 	buf_string(&note->body, "{\"sent\":1}");

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "http/query.h"
+#include "wire/utf8.h"
 
 static bool is_named(struct slice raw, const char *name)
 {
@@ -24,6 +25,14 @@ enum parameter_result parameter_get(const struct http_request *request, const ch
 			return query_decode(raw, out) ? PARAMETER_FOUND : PARAMETER_BAD;
 	}
 	return PARAMETER_ABSENT;
+}
+
+bool parameter_text(const struct http_request *request, const char *name, size_t len_max,
+                    struct buf *out, struct slice *value)
+{
+	enum parameter_result got = parameter_get(request, name, out);
+	*value = got == PARAMETER_FOUND ? buf_view(out) : slice_of(NULL, 0);
+	return got != PARAMETER_BAD && value->len <= len_max && utf8_is_valid(*value);
 }
 
 enum parameter_result parameter_number(const struct http_request *request, const char *name,

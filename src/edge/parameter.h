@@ -21,6 +21,10 @@ enum parameter_result {
 /* The first parameter of that name. */
 enum parameter_result parameter_get(const struct http_request *request, const char *name,
                                     struct buf *out);
+/* The same for text of at most `len_max` bytes; `*value` is its place in `out`, or empty where it
+ * is absent. False: it is too long, or no UTF-8. */
+MUST_CHECK bool parameter_text(const struct http_request *request, const char *name, size_t len_max,
+                               struct buf *out, struct slice *value);
 /* The same, the whole value being a number. */
 enum parameter_result parameter_number(const struct http_request *request, const char *name,
                                        uint64_t *value);

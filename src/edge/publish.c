@@ -48,23 +48,6 @@ static const char *read_payload(const struct http_request *request, struct slice
 	return NULL;
 }
 
-/* A parameter that is text of at most `len_max` bytes. `*out` is its place in `text`. */
-static bool read_text(const struct http_request *request, const char *name, size_t len_max,
-                      struct buf *text, struct slice *out)
-{
-	*out = slice_of(NULL, 0);
-	switch (parameter_get(request, name, text)) {
-	case PARAMETER_ABSENT:
-		return true;
-	case PARAMETER_BAD:
-		return false;
-	case PARAMETER_FOUND:
-		break;
-	}
-	*out = buf_view(text);
-	return out->len <= len_max && utf8_is_valid(*out);
-}
-
 struct publish_texts {
 	struct buf channel, event, key, idempotency_key, payload;
 };
@@ -86,13 +69,13 @@ static const char *read_publish(const struct http_request *request, struct slice
 	if (parameter_get(request, "channel", &texts->channel) != PARAMETER_FOUND)
 		return "channel is missing";
 	command->channel = buf_view(&texts->channel);
-	if (!read_text(request, "event", EVENT_NAME_MAX, &texts->event, &publication->event) ||
+	if (!parameter_text(request, "event", EVENT_NAME_MAX, &texts->event, &publication->event) ||
 	    !sse_event_name_is_valid(publication->event))
 		return "event is not UTF-8 of at most 255 bytes on one line";
-	if (!read_text(request, "key", MESSAGE_KEY_MAX, &texts->key, &publication->key))
+	if (!parameter_text(request, "key", MESSAGE_KEY_MAX, &texts->key, &publication->key))
 		return "key is not UTF-8 of at most 255 bytes";
-	if (!read_text(request, "idempotency_key", IDEMPOTENCY_KEY_MAX, &texts->idempotency_key,
-	               &publication->idempotency_key))
+	if (!parameter_text(request, "idempotency_key", IDEMPOTENCY_KEY_MAX,
+	                    &texts->idempotency_key, &publication->idempotency_key))
 		return "idempotency_key is not UTF-8 of at most 255 bytes";
 	return read_payload(request, body, publication, &texts->payload);
 }

@@ -65,6 +65,8 @@ void sse_open(struct edge *edge, struct conn *conn, const struct http_request *r
 	(void)body;
 	const char *why = "format is none of json, text and full";
 	const struct slice *last_id = http_request_header(request, "last-event-id");
+	if (last_id != NULL && last_id->len == 0)
+		last_id = NULL; /* of a stream that had none yet */
 	if (!read_format(request, conn)) {
 		exchange_refuse(edge, conn, ERROR_BAD_REQUEST, why);
 		return;
@@ -115,10 +117,25 @@ static void write_gap(struct edge *edge, struct conn *conn, const struct hub_eve
 /* A message of no channel has no id: the stream's place stays what it was. */
 static void write_direct(struct edge *edge, struct conn *conn, const struct hub_event *event)
 {
-	struct buf message = {0};
-	sse_event_append(&message, slice_of(NULL, 0), event->data);
+	struct buf data = {0}, message = {0};
+	switch ((enum sse_format)conn->format) {
+	case SSE_JSON:
+		buf_slice(&data, event->data);
+		break;
+	case SSE_TEXT:
+		native_text(&data, event->data);
+		break;
+	case SSE_FULL:
+		native.write(&data, event);
+		break;
+	}
+	sse_event_append(&message, slice_of(NULL, 0), buf_view(&data));
 	sse_end(&message);
-	conn_write(edge, conn, buf_view(&message));
+	if (data.is_broken || message.is_broken)
+		conn_end(edge, conn, CLOSE_NO_MEMORY);
+	else
+		conn_write(edge, conn, buf_view(&message));
+	buf_free(&data);
 	buf_free(&message);
 }
 

@@ -13,17 +13,18 @@
 #include "edge/parameter.h"
 #include "edge/route.h"
 #include "wire/json.h"
+#include "wire/sse_event.h"
 #include "wire/utf8.h"
 
 struct stream {
-	struct buf channel;
-	struct buf line; /* came in part */
-	struct buf made; /* a line as JSON */
-	bool is_json;    /* lines are JSON values; else text, each a string */
-	bool is_whole;   /* the body is over, or something in it was refused */
-	bool is_busy;    /* lines are being published: the answer waits until they are */
+	struct buf channel, event, key; /* of each line */
+	struct buf line;                /* came in part */
+	struct buf made;                /* a line as JSON */
+	bool is_json;                   /* lines are JSON values; else text, each a string */
+	bool is_whole;                  /* the body is over, or something in it was refused */
+	bool is_busy; /* lines are being published: the answer waits until they are */
 	uint64_t sent, answered, published;
-	uint64_t epoch, seq; /* of the newest one */
+	uint64_t epoch, seq; /* of the newest one; of the channel's head where there is none */
 	enum error_code error;
 	const char *why;
 };
@@ -34,6 +35,8 @@ static void stream_free(void *work)
 	if (stream == NULL)
 		return;
 	buf_free(&stream->channel);
+	buf_free(&stream->event);
+	buf_free(&stream->key);
 	buf_free(&stream->line);
 	buf_free(&stream->made);
 	free(stream);
@@ -53,10 +56,8 @@ static void answer_if_whole(struct edge *edge, struct conn *conn)
 	struct buf body = {0};
 	buf_string(&body, "{\"published\":");
 	buf_u64(&body, stream->published);
-	if (stream->published > 0) {
-		buf_string(&body, ",\"cursor\":");
-		native_cursor(&body, stream->epoch, stream->seq);
-	}
+	buf_string(&body, ",\"cursor\":");
+	native_cursor(&body, stream->epoch, stream->seq);
 	buf_char(&body, '}');
 	exchange_made(edge, conn, &body);
 }
@@ -79,7 +80,7 @@ static void stream_event(struct edge *edge, struct conn *conn, const struct hub_
 	if (event->type == EVENT_ERROR) {
 		refuse(conn, event->error, event->message);
 	} else {
-		stream->published++;
+		stream->published += event->type == EVENT_ACK;
 		stream->epoch = event->epoch;
 		stream->seq = event->seq;
 	}
@@ -111,7 +112,9 @@ static void publish_line(struct edge *edge, struct conn *conn, struct slice line
 {
 	struct stream *stream = conn->exchange->work;
 	struct hub_command command = {.type = COMMAND_PUBLISH,
-	                              .channel = buf_view(&stream->channel)};
+	                              .channel = buf_view(&stream->channel),
+	                              .publication.event = buf_view(&stream->event),
+	                              .publication.key = buf_view(&stream->key)};
 	if (line.len > 0 && line.at[line.len - 1] == '\r')
 		line.len--;
 	if (stream->is_json && slice_trim(line).len == 0)
@@ -162,6 +165,16 @@ static bool stream_is_whole(const void *work)
 	return stream->is_whole;
 }
 
+/* Nothing was published: the cursor of the answer has to be asked for. */
+static void ask_for_head(struct edge *edge, struct conn *conn)
+{
+	struct stream *stream = conn->exchange->work;
+	struct hub_command command = {
+		.type = COMMAND_HISTORY, .channel = buf_view(&stream->channel), .has_limit = true};
+	stream->sent++;
+	hub_execute(edge->hub, &conn->session, &command);
+}
+
 static void stream_end(struct edge *edge, struct conn *conn)
 {
 	struct stream *stream = conn->exchange->work;
@@ -169,6 +182,8 @@ static void stream_end(struct edge *edge, struct conn *conn)
 	if (!stream->is_whole && stream->line.len > 0)
 		publish_line(edge, conn, buf_view(&stream->line));
 	stream->is_whole = true;
+	if (stream->sent == 0 && stream->error == ERROR_NONE)
+		ask_for_head(edge, conn);
 	stream->is_busy = false;
 	answer_if_whole(edge, conn);
 }
@@ -186,11 +201,16 @@ static const struct work_kind stream_kind = {
 static const char *read_head(const struct http_request *request, struct stream *stream)
 {
 	const struct slice *type = http_request_header(request, "content-type");
-	struct slice rest = type == NULL ? SLICE("text/plain") : *type, media;
+	struct slice rest = type == NULL ? SLICE("text/plain") : *type, media, text;
 	if (parameter_get(request, "channel", &stream->channel) != PARAMETER_FOUND)
 		return "channel is missing";
 	if (!channel_name_is_valid(buf_view(&stream->channel)))
 		return "channel is no name of a channel";
+	if (!parameter_text(request, "event", EVENT_NAME_MAX, &stream->event, &text) ||
+	    !sse_event_name_is_valid(text))
+		return "event is not UTF-8 of at most 255 bytes on one line";
+	if (!parameter_text(request, "key", MESSAGE_KEY_MAX, &stream->key, &text))
+		return "key is not UTF-8 of at most 255 bytes";
 	CHECK(slice_cut(&rest, ';', &media));
 	media = slice_trim(media);
 	stream->is_json = slice_equals_nocase(media, SLICE("application/x-ndjson"));

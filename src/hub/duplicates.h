@@ -15,7 +15,7 @@
 #include "base/slice.h"
 
 #define DUPLICATES_MS (5 * 60 * 1000u)
-#define DUPLICATES_MAX 1000u
+#define DUPLICATES_MAX 100000u /* at most 30 MB; more than 300 a second for five minutes */
 
 struct duplicates {
 	struct map table;

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 
 import { EventStream, NativeClient, RawClient } from "./clients.mjs";
 import {
-	assertError, call, fresh, publish, publishCount, seqOf, until, useServer,
+	assertError, call, fresh, publish, publishCount, scale, seqOf, until, useServer,
 } from "./harness.mjs";
 
 const json = { "content-type": "application/json" };
@@ -63,18 +63,31 @@ describe("api: several channels and batches", () => {
 		const messages = [
 			{ channel, data: 1 }, {}, { channel }, { data: 1 }, 5, null, "text", [],
 			{ channel: "a b", data: 1 }, { channel, data: 2, event: 3 },
+			{ channel, data: 2, key: 1 }, { channel, data: 2, key: "k".repeat(256) },
+			{ channel, data: 2, idempotency_key: {} }, { channel, data: 2, user: [] },
+			{ channel, data: 2, except: 7 }, { channel, data: 2, event: "two\nlines" },
+			{ channel, channels: [channel], data: 2 }, { channels: [channel], data: 2 },
 			{ channel, data: 2, key: "k", event: "e", user: "ann" },
 		];
 		const answer = await post(server, "/api/batch", { messages });
 		assert.equal(answer.status, 200, answer.text);
 		const { results } = answer.json();
-		const bad = Array(9).fill("bad_request");
+		const bad = Array(messages.length - 2).fill("bad_request");
 		assert.deepEqual(codesOf({ results }), ["ok", ...bad, "ok"]);
-		assert.deepEqual([results[0], results[10]].map(({ id }) => seqOf(id)), [1, 2]);
-		for (const { error } of results.slice(1, 10))
+		assert.deepEqual([results[0], results.at(-1)].map(({ id }) => seqOf(id)), [1, 2]);
+		for (const { error } of results.slice(1, -1))
 			assert.equal(typeof error.message, "string");
 		const { messages: [, last] } = await get(server, `/api/channels/${channel}/history`);
 		assert.deepEqual([last.key, last.event, last.user], ["k", "e", "ann"]);
+	});
+
+	it("an entry that is too large or too deep is refused alone", async () => {
+		const channel = fresh();
+		const deep = (levels) => JSON.parse("[".repeat(levels) + "]".repeat(levels));
+		const messages = [deep(32), deep(33), "x".repeat((1 << 20) - 2), "x".repeat(1 << 20)];
+		const answer = await post(server, "/api/batch",
+			{ messages: messages.map((data) => ({ channel, data })) });
+		assert.deepEqual(codesOf(answer.json()), ["ok", "bad_request", "ok", "too_large"]);
 	});
 
 	it("a thousand entries of one channel keep their order", async () => {
@@ -90,6 +103,9 @@ describe("api: several channels and batches", () => {
 		["/api/publish", "channel and channels", { channel: "c", channels: ["c"], data: 1 }],
 		["/api/publish", "1001 channels", { channels: Array(1001).fill("c"), data: 1 }],
 		["/api/publish", "channels without data", { channels: ["c"] }],
+		["/api/publish", "channels that are no list", { channels: "c", data: 1 }],
+		["/api/publish", "a channel and channels that are no list",
+			{ channel: "c", channels: null, data: 1 }],
 		["/api/batch", "no messages", { messages: [] }],
 		["/api/batch", "1001 messages", { messages: Array(1001).fill({}) }],
 		["/api/batch", "messages that are no list", { messages: {} }],
@@ -179,6 +195,63 @@ describe("api: streams", () => {
 		});
 	}
 
+	it("each line has the event and the key of the request", async () => {
+		const channel = fresh();
+		await post(server, `/api/stream?channel=${channel}&event=token&key=k`, "a\nb\n",
+			{ "content-type": text });
+		const { messages } = await get(server, `/api/channels/${channel}/history`);
+		assert.deepEqual(messages.map(({ data, event, key }) => [data, event, key]),
+			[["a", "token", "k"], ["b", "token", "k"]]);
+	});
+
+	it("an answer without publications has the cursor of the channel's head", async () => {
+		const channel = fresh();
+		const cursor = (await publishCount(server, channel, 3)).at(-1);
+		for (const [type, body] of [[text, ""], [ndjson, "\n\n"]]) {
+			const answer = await post(server, `/api/stream?channel=${channel}`, body,
+				{ "content-type": type });
+			assert.deepEqual(answer.json(), { published: 0, cursor });
+		}
+	});
+
+	it("very many lines in one chunk are each published, in their order", async () => {
+		const count = Math.ceil(20_000 * scale);
+		const lines = Array.from({ length: count }, (_, i) => i).join("\n");
+		for (let round = 0; round < 3; round++) { /* on the channel's worker and on others */
+			const channel = fresh();
+			const heard = [];
+			const listener = await EventStream.open(server, `/events?channel=${channel}`,
+				{ onEvent: (event) => heard.push(event) });
+			await listener.until(() => listener.id, "the id where the stream begins");
+			const client = await open(channel, ndjson);
+			client.send(chunk(lines), chunk(""));
+			await listener.until(() => heard.length >= count, "all lines");
+			assert.ok(heard.every(({ data, id }, i) =>
+				data === `${i}` && seqOf(id) === i + 1));
+			assert.deepEqual(JSON.parse((await client.response()).text),
+				{ published: count, cursor: heard.at(-1).id });
+			listener.close();
+			client.close();
+		}
+	});
+
+	it("a line of more than 1 MiB ends it with 413 after what came before", async () => {
+		const channel = fresh();
+		const client = await open(channel, text);
+		const listener = await NativeClient.open(server);
+		await listener.subscribe(channel);
+		const most = "x".repeat(1 << 20);
+		client.send(chunk(`one\n${most}\n`), chunk(`${most}x\nnever\n`), chunk(""));
+		const answer = await client.response();
+		assert.equal(answer.status, 413, answer.text);
+		assert.equal(JSON.parse(answer.text).error.code, "too_large");
+		assert.deepEqual(await listener.data(2), ["one", most]);
+		await publish(server, channel, "after");
+		assert.deepEqual(await listener.data(1), ["after"]);
+		listener.close();
+		client.close();
+	});
+
 	it("a body that is cut off keeps the lines that came", async () => {
 		const channel = fresh();
 		const listener = await NativeClient.open(server);
@@ -199,6 +272,8 @@ describe("api: streams", () => {
 		["no channel", "/api/stream", text],
 		["a bad channel", "/api/stream?channel=a%20b", text],
 		["another type", "/api/stream?channel=c", "application/json"],
+		["an event of two lines", "/api/stream?channel=c&event=a%0Ab", text],
+		["a key of 256 bytes", `/api/stream?channel=c&key=${"k".repeat(256)}`, text],
 	];
 	for (const [claim, target, type] of refused) {
 		it(`${claim} is 400`, async () => {
@@ -336,6 +411,20 @@ describe("api: connections", () => {
 		other.close();
 	});
 
+	it("a client that does not read cannot be sent to without end", async () => {
+		const [client] = await open(1);
+		client.socket.pause();
+		const data = "x".repeat(1_000_000);
+		let status;
+		do
+			status = (await post(server, target(client, "/send"), { data })).status;
+		while (status === 200);
+		assert.equal(status, 404);
+		await until(async () =>
+			(await get(server, "/api/stats")).closes_total.slow_consumer === 1, "its end");
+		client.close();
+	});
+
 	it("DELETE closes it with 1008 disconnected, and then it is 404", async () => {
 		for (const client of await open(12)) {
 			const answer = await call(server, "DELETE", target(client));
@@ -364,6 +453,99 @@ describe("api: connections", () => {
 			assertError(await post(server, target(client, "/send"), body), 400, "bad_request");
 		client.close();
 	});
+});
+
+describe("api: connections that are no WebSockets", () => {
+	const server = useServer({ options: ["workers.count=1"] });
+
+	/* The id of the connection of `user`, opened just behind this client's: nobody is told it. */
+	async function idAfter(client, user) {
+		const [boot, number] = client.welcome.connection.split("-");
+		const own = [...number].reduce((sum, digit) =>
+			sum * 36n + BigInt(parseInt(digit, 36)), 0n);
+		for (let place = 0n; place < 8n; place++) {
+			for (let generation = own & 0xffffffffn; generation < (own & 0xffffffffn) + 8n; generation++) {
+				const id = `${boot}-${(place << 32n | generation).toString(36)}`;
+				const answer = await call(server, "GET", `/api/connections/${id}`);
+				if (answer.status === 200 && answer.json().user === user)
+					return id;
+			}
+		}
+		return assert.fail(`${user} is nowhere`);
+	}
+
+	it("over SSE what is sent comes in the format of the stream, and without an id", async () => {
+		const channel = fresh();
+		const before = await publish(server, channel, 1);
+		const rows = [["", '"a\\nb"'], ["&format=text", "a\nb"],
+			["&format=full", '{"type":"message","data":"a\\nb"}']];
+		for (const [format, data] of rows) {
+			const user = fresh("user");
+			const client = await NativeClient.open(server);
+			const stream = await EventStream.open(server,
+				`/events?channel=${channel}&user=${user}${format}`);
+			await stream.until(() => stream.id, "the id where the stream begins");
+			const id = await idAfter(client, user);
+			const answer = await post(server, `/api/connections/${id}/send`, { data: "a\nb" });
+			assert.equal(answer.status, 200, answer.text);
+			assert.deepEqual(await stream.next(), { event: "message", data, id: before });
+			assert.equal((await get(server, `/api/connections/${id}`)).transport, "sse");
+			stream.close();
+			client.close();
+		}
+	});
+
+	it("a poll can be seen and ended, but nothing be sent to it", async () => {
+		const channel = fresh();
+		const before = await publish(server, channel, 1);
+		const client = await NativeClient.open(server);
+		const poll = await RawClient.connect(server);
+		poll.send(`GET /poll?channel=${channel}&since=${before}&user=bob HTTP/1.1\r\nHost: x\r\n\r\n`);
+		await until(async () => (await get(server, "/api/stats")).connections_poll === 1);
+		const id = await idAfter(client, "bob");
+		const { transport, channels } = await get(server, `/api/connections/${id}`);
+		assert.deepEqual([transport, channels], ["poll", [channel]]);
+		assertError(await post(server, `/api/connections/${id}/send`, { data: 1 }),
+			404, "not_found");
+		assert.equal((await call(server, "DELETE", `/api/connections/${id}`)).status, 200);
+		assert.equal((await poll.rest()).length, 0);
+		client.close();
+	});
+});
+
+describe("api: methods", () => {
+	const server = useServer({ options });
+	const rows = [
+		["/api/publish", "POST"], ["/api/batch", "POST"], ["/api/stream?channel=c", "POST"],
+		["/publish?channel=c", "POST"], ["/api/connections/1-1/send", "POST"],
+		["/api/channels", "GET, HEAD"], ["/api/channels/c", "GET, HEAD"],
+		["/api/channels/c/history", "GET, HEAD"], ["/api/stats", "GET, HEAD"],
+		["/api/connections/1-1", "GET, HEAD, DELETE"],
+		["/events?channel=c", "GET, HEAD"], ["/poll?channel=c", "GET, HEAD"],
+	];
+	for (const [target, allowed] of rows) {
+		it(`${target} takes ${allowed} and OPTIONS; others are 405`, async () => {
+			for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE"]) {
+				if (allowed.split(", ").includes(method))
+					continue;
+				const answer = await call(server, method, target);
+				assertError(answer, 405, "method_not_allowed");
+				assert.equal(answer.headers.allow, `${allowed}, OPTIONS`);
+			}
+			const { status, headers } = await call(server, "OPTIONS", target);
+			assert.equal(status, 204);
+			assert.equal(headers.allow, `${allowed}, OPTIONS`);
+		});
+	}
+
+	for (const target of ["/api", "/api/", "/api/nothing", "/api/channels/", "/api/channels/c/",
+		"/api/channels/c/nothing", "/api/connections/", "/api/connections/1-1/",
+		"/api/connections/1-1/nothing", "/api/stats/"]) {
+		it(`${target} is 404`, async () => {
+			for (const method of ["GET", "POST", "DELETE"])
+				assertError(await call(server, method, target), 404, "not_found");
+		});
+	}
 });
 
 describe("api: figures", () => {

@@ -161,6 +161,8 @@ describe("sse: resuming", () => {
 		["Last-Event-ID", (ids) => ["", { "last-event-id": ids[2] }], [4, 5]],
 		["Last-Event-ID rather than since",
 			(ids) => [`&since=${ids[0]}`, { "last-event-id": ids[3] }], [5]],
+		["since where Last-Event-ID is empty",
+			(ids) => [`&since=${ids[2]}`, { "last-event-id": "" }], [4, 5]],
 		["neither", () => ["", {}], []],
 	];
 	for (const [claim, from, wanted] of cases) {
