@@ -235,11 +235,6 @@ static enum dialect_result read_message(struct reading *r)
 		r->fields[i].name = field_names[i];
 	size_t bad_at;
 	struct slice text = r->reader->rest;
-	if (!reserve_scratch(r->reader)) {
-		*r->fault = (struct dialect_fault){.error = ERROR_UNAVAILABLE,
-		                                   .message = "the server is out of memory"};
-		return DIALECT_FAULT;
-	}
 	if (!json_read_object(text, MESSAGE_DEPTH_MAX, r->fields, FIELD_COUNT, &bad_at))
 		return refuse(r, "the message is not a JSON object, or is nested too deep");
 
@@ -252,6 +247,12 @@ static enum dialect_result read_message(struct reading *r)
 		return refuse(r, "ref is neither a number nor a string");
 	}
 	r->command->ref = r->reader->ref;
+	if (!reserve_scratch(r->reader)) {
+		*r->fault = (struct dialect_fault){.ref = r->reader->ref,
+		                                   .error = ERROR_UNAVAILABLE,
+		                                   .message = "the server is out of memory"};
+		return DIALECT_FAULT;
+	}
 	if (field(r, FIELD_TYPE).kind != JSON_STRING)
 		return refuse(r, "type is missing, or not a string");
 	return read_typed(r);

@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 
+#include "edge/exchange.h"
 #include "edge/parameter.h"
 #include "http/query.h"
 #include "wire/utf8.h"
@@ -84,6 +85,10 @@ static enum error_code take_name(struct edge *edge, struct conn *conn,
 	enum parameter_result got = parameter_get(request, "user", &edge->text);
 	if (got == PARAMETER_ABSENT)
 		return ERROR_NONE;
+	if (got == PARAMETER_NO_MEMORY) {
+		*why = why_no_memory;
+		return ERROR_UNAVAILABLE;
+	}
 	struct claims_content content = {.expires_unix_ms = CLAIMS_NEVER,
 	                                 .user = buf_view(&edge->text)};
 	if (got == PARAMETER_BAD || !claims_user_is_valid(content.user) ||
@@ -92,7 +97,7 @@ static enum error_code take_name(struct edge *edge, struct conn *conn,
 		return ERROR_BAD_REQUEST;
 	}
 	conn->session.claims = claims_make(&content);
-	*why = "the server is out of memory";
+	*why = why_no_memory;
 	return conn->session.claims == NULL ? ERROR_UNAVAILABLE : ERROR_NONE;
 }
 

@@ -11,8 +11,6 @@
 #include "wire/json.h"
 #include "wire/sse_event.h"
 
-static const char *const why_no_memory = "the server is out of memory";
-
 /* ---- a publication as a JSON object ---- */
 
 enum field {
@@ -252,15 +250,21 @@ static const char *read_history(const struct http_request *request, struct buf *
 	struct slice part = route_part(request, "/api/channels/*/history");
 	if (!http_path_decode(part, name))
 		return "the channel in the path is not decodable";
+	if (name->is_broken)
+		return why_no_memory;
 	command->channel = buf_view(name);
 	enum parameter_result got = parameter_get(request, "since", &since);
 	command->has_since = got == PARAMETER_FOUND && since.len > 0;
 	bool is_cursor = !command->has_since || cursor_parse(buf_view(&since), &command->since);
 	buf_free(&since);
+	if (got == PARAMETER_NO_MEMORY)
+		return why_no_memory;
 	if (got == PARAMETER_BAD || !is_cursor)
 		return "since is not a cursor";
 	got = parameter_number(request, "limit", &command->limit);
 	command->has_limit = got == PARAMETER_FOUND;
+	if (got == PARAMETER_NO_MEMORY)
+		return why_no_memory;
 	return got == PARAMETER_BAD ? "limit is not a whole number" : NULL;
 }
 

@@ -25,7 +25,7 @@ struct batch *batch_begin(struct edge *edge, struct conn *conn, size_t count)
 {
 	struct batch *batch = calloc(1, sizeof(*batch) + count * sizeof(batch->results[0]));
 	if (batch == NULL) {
-		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, "the server is out of memory");
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
 		return NULL;
 	}
 	batch->count = count;

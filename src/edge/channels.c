@@ -17,8 +17,6 @@
 #define CHANNELS_LIMIT_DEFAULT 100
 #define CHANNELS_LIMIT_MAX 1000
 
-static const char *const why_no_memory = "the server is out of memory";
-
 /* ---- on each worker: its channels behind note->after with a prefix, by name ---- */
 
 static bool note_channel(struct note_channel *out, const struct hub_listed *listed)
@@ -179,16 +177,24 @@ void api_channels(struct edge *edge, struct conn *conn, const struct http_reques
                   struct slice body)
 {
 	(void)body;
+	static const char *const why_bad =
+		"prefix or next is not decodable, or limit no number above 0";
 	struct buf prefix = {0}, after = {0};
 	uint64_t limit = CHANNELS_LIMIT_DEFAULT;
 	if (!exchange_is_backend(edge, conn, request))
 		return;
-	bool is_bad = parameter_get(request, "prefix", &prefix) == PARAMETER_BAD ||
-	              parameter_get(request, "next", &after) == PARAMETER_BAD ||
-	              parameter_number(request, "limit", &limit) == PARAMETER_BAD || limit == 0;
-	if (is_bad) {
-		exchange_refuse(edge, conn, ERROR_BAD_REQUEST,
-		                "prefix or next is not decodable, or limit no number above 0");
+	const enum parameter_result got[] = {parameter_get(request, "prefix", &prefix),
+	                                     parameter_get(request, "next", &after),
+	                                     parameter_number(request, "limit", &limit)};
+	const char *why = limit == 0 ? why_bad : NULL;
+	for (size_t i = 0; i < COUNT_OF(got) && why == NULL; i++) {
+		if (got[i] == PARAMETER_BAD)
+			why = why_bad;
+		if (got[i] == PARAMETER_NO_MEMORY)
+			why = why_no_memory;
+	}
+	if (why != NULL) {
+		exchange_refuse(edge, conn, ERROR_BAD_REQUEST, why);
 		buf_free(&prefix);
 		buf_free(&after);
 		return;
@@ -239,7 +245,8 @@ void api_channel(struct edge *edge, struct conn *conn, const struct http_request
 		return;
 	if (!http_path_decode(route_part(request, "/api/channels/*"), &name) ||
 	    !channel_name_is_valid(buf_view(&name))) {
-		exchange_refuse(edge, conn, ERROR_BAD_REQUEST, "not the name of a channel");
+		exchange_refuse(edge, conn, ERROR_BAD_REQUEST,
+		                name.is_broken ? why_no_memory : "not the name of a channel");
 		buf_free(&name);
 		return;
 	}

@@ -10,6 +10,8 @@
  * many publications, and so many may be sent to other workers before the client has to wait. */
 #define STREAM_STEP_BYTES 4096
 
+const char *const why_no_memory = "the server is out of memory";
+
 /* ---- memory ---- */
 
 static struct exchange *exchange_of(struct edge *edge, struct conn *conn)
@@ -160,12 +162,13 @@ void exchange_answer(struct edge *edge, struct conn *conn, const struct answer *
 	http_response_end(&head);
 	if (!exchange->is_head)
 		buf_slice(&head, answer->body);
-	if (head.is_broken)
+	if (head.is_broken) {
 		conn_end(edge, conn, CLOSE_NO_MEMORY);
-	else
+	} else {
 		conn_write(edge, conn, buf_view(&head));
+		exchange_over(edge, conn);
+	}
 	buf_free(&head);
-	exchange_over(edge, conn);
 }
 
 void exchange_json(struct edge *edge, struct conn *conn, int status, struct slice body)
@@ -177,7 +180,7 @@ void exchange_json(struct edge *edge, struct conn *conn, int status, struct slic
 void exchange_made(struct edge *edge, struct conn *conn, struct buf *body)
 {
 	if (body->is_broken)
-		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, "the server is out of memory");
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
 	else
 		exchange_json(edge, conn, 200, buf_view(body));
 	buf_free(body);
@@ -194,6 +197,8 @@ void exchange_refuse(struct edge *edge, struct conn *conn, enum error_code error
 {
 	char seconds[TEXT_U64_MAX];
 	struct buf body = {0};
+	if (message == why_no_memory)
+		error = ERROR_UNAVAILABLE;
 	edge->errors[error]++;
 	native_error(&body, error, message);
 	struct answer answer = {.status = error_status(error), .body = buf_view(&body)};
@@ -207,7 +212,10 @@ void exchange_refuse(struct edge *edge, struct conn *conn, enum error_code error
 		answer.header_name = "Sec-WebSocket-Version";
 		answer.header_value = SLICE("13");
 	}
-	exchange_answer(edge, conn, &answer);
+	if (body.is_broken)
+		conn_end(edge, conn, CLOSE_NO_MEMORY);
+	else
+		exchange_answer(edge, conn, &answer);
 	buf_free(&body);
 }
 
@@ -252,7 +260,10 @@ static void refuse_and_close(struct edge *edge, struct conn *conn, enum error_co
 	struct buf body = {0};
 	edge->errors[error]++;
 	native_error(&body, error, message);
-	exchange_json(edge, conn, status, buf_view(&body));
+	if (body.is_broken)
+		conn_end(edge, conn, CLOSE_NO_MEMORY);
+	else
+		exchange_json(edge, conn, status, buf_view(&body));
 	buf_free(&body);
 }
 

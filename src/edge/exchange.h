@@ -63,6 +63,10 @@ struct answer {
 	struct slice header_value;
 };
 
+/* The sentence for want of memory. As the message of a refusal it makes that `unavailable`,
+ * whatever else it was going to be. */
+extern const char *const why_no_memory;
+
 /* The exchange takes over `work`. */
 void exchange_set_work(struct conn *conn, const struct work_kind *kind, void *work);
 

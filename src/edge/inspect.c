@@ -96,11 +96,12 @@ static uint64_t conn_in_path(struct edge *edge, struct conn *conn,
 	uint64_t number = 0;
 	if (http_path_decode(route_part(request, pattern), &id))
 		number = conn_number_of(edge, buf_view(&id));
-	buf_free(&id);
 	if (number >> 56 >= edge->options.workers)
 		number = 0;
 	if (number == 0)
-		exchange_refuse(edge, conn, ERROR_NOT_FOUND, "there is no such connection");
+		exchange_refuse(edge, conn, ERROR_NOT_FOUND,
+		                id.is_broken ? why_no_memory : "there is no such connection");
+	buf_free(&id);
 	return number;
 }
 

@@ -2,27 +2,20 @@
 
 #include <stdlib.h>
 
+#include "edge/exchange.h"
 #include "http/query.h"
 #include "wire/utf8.h"
-
-static bool is_named(struct slice raw, const char *name)
-{
-	struct buf decoded = {0};
-	/* Names written with escapes are as good. */
-	bool is_it = slice_is(raw, name) ||
-	             (memchr(raw.at, '%', raw.len) != NULL && query_decode(raw, &decoded) &&
-	              slice_is(buf_view(&decoded), name));
-	buf_free(&decoded);
-	return is_it;
-}
 
 enum parameter_result parameter_get(const struct http_request *request, const char *name,
                                     struct buf *out)
 {
 	struct slice rest = request->query, raw_name, raw;
 	while (query_next(&rest, &raw_name, &raw)) {
-		if (is_named(raw_name, name))
-			return query_decode(raw, out) ? PARAMETER_FOUND : PARAMETER_BAD;
+		if (!query_is(raw_name, name)) /* names written with escapes are as good */
+			continue;
+		if (!query_decode(raw, out))
+			return PARAMETER_BAD;
+		return out->is_broken ? PARAMETER_NO_MEMORY : PARAMETER_FOUND;
 	}
 	return PARAMETER_ABSENT;
 }
@@ -32,7 +25,13 @@ bool parameter_text(const struct http_request *request, const char *name, size_t
 {
 	enum parameter_result got = parameter_get(request, name, out);
 	*value = got == PARAMETER_FOUND ? buf_view(out) : slice_of(NULL, 0);
-	return got != PARAMETER_BAD && value->len <= len_max && utf8_is_valid(*value);
+	return (got == PARAMETER_FOUND || got == PARAMETER_ABSENT) && value->len <= len_max &&
+	       utf8_is_valid(*value);
+}
+
+const char *parameter_why(const struct buf *out, const char *bad)
+{
+	return out->is_broken ? why_no_memory : bad;
 }
 
 enum parameter_result parameter_number(const struct http_request *request, const char *name,
@@ -62,13 +61,15 @@ static const char *read_names(const struct http_request *request, size_t count_m
 {
 	struct slice rest = request->query, raw_name, raw;
 	while (query_next(&rest, &raw_name, &raw)) {
-		if (!is_named(raw_name, "channel"))
+		if (!query_is(raw_name, "channel"))
 			continue;
 		if (channels->count == count_max)
 			return "more channels than one connection may follow";
 		size_t at = names->len;
 		if (!query_decode(raw, names))
 			return "a channel is not decodable";
+		if (names->is_broken)
+			return why_no_memory;
 		if (is_there_already(channels, names, slice_of(names->at + at, names->len - at)))
 			return "a channel is named twice";
 		channels->list[channels->count++] =
@@ -100,7 +101,9 @@ static const char *read_since(const struct http_request *request, const struct s
 		buf_slice(&text, *last_id);
 	else
 		got = parameter_get(request, "since", &text);
-	const char *why = NULL;
+	if (text.is_broken)
+		got = PARAMETER_NO_MEMORY;
+	const char *why = got == PARAMETER_NO_MEMORY ? why_no_memory : NULL;
 	/* An empty one is none: loops begin with a cursor that is still empty. */
 	bool is_given = got == PARAMETER_FOUND && text.len > 0;
 	if (got == PARAMETER_BAD)
@@ -117,13 +120,13 @@ struct parameter_channels *parameter_channels(const struct http_request *request
 {
 	struct parameter_channels *channels =
 		calloc(1, sizeof(*channels) + count_max * sizeof(channels->list[0]));
-	*why = "the server is out of memory";
+	*why = why_no_memory;
 	if (channels == NULL)
 		return NULL;
 	*why = read_names(request, count_max, names, channels);
 	if (*why == NULL)
 		*why = read_since(request, last_id, channels);
-	if (*why == NULL && !names->is_broken)
+	if (*why == NULL)
 		return channels;
 	free(channels);
 	return NULL;

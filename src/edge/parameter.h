@@ -16,16 +16,19 @@ enum parameter_result {
 	PARAMETER_ABSENT = 0,
 	PARAMETER_FOUND,
 	PARAMETER_BAD, /* not decodable */
+	PARAMETER_NO_MEMORY,
 };
 
 /* The first parameter of that name. */
 enum parameter_result parameter_get(const struct http_request *request, const char *name,
                                     struct buf *out);
 /* The same for text of at most `len_max` bytes; `*value` is its place in `out`, or empty where it
- * is absent. False: it is too long, or no UTF-8. */
+ * is absent. False: it is too long, or no UTF-8; or parameter_why() is no memory. */
 MUST_CHECK bool parameter_text(const struct http_request *request, const char *name, size_t len_max,
                                struct buf *out, struct slice *value);
-/* The same, the whole value being a number. */
+/* Why a parameter that was to go to `out` is refused: `bad`, unless it was for want of memory. */
+const char *parameter_why(const struct buf *out, const char *bad);
+/* The same as parameter_get(), the whole value being a number. */
 enum parameter_result parameter_number(const struct http_request *request, const char *name,
                                        uint64_t *value);
 

@@ -39,7 +39,7 @@ static void answer(struct edge *edge, struct conn *conn)
 	buf_string(&body, "]}");
 	hub_session_close(edge->hub, &conn->session);
 	if (body.is_broken || poll->messages.is_broken)
-		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, "the server is out of memory");
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
 	else
 		exchange_json(edge, conn, 200, buf_view(&body));
 	buf_free(&body);
@@ -48,7 +48,8 @@ static void answer(struct edge *edge, struct conn *conn)
 static bool has_answer(struct conn *conn)
 {
 	const struct poll *poll = poll_of(conn);
-	return poll->messages.len > 0 || poll->has_gap || poll->is_answered_at_once;
+	return poll->messages.len > 0 || poll->messages.is_broken || poll->has_gap ||
+	       poll->is_answered_at_once;
 }
 
 /* ---- the question ---- */
@@ -83,8 +84,10 @@ void poll_open(struct edge *edge, struct conn *conn, const struct http_request *
 	(void)body;
 	const char *why = "wait is not a number of seconds";
 	uint64_t wait_s = WAIT_S_DEFAULT;
-	if (parameter_number(request, "wait", &wait_s) == PARAMETER_BAD) {
-		exchange_refuse(edge, conn, ERROR_BAD_REQUEST, why);
+	enum parameter_result got = parameter_number(request, "wait", &wait_s);
+	if (got == PARAMETER_BAD || got == PARAMETER_NO_MEMORY) {
+		exchange_refuse(edge, conn, ERROR_BAD_REQUEST,
+		                got == PARAMETER_BAD ? why : why_no_memory);
 		return;
 	}
 	struct following following;

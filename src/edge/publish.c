@@ -41,6 +41,7 @@ static const char *read_payload(const struct http_request *request, struct slice
 			return "the body is not UTF-8";
 		json_string_append(made, body);
 		publication->payload = buf_view(made);
+		return made->is_broken ? why_no_memory : NULL;
 	} else {
 		publication->payload = body;
 		publication->is_binary = true;
@@ -67,16 +68,18 @@ static const char *read_publish(const struct http_request *request, struct slice
 	struct publication *publication = &command->publication;
 	command->type = COMMAND_PUBLISH;
 	if (parameter_get(request, "channel", &texts->channel) != PARAMETER_FOUND)
-		return "channel is missing";
+		return parameter_why(&texts->channel, "channel is missing");
 	command->channel = buf_view(&texts->channel);
 	if (!parameter_text(request, "event", EVENT_NAME_MAX, &texts->event, &publication->event) ||
 	    !sse_event_name_is_valid(publication->event))
-		return "event is not UTF-8 of at most 255 bytes on one line";
+		return parameter_why(&texts->event,
+		                     "event is not UTF-8 of at most 255 bytes on one line");
 	if (!parameter_text(request, "key", MESSAGE_KEY_MAX, &texts->key, &publication->key))
-		return "key is not UTF-8 of at most 255 bytes";
+		return parameter_why(&texts->key, "key is not UTF-8 of at most 255 bytes");
 	if (!parameter_text(request, "idempotency_key", IDEMPOTENCY_KEY_MAX,
 	                    &texts->idempotency_key, &publication->idempotency_key))
-		return "idempotency_key is not UTF-8 of at most 255 bytes";
+		return parameter_why(&texts->idempotency_key,
+		                     "idempotency_key is not UTF-8 of at most 255 bytes");
 	return read_payload(request, body, publication, &texts->payload);
 }
 
@@ -96,10 +99,6 @@ void publish_post(struct edge *edge, struct conn *conn, const struct http_reques
 	if (error == ERROR_NONE) {
 		why = read_publish(request, body, &texts, &command);
 		error = why == NULL ? ERROR_NONE : ERROR_BAD_REQUEST;
-	}
-	if (error == ERROR_NONE && texts.payload.is_broken) {
-		why = "the server is out of memory";
-		error = ERROR_UNAVAILABLE;
 	}
 	if (error == ERROR_NONE)
 		hub_execute(edge->hub, &conn->session, &command);

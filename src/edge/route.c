@@ -110,32 +110,38 @@ static void write_methods(const struct route *route, struct buf *out)
 	buf_string(out, "OPTIONS");
 }
 
-static void refuse_method(struct edge *edge, struct conn *conn, const struct route *route)
+/* `answer` with the methods that the path takes. */
+static void answer_allow(struct edge *edge, struct conn *conn, struct answer *answer,
+                         const struct route *route)
 {
 	struct buf allow = {0};
 	write_methods(route, &allow);
+	answer->header_name = "Allow";
+	answer->header_value = buf_view(&allow);
+	if (allow.is_broken)
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
+	else
+		exchange_answer(edge, conn, answer);
+	buf_free(&allow);
+}
+
+static void refuse_method(struct edge *edge, struct conn *conn, const struct route *route)
+{
 	struct answer answer = {
 		.status = error_status(ERROR_METHOD_NOT_ALLOWED),
 		.body = SLICE("{\"error\":{\"code\":\"method_not_allowed\","
 	                      "\"message\":\"this path does not take that method\"}}"),
-		.header_name = "Allow",
-		.header_value = buf_view(&allow),
 	};
 	edge->errors[ERROR_METHOD_NOT_ALLOWED]++;
-	exchange_answer(edge, conn, &answer);
-	buf_free(&allow);
+	answer_allow(edge, conn, &answer, route);
 }
 
 /* A browser asks whether a page of another origin may ask; or anybody what there is. */
 static void answer_options(struct edge *edge, struct conn *conn, const struct route *route)
 {
-	struct buf allow = {0};
-	write_methods(route, &allow);
-	struct answer answer = {
-		.status = 204, .header_name = "Allow", .header_value = buf_view(&allow)};
+	struct answer answer = {.status = 204};
 	conn->exchange->is_preflight = true;
-	exchange_answer(edge, conn, &answer);
-	buf_free(&allow);
+	answer_allow(edge, conn, &answer, route);
 }
 
 void route_request(struct edge *edge, struct conn *conn, const struct http_request *request,

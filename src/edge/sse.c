@@ -19,38 +19,50 @@
 
 static void begin_delivery(struct edge *edge, struct conn *conn);
 
-static bool read_format(const struct http_request *request, struct conn *conn)
+/* NULL, or why not. */
+static const char *read_format(const struct http_request *request, struct conn *conn)
 {
 	static const char *const names[] = {
 		[SSE_JSON] = "json", [SSE_TEXT] = "text", [SSE_FULL] = "full"};
 	struct buf text = {0};
-	bool is_good = false;
 	enum parameter_result got = parameter_get(request, "format", &text);
+	const char *why = got == PARAMETER_ABSENT
+	                          ? NULL
+	                          : parameter_why(&text, "format is none of json, text and full");
 	conn->format = SSE_JSON;
-	if (got == PARAMETER_ABSENT)
-		is_good = true;
 	for (unsigned i = 0; got == PARAMETER_FOUND && i < COUNT_OF(names); i++) {
 		if (slice_is(buf_view(&text), names[i])) {
 			conn->format = i & 3;
-			is_good = true;
+			why = NULL;
 		}
 	}
 	buf_free(&text);
-	return is_good;
+	return why;
+}
+
+/* What a stream must not lack: it ends where there is no memory for it. Frees `text`. */
+static void write_text(struct edge *edge, struct conn *conn, struct buf *text)
+{
+	if (text->is_broken)
+		conn_end(edge, conn, CLOSE_NO_MEMORY);
+	else
+		conn_write(edge, conn, buf_view(text));
+	buf_free(text);
 }
 
 static void begin_stream(struct edge *edge, struct conn *conn)
 {
 	struct buf retry = {0}, rest;
 	exchange_stream(edge, conn, SLICE("text/event-stream"));
+	if (conn->session.is_ended)
+		return;
 	exchange_leave(conn, &rest); /* an SSE client has nothing more to say */
 	buf_free(&rest);
 	conn_set_transport(edge, conn, &transport_sse);
 	conn_enter(edge, conn, CONN_STREAM);
 	sse_retry(&retry, RETRY_MS_MIN + random_below(&edge->random, RETRY_MS_SPAN));
 	sse_end(&retry);
-	conn_write(edge, conn, buf_view(&retry));
-	buf_free(&retry);
+	write_text(edge, conn, &retry);
 }
 
 static void answer_head(struct edge *edge, struct conn *conn)
@@ -63,11 +75,11 @@ void sse_open(struct edge *edge, struct conn *conn, const struct http_request *r
               struct slice body)
 {
 	(void)body;
-	const char *why = "format is none of json, text and full";
+	const char *why = read_format(request, conn);
 	const struct slice *last_id = http_request_header(request, "last-event-id");
 	if (last_id != NULL && last_id->len == 0)
 		last_id = NULL; /* of a stream that had none yet */
-	if (!read_format(request, conn)) {
+	if (why != NULL) {
 		exchange_refuse(edge, conn, ERROR_BAD_REQUEST, why);
 		return;
 	}
@@ -109,9 +121,9 @@ static void write_gap(struct edge *edge, struct conn *conn, const struct hub_eve
 	buf_char(&data, '}');
 	sse_event_append(&gap, SLICE("gap"), buf_view(&data));
 	sse_end(&gap);
-	conn_write(edge, conn, buf_view(&gap));
+	gap.is_broken |= data.is_broken;
+	write_text(edge, conn, &gap);
 	buf_free(&data);
-	buf_free(&gap);
 }
 
 /* A message of no channel has no id: the stream's place stays what it was. */
@@ -131,12 +143,9 @@ static void write_direct(struct edge *edge, struct conn *conn, const struct hub_
 	}
 	sse_event_append(&message, slice_of(NULL, 0), buf_view(&data));
 	sse_end(&message);
-	if (data.is_broken || message.is_broken)
-		conn_end(edge, conn, CLOSE_NO_MEMORY);
-	else
-		conn_write(edge, conn, buf_view(&message));
+	message.is_broken |= data.is_broken;
+	write_text(edge, conn, &message);
 	buf_free(&data);
-	buf_free(&message);
 }
 
 /* Once all channels have answered: where the stream begins, and what follows from there. */
@@ -146,8 +155,7 @@ static void begin_delivery(struct edge *edge, struct conn *conn)
 		return;
 	struct buf id = {0};
 	write_id(&id, conn, NULL, 0);
-	conn_write(edge, conn, buf_view(&id));
-	buf_free(&id);
+	write_text(edge, conn, &id);
 	following_release(edge, conn);
 }
 

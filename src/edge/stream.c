@@ -105,7 +105,7 @@ static const char *read_line(struct stream *stream, struct slice line,
 	buf_clear(&stream->made);
 	json_string_append(&stream->made, line);
 	publication->payload = buf_view(&stream->made);
-	return stream->made.is_broken ? "the server is out of memory" : NULL;
+	return stream->made.is_broken ? why_no_memory : NULL;
 }
 
 static void publish_line(struct edge *edge, struct conn *conn, struct slice line)
@@ -142,7 +142,7 @@ static void take_part(struct edge *edge, struct conn *conn, struct slice part, b
 	}
 	buf_slice(&stream->line, part);
 	if (stream->line.is_broken) {
-		refuse(conn, ERROR_UNAVAILABLE, "the server is out of memory");
+		refuse(conn, ERROR_UNAVAILABLE, why_no_memory);
 	} else if (is_end) {
 		publish_line(edge, conn, buf_view(&stream->line));
 		buf_clear(&stream->line);
@@ -203,14 +203,15 @@ static const char *read_head(const struct http_request *request, struct stream *
 	const struct slice *type = http_request_header(request, "content-type");
 	struct slice rest = type == NULL ? SLICE("text/plain") : *type, media, text;
 	if (parameter_get(request, "channel", &stream->channel) != PARAMETER_FOUND)
-		return "channel is missing";
+		return parameter_why(&stream->channel, "channel is missing");
 	if (!channel_name_is_valid(buf_view(&stream->channel)))
 		return "channel is no name of a channel";
 	if (!parameter_text(request, "event", EVENT_NAME_MAX, &stream->event, &text) ||
 	    !sse_event_name_is_valid(text))
-		return "event is not UTF-8 of at most 255 bytes on one line";
+		return parameter_why(&stream->event,
+		                     "event is not UTF-8 of at most 255 bytes on one line");
 	if (!parameter_text(request, "key", MESSAGE_KEY_MAX, &stream->key, &text))
-		return "key is not UTF-8 of at most 255 bytes";
+		return parameter_why(&stream->key, "key is not UTF-8 of at most 255 bytes");
 	CHECK(slice_cut(&rest, ';', &media));
 	media = slice_trim(media);
 	stream->is_json = slice_equals_nocase(media, SLICE("application/x-ndjson"));
@@ -227,10 +228,8 @@ void api_stream(struct edge *edge, struct conn *conn, const struct http_request 
 	enum error_code error = access_identify_backend(edge, conn, request, &why);
 	struct stream *stream = error == ERROR_NONE ? calloc(1, sizeof(*stream)) : NULL;
 	if (error == ERROR_NONE) {
-		why = stream == NULL ? "the server is out of memory" : read_head(request, stream);
-		error = stream == NULL ? ERROR_UNAVAILABLE
-		        : why == NULL  ? ERROR_NONE
-		                       : ERROR_BAD_REQUEST;
+		why = stream == NULL ? why_no_memory : read_head(request, stream);
+		error = why == NULL ? ERROR_NONE : ERROR_BAD_REQUEST;
 	}
 	if (error != ERROR_NONE) {
 		stream_free(stream);

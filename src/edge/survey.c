@@ -90,7 +90,7 @@ void survey_all(struct edge *edge, struct conn *conn, const struct survey_kind *
 		asked++;
 	/* Those that were asked answer into the void. */
 	if (asked < workers)
-		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, "the server is out of memory");
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
 	buf_free(text);
 	buf_free(after);
 }
@@ -103,7 +103,7 @@ void survey_one(struct edge *edge, struct conn *conn, const struct survey_kind *
 	CHECK(worker < edge->options.workers);
 	struct survey *survey = survey_begin(conn, kind, 1);
 	if (survey == NULL || !ask(edge, conn, worker, kind, note_make(number, text, &none)))
-		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, "the server is out of memory");
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
 	buf_free(text);
 }
 

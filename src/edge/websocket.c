@@ -82,7 +82,7 @@ static bool upgrade(struct edge *edge, struct conn *conn, const struct http_requ
                     const char *protocol, const struct transport *transport)
 {
 	if (!write_handshake(edge, conn, request, protocol)) {
-		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, "the server is out of memory");
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
 		return false;
 	}
 	struct buf rest;

@@ -15,23 +15,35 @@ bool query_next(struct slice *rest, struct slice *name, struct slice *value)
 	return true;
 }
 
+/* Takes one byte off the front of `rest`, which is not empty. False: a malformed escape. */
+static bool byte_decode(struct slice *rest, char plus, char *byte)
+{
+	*byte = rest->at[0];
+	if (*byte != '%') {
+		*byte = *byte == '+' ? plus : *byte;
+		*rest = slice_after(*rest, 1);
+		return true;
+	}
+	int high = rest->len > 2 ? http_hex_value(rest->at[1]) : -1;
+	int low = rest->len > 2 ? http_hex_value(rest->at[2]) : -1;
+	if (high < 0 || low < 0)
+		return false;
+	*byte = (char)(high << 4 | low);
+	*rest = slice_after(*rest, 3);
+	return true;
+}
+
 static bool escapes_decode(struct slice raw, char plus, struct buf *out)
 {
 	size_t before = out->len;
-	for (size_t i = 0; i < raw.len; i++) {
-		if (raw.at[i] != '%') {
-			buf_char(out, raw.at[i] == '+' ? plus : raw.at[i]);
-			continue;
-		}
-		int high = raw.len - i > 2 ? http_hex_value(raw.at[i + 1]) : -1;
-		int low = raw.len - i > 2 ? http_hex_value(raw.at[i + 2]) : -1;
-		if (high < 0 || low < 0) {
+	while (raw.len > 0) {
+		char byte;
+		if (!byte_decode(&raw, plus, &byte)) {
 			CHECK(before <= out->len);
 			buf_cut_to(out, before);
 			return false;
 		}
-		buf_char(out, (char)(high << 4 | low));
-		i += 2;
+		buf_char(out, byte);
 	}
 	return true;
 }
@@ -39,6 +51,16 @@ static bool escapes_decode(struct slice raw, char plus, struct buf *out)
 bool query_decode(struct slice raw, struct buf *out)
 {
 	return escapes_decode(raw, ' ', out);
+}
+
+bool query_is(struct slice raw, const char *text)
+{
+	char byte;
+	while (raw.len > 0) {
+		if (!byte_decode(&raw, ' ', &byte) || byte == '\0' || byte != *text++)
+			return false;
+	}
+	return *text == '\0';
 }
 
 bool http_path_decode(struct slice raw, struct buf *out)

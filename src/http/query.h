@@ -22,6 +22,9 @@ bool query_next(struct slice *rest, struct slice *name, struct slice *value);
 /* Undoes %XX, and '+' for a blank. False: a malformed escape, and `out` is as before. */
 MUST_CHECK bool query_decode(struct slice raw, struct buf *out);
 
+/* Whether `raw` is `text`, decoded; the same without memory. */
+bool query_is(struct slice raw, const char *text);
+
 /* The same for a part of a path, where '+' is itself. */
 MUST_CHECK bool http_path_decode(struct slice raw, struct buf *out);
 

@@ -137,10 +137,11 @@ export class Server {
 	#stderr = "";
 	#sockets = new Set();
 
-	/* `options` as after -o, `config` the text of a file, `port` a free one unless given. */
-	constructor({ options = [], env = {}, config, args = [], port } = {}) {
+	/* `options` as after -o, `config` the text of a file, `port` a free one unless given;
+	 * `program` another one than STARLING. */
+	constructor({ options = [], env = {}, config, args = [], port, program = binary } = {}) {
 		this.port = port;
-		this.#settings = { options, env, args };
+		this.#settings = { options, env, args, program };
 		this.#settings.file = config === undefined
 			? null : writeScratch("starling.conf", config);
 	}
@@ -167,7 +168,7 @@ export class Server {
 	async start() {
 		this.port ??= await freePort();
 		this.#stderr = "";
-		const child = spawn(binary, this.#arguments(), {
+		const child = spawn(this.#settings.program, this.#arguments(), {
 			env: cleanEnvironment(this.#settings.env),
 			stdio: ["ignore", "ignore", "pipe"],
 		});

@@ -104,6 +104,32 @@ static void cookie_run(size_t i)
 	guard_drop(copy, cookies[i].header.len);
 }
 
+static const struct {
+	const char *name;
+	struct slice raw;
+	const char *text;
+	bool is_it;
+} compared[] = {
+	{"a name is itself", BYTES("since"), "since", true},
+	{"however it is escaped", BYTES("%73i%6e%63e"), "since", true},
+	{"a plus is a blank", BYTES("a+b"), "a b", true},
+	{"an escaped plus is a plus", BYTES("a%2Bb"), "a+b", true},
+	{"a shorter one is another", BYTES("sinc"), "since", false},
+	{"a longer one is another", BYTES("since%20"), "since", false},
+	{"a name has a case", BYTES("Since"), "since", false},
+	{"a malformed escape is no name", BYTES("since%2"), "since%2", false},
+	{"NUL does not end it", BYTES("since%00"), "since", false},
+	{"nothing is nothing", BYTES(""), "", true},
+};
+
+static void compare_run(size_t i)
+{
+	printf("query: %s\n", compared[i].name);
+	char *copy = guard_copy(compared[i].raw);
+	CHECK(query_is(slice_of(copy, compared[i].raw.len), compared[i].text) == compared[i].is_it);
+	guard_drop(copy, compared[i].raw.len);
+}
+
 int main(void)
 {
 	for (size_t i = 0; i < COUNT_OF(queries); i++)
@@ -115,6 +141,8 @@ int main(void)
 	}
 	for (size_t i = 0; i < COUNT_OF(cookies); i++)
 		cookie_run(i);
+	for (size_t i = 0; i < COUNT_OF(compared); i++)
+		compare_run(i);
 
 	printf("query: a query that is not there has no parameter\n");
 	struct slice none = {0}, name, value;

@@ -1,0 +1,497 @@
+/*
+ * memory.test.mjs - allocations that fail: the first one of a session, the second one, … all of them.
+ *
+ * The server is build/MODE/tests/failing/starling (tests/failing.h), whose allocations are told to
+ * fail by a file. A session uses every way in and out; whatever fails, each request is answered as
+ * it should be, refused with 503 `unavailable`, or its connection ends. No message that was
+ * acknowledged is missing, none comes twice, no follower has a hole that it was not told of; and when
+ * all clients have gone, the figures and the descriptors are what they were.
+ */
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { describe, it } from "node:test";
+import { EventStream, RawClient, RawWebSocket, frame, handshake, opcodes } from "./clients.mjs";
+import { Server, binary, call, scratchDirectory, seqOf, until, useServer,
+	writeScratch } from "./harness.mjs";
+
+const program = path.join(path.dirname(binary), "tests/failing/starling");
+const skip = !fs.existsSync(program) && `${program} is not there`;
+
+/* ---- the switch: a file of struct failing ---- */
+
+const modes = { none: 0, one: 1, allFrom: 2 };
+
+class Failing {
+	constructor() {
+		this.file = path.join(scratchDirectory(), "failing");
+		fs.writeFileSync(this.file, Buffer.alloc(16));
+		this.fd = fs.openSync(this.file, "r+");
+	}
+
+	#write(...words) {
+		const bytes = Buffer.alloc(4 * words.length);
+		words.forEach((word, i) => bytes.writeUInt32LE(word, 4 * i));
+		fs.writeSync(this.fd, bytes, 0, bytes.length, 0);
+	}
+
+	arm(number, mode) {
+		this.#write(modes.none, number, 0, 0);
+		this.#write(mode);
+	}
+
+	/* What came of it: { seen, failed }. */
+	disarm() {
+		this.#write(modes.none);
+		const words = Buffer.alloc(16);
+		fs.readSync(this.fd, words, 0, 16, 0);
+		return { seen: words.readUInt32LE(8), failed: words.readUInt32LE(12) };
+	}
+}
+
+/* ---- what may come of a request ---- */
+
+class Gone extends Error {}
+
+/* `promise`, or Gone when the connection ended instead. */
+async function orGone(promise) {
+	try {
+		return await promise;
+	} catch (error) {
+		const isEnd = /server closed instead|stream ended instead|socket hang up|ECONNRESET|EPIPE/;
+		if (isEnd.test(error.message) || error.code === "ECONNRESET")
+			throw new Gone(error.message);
+		throw error;
+	}
+}
+
+/* Its answer, null when it was refused for want of memory or the connection ended. */
+async function ask(server, method, target, { mayBeGone, ...options } = {}) {
+	try {
+		const answer = await orGone(call(server, method, target, options));
+		if (answer.status === 404 && mayBeGone) {
+			assert.ok(!await mayBeGone.ask({ type: "ping" }, "pong"), answer.text);
+			return null;
+		}
+		if (answer.status === 503) {
+			assert.equal(answer.json().error.code, "unavailable", answer.text);
+			return null;
+		}
+		assert.equal(answer.status, 200, `${method} ${target}: ${answer.text}`);
+		return answer;
+	} catch (error) {
+		if (error instanceof Gone)
+			return null;
+		throw error;
+	}
+}
+
+async function askJson(...args) {
+	return (await ask(...args))?.json() ?? null;
+}
+
+/* ---- what is known of a channel ---- */
+
+class Book {
+	acknowledged = new Map(); /* id: data */
+
+	note(channel, id, data) {
+		assert.ok(!this.acknowledged.has(id), `${id} was given twice`);
+		this.acknowledged.set(id, { channel, data: JSON.stringify(data) });
+	}
+}
+
+/* A follower's messages rise within a channel, by one where it has no keys, or a gap is told. */
+class Follower {
+	#at = new Map();
+	heard = new Map();
+
+	/* With keys, the latest ones come first, which are older than the cursor. */
+	begin(channel, cursor) {
+		this.#at.set(channel, channel.startsWith("keyed:") ? cursor.replace(/-.*/, "-0") : cursor);
+	}
+
+	follows(channel) {
+		return this.#at.has(channel);
+	}
+
+	gap(channel, cursor) {
+		this.#at.set(channel, cursor);
+	}
+
+	message({ channel, id, data }) {
+		const at = this.#at.get(channel);
+		assert.ok(at !== undefined, `a message of ${channel}, which is not followed`);
+		assert.equal(id.split("-")[0], at.split("-")[0], "an epoch that is not the follower's");
+		const steps = seqOf(id) - seqOf(at);
+		assert.ok(steps === 1 || (steps > 1 && channel.startsWith("keyed:")),
+			`a hole in ${channel}: ${id} follows ${at}`);
+		this.#at.set(channel, id);
+		this.heard.set(id, JSON.stringify(data));
+	}
+}
+
+/* ---- clients ---- */
+
+/* A text message, or the place that a binary one has in its channel. */
+function parseMessage({ opcode, payload }) {
+	if (opcode === opcodes.text)
+		return JSON.parse(payload);
+	const [, length] = payload, idAt = 2 + length;
+	const channel = payload.toString("latin1", 2, idAt);
+	const id = payload.toString("latin1", idAt + 1, idAt + 1 + payload[idAt]);
+	return { type: "message", channel, id };
+}
+
+class Client {
+	follower = new Follower();
+	isGone = false;
+
+	static async open(server, query = "") {
+		const client = new this();
+		try {
+			client.socket = await orGone(RawWebSocket.connect(server));
+			client.socket.send(handshake(server, `/ws?${query}`));
+			await orGone(client.socket.accepted());
+			client.welcome = await client.#hear();
+			assert.equal(client.welcome.type, "welcome");
+		} catch (error) {
+			if (!(error instanceof Gone) && !/"unavailable"/.test(error.message))
+				throw error;
+			client.isGone = true;
+		}
+		return client;
+	}
+
+	async #hear() {
+		const message = await orGone(this.socket.message());
+		if (message.opcode === opcodes.close)
+			throw new Gone(message.payload.toString("latin1", 2));
+		return parseMessage(message);
+	}
+
+	#follow(object) {
+		if (object.type === "message" && object.channel !== undefined)
+			this.follower.message(object);
+		else if (object.type === "gap")
+			this.follower.gap(object.channel, object.cursor);
+		else if (object.type === "subscribed")
+			this.follower.begin(object.channel, object.cursor);
+	}
+
+	/* The answer; null when the server had no memory for it, or not for the client. */
+	async ask(command, expected) {
+		if (this.isGone)
+			return null;
+		const ref = Math.random();
+		try {
+			this.socket.send(frame(opcodes.text, JSON.stringify({ ref, ...command })));
+			for (;;) {
+				const object = await this.#hear();
+				this.#follow(object);
+				if (object.ref !== ref)
+					continue;
+				if (object.type === "error" && object.code === "unavailable")
+					return null;
+				assert.equal(object.type, expected, JSON.stringify(object));
+				return object;
+			}
+		} catch (error) {
+			if (!(error instanceof Gone))
+				throw error;
+			this.isGone = true;
+			return null;
+		}
+	}
+
+	async publish(book, channel, data, more = {}) {
+		const answer = await this.ask({ type: "publish", channel, data, ...more }, "ack");
+		if (answer && !answer.duplicate)
+			book.note(channel, answer.id, data);
+	}
+
+	/* A binary publication in two pieces, and a ping in two frames. */
+	async sendInPieces(channel) {
+		if (this.isGone)
+			return;
+		const name = Buffer.from(channel);
+		const whole = frame(opcodes.binary,
+			Buffer.concat([Buffer.from([1, name.length]), name, Buffer.from([0, 42])]));
+		await this.socket.sendPieces([
+			whole.subarray(0, 3), whole.subarray(3, 20), whole.subarray(20),
+			frame(opcodes.text, '{"type":', { fin: false }),
+			frame(opcodes.continuation, '"ping"}'),
+		]);
+	}
+
+	close() {
+		this.socket?.close();
+	}
+}
+
+/* ---- the session ---- */
+
+async function subscribeAll(client, channels) {
+	for (const channel of channels)
+		await client.ask({ type: "subscribe", channel }, "subscribed");
+}
+
+async function publishOverHttp(server, book, channels, keyed) {
+	const headers = { "content-type": "application/json" };
+	const post = (target, body) =>
+		askJson(server, "POST", target, { headers, body: JSON.stringify(body) });
+	const noteAll = (answer, data) => answer?.results.forEach((result, i) =>
+		result.id && book.note(channels[i], result.id, data));
+	const single = await post("/api/publish", {
+		channel: channels[0], data: { a: 1 }, event: "e", key: "k", user: "bob",
+		idempotency_key: `${Math.random()}`,
+	});
+	if (single)
+		book.note(channels[0], single.id, { a: 1 });
+	noteAll(await post("/api/publish", { channels, data: "many" }), "many");
+	const messages = channels.map((channel) => ({ channel, data: ["batch", "\u00e9"] }));
+	noteAll(await post("/api/batch", { messages }), ["batch", "\u00e9"]);
+	const text = await askJson(server, "POST",
+		`/publish?channel=${encodeURIComponent(channels[1])}&event=x%20y&key=a%2Bb`,
+		{ headers: { "content-type": "text/plain" }, body: "text" });
+	if (text)
+		book.note(channels[1], text.id, "text");
+	const stream = await askJson(server, "POST", `/api/stream?channel=${channels[2]}`, {
+		headers: { "content-type": "text/plain", "transfer-encoding": "chunked" },
+		body: "one\ntwo\nthree",
+	});
+	assert.ok(!stream || stream.published === 3);
+	for (const [key, data] of [["a", 1], ["b", 2], ["a", 3]])
+		await post("/api/publish", { channel: keyed, key, data });
+}
+
+/* Two requests, each of them in pieces. */
+async function publishInPieces(server, book, channel) {
+	const client = await RawClient.connect(server);
+	const head = `POST /publish?channel=${channel} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n`;
+	try {
+		await client.sendPieces([
+			head.slice(0, 30), head.slice(30), "Content-Length: 7\r\n\r\n", '"p', 'iece"',
+			head, "Transfer-Encoding: chunked\r\n\r\n", "3\r\n", '"pi', "\r\n4\r\n", "ece\"\r\n0\r\n\r\n",
+		]);
+		for (let i = 0; i < 2; i++) {
+			const answer = await orGone(client.response());
+			assert.ok([200, 503].includes(answer.status), answer.text);
+			if (answer.status === 200)
+				book.note(channel, JSON.parse(answer.text).id, "piece");
+		}
+	} catch (error) {
+		if (!(error instanceof Gone))
+			throw error;
+	}
+	client.close();
+}
+
+/* What the API shows, and a message to a single connection. */
+async function look(server, client, channels) {
+	const prefix = channels[0].slice(0, -1);
+	const list = await askJson(server, "GET", `/api/channels?prefix=%${prefix.charCodeAt(0).toString(16)}${prefix.slice(1)}`);
+	assert.ok(!list || list.channels.every(({ channel }) => channel.startsWith(prefix)));
+	const stats = await askJson(server, "GET", "/api/stats");
+	assert.ok(!stats || stats.workers === 3);
+	await ask(server, "GET", "/");
+	const page = await askJson(server, "GET",
+		`/api/channels/${encodeURIComponent(channels[0])}/history?limit=2`);
+	assert.ok(!page || page.messages.length <= 2);
+	await ask(server, "GET", `/api/channels/${encodeURIComponent(channels[0])}`);
+	if (client.isGone)
+		return;
+	const id = client.welcome.connection;
+	const own = await ask(server, "GET", `/api/connections/${id}`, { mayBeGone: client });
+	assert.ok(!own || own.json().user === "ann");
+	await ask(server, "POST", `/api/connections/${id}/send`,
+		{ body: '{"data":{"direct":1}}', mayBeGone: client });
+}
+
+async function openStream(server, target) {
+	try {
+		const stream = await orGone(EventStream.open(server, target));
+		if (stream.status === 200)
+			return stream;
+		assert.equal(stream.status, 503);
+		stream.close();
+	} catch (error) {
+		if (!(error instanceof Gone))
+			throw error;
+	}
+	return null;
+}
+
+/* Each event's id is the cursors of its channels, and one of them moves on by one. */
+function checkStream(stream, count) {
+	let at = null;
+	for (const { event, data, id } of stream.events) {
+		const cursors = id.split(",").map(seqOf);
+		assert.equal(cursors.length, count, id);
+		assert.ok(data.length > 0);
+		if (at && event !== "gap") {
+			const steps = cursors.map((cursor, i) => cursor - at[i]);
+			const sum = steps.reduce((a, b) => a + b);
+			assert.ok(sum === 1 && Math.min(...steps) >= 0, `a hole: ${id} follows ${at}`);
+		}
+		at = cursors;
+	}
+}
+
+async function session(server, name) {
+	const book = new Book();
+	const channels = [1, 2, 3].map((i) => `${name}:${i}`), keyed = `keyed:${name}`;
+	const stream = await openStream(server,
+		`/events?channel=${channels[0]}&channel=${encodeURIComponent(channels[1])}`);
+	const others = [await openStream(server, `/events?channel=${channels[0]}&format=text&since=start`),
+		await openStream(server, `/events?channel=${channels[0]}&format=full`)];
+	const one = await Client.open(server, "user=%61nn");
+	const other = await Client.open(server);
+	await subscribeAll(one, channels);
+	await subscribeAll(other, channels);
+	const poll = askJson(server, "GET", `/poll?channel=${channels[1]}&since=start&wait=1`);
+	await one.publish(book, channels[0], { price: 1 }, { event: "e", key: "k" });
+	await other.publish(book, channels[1], "x".repeat(300), { idempotency_key: `${Math.random()}` });
+	await one.ask({ type: "publish", channel: keyed, data: 3, echo: false }, "ack");
+	await one.publish(book, channels[2], 3);
+	await one.sendInPieces(channels[0]);
+	await publishInPieces(server, book, channels[0]);
+	await publishOverHttp(server, book, channels, keyed);
+	await poll;
+	await one.ask({ type: "subscribe", channel: keyed }, "subscribed");
+	if (other.follower.follows(channels[0]))
+		await other.ask({ type: "unsubscribe", channel: channels[0] }, "unsubscribed");
+	await other.ask({ type: "history", channel: channels[0], limit: 3 }, "history");
+	await other.ask({ type: "subscribe", channel: channels[0], since: "start" }, "subscribed");
+	await other.publish(book, channels[0], "last");
+	await look(server, one, channels);
+	await one.ask({ type: "ping" }, "pong");
+	await other.ask({ type: "ping" }, "pong");
+	one.close();
+	other.close();
+	[stream, ...others].forEach((one) => one?.close());
+	[stream, ...others].forEach((one, i) => one && checkStream(one, i === 0 ? 2 : 1));
+	return { book, channels };
+}
+
+/* What was acknowledged is held, once and as it was. */
+async function checkHistory(server, { book, channels }) {
+	for (const channel of channels) {
+		const { messages } = (await call(server, "GET", `/api/channels/${channel}/history?limit=1000`)).json();
+		messages.forEach(({ id }, i) => assert.equal(seqOf(id), i + 1, `${id} in ${channel}`));
+		const held = new Map(messages.map(({ id, data }) => [id, JSON.stringify(data)]));
+		for (const [id, said] of book.acknowledged) {
+			if (said.channel === channel)
+				assert.equal(held.get(id), said.data, `${id} in ${channel}`);
+		}
+	}
+}
+
+const descriptors = (server) => fs.readdirSync(`/proc/${server.pid}/fd`).length;
+
+describe("memory", { skip }, () => {
+	const failing = skip ? null : new Failing();
+	const server = useServer({
+		program,
+		env: { FAILING_FILE: failing?.file },
+		options: ["workers.count=3", "channel.keyed:*.deliver_last=yes", "channel.keyed:*.throttle=1ms",
+			"channel.*.history_size=1000", "limits.message_size=16MiB"],
+	});
+
+	/* Nobody is connected, nothing followed, nothing left open but our own question. */
+	async function assertRest(fds) {
+		let seen;
+		await until(async () => {
+			const { connections, subscriptions } =
+				(await call(server, "GET", "/api/stats")).json();
+			seen = { connections, subscriptions, fds: descriptors(server) };
+			return connections === 0 && subscriptions === 0 && seen.fds <= fds + 1;
+		}, "rest").catch((error) => {
+			error.message += `: ${JSON.stringify(seen)}, ${fds} descriptors before`;
+			throw error;
+		});
+	}
+
+	async function runAll(mode) {
+		await session(server, `${mode}-warm`);
+		const fds = descriptors(server);
+		let number = 1, outcome;
+		do {
+			failing.arm(number, mode);
+			try {
+				const seen = await session(server, `${mode}-${number}`);
+				outcome = failing.disarm();
+				await checkHistory(server, seen);
+				await assertRest(fds);
+			} catch (error) {
+				error.message += ` (allocation ${number}, mode ${mode})`;
+				throw error;
+			}
+			number++;
+		} while (outcome.failed > 0);
+		assert.ok(number > 100, "so many allocations at least");
+	}
+
+	it("one that fails, whichever it is, costs a request or a connection", async () => {
+		await runAll(modes.one);
+	});
+
+	it("so do all that follow", async () => {
+		await runAll(modes.allFrom);
+	});
+
+	/* More than two sockets hold is sent back to a client that does not read. */
+	it("what waits for a slow reader costs that reader", async () => {
+		const payload = Buffer.alloc(14_000_000, "x");
+		let number = 0, outcome;
+		do {
+			const slow = await RawWebSocket.open(server, "/echo");
+			slow.socket.pause();
+			failing.arm(++number, modes.one);
+			slow.socket.write(frame(opcodes.binary, payload));
+			await until(() => slow.socket.writableLength === 0 || slow.isClosed, "all to be taken");
+			slow.socket.resume();
+			let heard = null;
+			try {
+				heard = await orGone(slow.message());
+			} catch (error) {
+				if (!(error instanceof Gone))
+					throw error;
+			}
+			outcome = failing.disarm();
+			if (outcome.failed === 0)
+				assert.ok(heard.payload.equals(payload));
+			else
+				assert.ok(!heard || heard.opcode === opcodes.close);
+			slow.close();
+		} while (outcome.failed > 0);
+		assert.ok(number > 10, "so many allocations at least");
+	});
+
+	/* It says so in one line, and leaves nothing behind; or it needs none of what failed. */
+	it("a server that has too little to start does not", async () => {
+		const failing = new Failing();
+		const file = writeScratch("starling.conf", "[channel a:*]\nhistory_size = 5\n");
+		let number = 0, started;
+		do {
+			failing.arm(++number, modes.one);
+			const other = new Server({
+				program,
+				env: { FAILING_FILE: failing.file },
+				options: ["workers.count=2", "auth.api_key=secret"],
+				args: ["-c", file],
+			});
+			/* One worker may answer already when the next cannot start. */
+			await other.start().catch(() => {});
+			await until(() => /page  |^starling: /m.test(other.stderr()), "a banner");
+			if (/page  /.test(other.stderr())) {
+				await other.stop();
+				started = failing.disarm().failed === 0;
+				continue;
+			}
+			assert.ok([1, 2].includes((await other.ended()).code), other.stderr());
+			assert.match(other.stderr(), /^starling: [^\n]*memory[^\n]*\n$/i);
+		} while (!started);
+		assert.ok(number > 50, "so many allocations at least");
+	});
+});
