@@ -122,14 +122,15 @@ export class RawClient {
 	}
 
 	/* The first truthy answer of question(received); fails when the server closes before. */
-	until(question, what) {
-		return this.#signal.when(() => {
+	async until(question, what) {
+		const ask = () => {
 			const answer = question(this.received);
 			if (answer || !this.isClosed)
 				return answer;
 			const rest = this.received.toString("latin1");
-			assert.fail(`the server closed instead of ${what}: ${rest}`);
-		}, what);
+			return assert.fail(`the server closed instead of ${what}: ${rest}`);
+		};
+		return ask() || this.#signal.when(ask, what);
 	}
 
 	/* The next HTTP response. */
@@ -351,14 +352,36 @@ export class NativeClient extends RawWebSocket {
 		return answer.id;
 	}
 
+	/* Hands objects to isEnough() as they come, without a promise for each, until it says so. */
+	async hearAll(isEnough) {
+		while (this.#aside.length > 0) {
+			if (isEnough(this.#aside.shift()))
+				return;
+		}
+		await this.until(() => {
+			for (let next; (next = parseFrame(this.received));) {
+				this.consume(next.used);
+				if (next.opcode === opcodes.ping) {
+					this.send(frame(opcodes.pong, next.payload));
+					continue;
+				}
+				assert.equal(next.opcode, opcodes.text, next.payload.toString());
+				assert.ok(next.fin);
+				if (isEnough(JSON.parse(next.payload.toString())))
+					return true;
+			}
+			return false;
+		}, "messages");
+	}
+
 	/* The next `count` objects, all of them messages. */
 	async messages(count) {
 		const heard = [];
-		while (heard.length < count) {
-			const object = await this.hear();
-			assert.equal(object.type, "message", JSON.stringify(object));
-			heard.push(object);
-		}
+		if (count > 0)
+			await this.hearAll((object) => {
+				assert.equal(object.type, "message", JSON.stringify(object));
+				return heard.push(object) === count;
+			});
 		return heard;
 	}
 
@@ -459,13 +482,14 @@ export class EventStream {
 	}
 
 	/* The first truthy answer of `question`; fails when the stream ends before. */
-	until(question, what) {
-		return this.#signal.when(() => {
+	async until(question, what) {
+		const ask = () => {
 			const answer = question();
 			if (!answer && this.isClosed)
 				assert.fail(`the stream ended instead of ${what}`);
 			return answer;
-		}, what);
+		};
+		return ask() || this.#signal.when(ask, what);
 	}
 
 	next() {

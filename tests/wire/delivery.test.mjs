@@ -8,7 +8,7 @@ import {
 } from "./harness.mjs";
 
 const json = { "content-type": "application/json" };
-const workers = "workers.count=4";
+const workers = "workers.count=8";
 
 async function post(server, target, body, headers = json) {
 	const answer = await call(server, "POST", target, { headers, body });
