@@ -16,6 +16,13 @@ void buf_free(struct buf *buf)
 	*buf = (struct buf){0};
 }
 
+void buf_wipe(struct buf *buf)
+{
+	if (buf->at != NULL)
+		explicit_bzero(buf->at - buf->before, buf->cap);
+	buf_free(buf);
+}
+
 void buf_clear(struct buf *buf)
 {
 	if (buf->at != NULL)

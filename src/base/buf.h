@@ -24,6 +24,7 @@ struct buf {
 
 void buf_free(struct buf *buf);
 void buf_clear(struct buf *buf); /* keeps the memory; mends is_broken */
+void buf_wipe(struct buf *buf);  /* buf_free(), and nothing is left of what it held */
 
 /* Room for `count` more bytes at the end, or NULL (and broken). Say how many were
  * written with buf_grew(). */

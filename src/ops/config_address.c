@@ -208,3 +208,10 @@ char *config_copy(struct slice text)
 	copy[text.len] = '\0';
 	return copy;
 }
+
+void config_text_free(char *text)
+{
+	if (text != NULL)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}

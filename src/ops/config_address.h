@@ -41,4 +41,5 @@ MUST_CHECK bool config_network_parse(struct slice text, struct config_network *n
 /* scheme://host[:port], and nothing behind it: browsers send no path, not even a slash. */
 bool config_origin_is_valid(struct slice text);
 
-char *config_copy(struct slice text); /* a string to free(), or NULL without memory */
+char *config_copy(struct slice text); /* a string, or NULL without memory */
+void config_text_free(char *text);    /* wiped, for it may be a secret; NULL is fine */

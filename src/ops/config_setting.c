@@ -77,7 +77,7 @@ int config_setting_assign(struct config *config, struct config_setting setting, 
 	char *copy = config_copy(text);
 	if (copy == NULL)
 		return -ENOMEM;
-	free(entry->text);
+	config_text_free(entry->text);
 	entry->text = copy;
 	int result = config_value_parse(key->kind, key->limits, text,
 	                                config_setting_value(config, setting));
@@ -104,7 +104,7 @@ int config_setting_copy(struct config *config, const struct config *from,
 	char *copy = config_copy(text);
 	if (copy == NULL)
 		return -ENOMEM;
-	free(entry->text);
+	config_text_free(entry->text);
 	*entry = (struct config_entry){.from = given->from, .line = given->line, .text = copy};
 	int result = config_value_parse(key->kind, key->limits, text,
 	                                config_setting_value(config, setting));

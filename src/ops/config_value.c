@@ -252,7 +252,7 @@ static int parse_name(const char *limits, struct slice text, union value *value)
 
 static void free_text(union value *value)
 {
-	free(value->text);
+	config_text_free(value->text);
 }
 
 /* Lists: entries between commas, each read by a function of its own. */
@@ -309,7 +309,7 @@ static int parse_words(const char *limits, struct slice text, union value *value
 static void free_words(union value *value)
 {
 	for (size_t i = 0; i < value->words.count; i++)
-		free(value->words.list[i]);
+		config_text_free(value->words.list[i]);
 	free(value->words.list);
 }
 

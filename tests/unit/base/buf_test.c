@@ -243,6 +243,21 @@ static void like_a_plain_array(void)
 	buf_free(&buf);
 }
 
+static void wiped_is_empty(void)
+{
+	struct buf buf = {0};
+	buf_wipe(&buf);
+	buf_string(&buf, "used and secret");
+	buf_use(&buf, 5);
+	buf_wipe(&buf);
+	CHECK(buf.at == NULL);
+	CHECK(buf.len == 0);
+	CHECK(buf.cap == 0);
+	buf_string(&buf, "anew");
+	CHECK(slice_is(buf_view(&buf), "anew"));
+	buf_free(&buf);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -258,6 +273,7 @@ static const struct {
 	{"room once given moves nothing until it is full", room_once_given_stays},
 	{"cutting forgets the end", cut_at_the_end},
 	{"clearing keeps the memory", cleared_keeps_memory},
+	{"one that was wiped is an empty one", wiped_is_empty},
 	{"refused memory is told, and loses nothing before it", refused_memory_is_told},
 	{"two are swapped whole", swapped},
 	{"any mix of calls leaves what a plain array would hold", like_a_plain_array},
