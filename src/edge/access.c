@@ -21,10 +21,39 @@ static bool is_api_key(const struct edge_settings *settings, struct slice token)
 {
 	unsigned char digest[EDGE_KEY_DIGEST_BYTES];
 	bool is_one = false;
+	if (settings->api_key_count == 0)
+		return false;
 	access_digest(token, digest);
 	for (size_t i = 0; i < settings->api_key_count; i++)
 		is_one |= CRYPTO_memcmp(digest, settings->api_key_digests[i], sizeof(digest)) == 0;
 	return is_one;
+}
+
+/* In open mode without keys a token says nothing; with keys, one that is given must be good. */
+static bool ignores_tokens(const struct edge_settings *settings)
+{
+	return settings->is_open && settings->api_key_count == 0 && settings->token_keys == NULL;
+}
+
+static enum error_code read_token(struct edge *edge, struct slice token, struct claims **claims,
+                                  const char **why)
+{
+	const struct edge_settings *settings = edge->settings;
+	*why = "the token is no API key, and no keys for other tokens are set";
+	if (settings->token_keys == NULL)
+		return ERROR_UNAUTHORIZED;
+	return token_read(&edge->tokens, settings->token_keys, &settings->token_policy, token,
+	                  loop_unix_ms(edge->loop), claims, why);
+}
+
+/* An API key or a token makes the session what it is. */
+static enum error_code take_token(struct edge *edge, struct session *session, struct slice token,
+                                  const char **why)
+{
+	session->is_backend = is_api_key(edge->settings, token);
+	if (session->is_backend)
+		return ERROR_NONE;
+	return read_token(edge, token, &session->claims, why);
 }
 
 static bool bearer_of(const struct http_request *request, struct slice *token)
@@ -40,16 +69,27 @@ static bool bearer_of(const struct http_request *request, struct slice *token)
 	return true;
 }
 
-static bool protocol_token(const struct http_request *request, struct slice *token)
+static bool token_in_list(struct slice list, struct slice *token)
 {
-	const struct slice *header = http_request_header(request, "sec-websocket-protocol");
-	struct slice rest = header == NULL ? slice_of(NULL, 0) : *header, entry;
-	while (slice_cut(&rest, ',', &entry)) {
+	struct slice entry;
+	while (slice_cut(&list, ',', &entry)) {
 		entry = slice_trim(entry);
 		if (slice_starts(entry, SLICE("bearer."))) {
 			*token = slice_after(entry, 7);
 			return true;
 		}
+	}
+	return false;
+}
+
+static bool protocol_token(const struct http_request *request, struct slice *token)
+{
+	const struct http_headers *headers = &request->headers;
+	for (size_t i = 0; i < headers->count; i++) {
+		const struct http_header *header = &headers->list[i];
+		if (slice_equals_nocase(header->name, SLICE("sec-websocket-protocol")) &&
+		    token_in_list(header->value, token))
+			return true;
 	}
 	return false;
 }
@@ -104,45 +144,60 @@ static enum error_code take_name(struct edge *edge, struct conn *conn,
 enum error_code access_identify(struct edge *edge, struct conn *conn,
                                 const struct http_request *request, const char **why)
 {
-	const struct edge_settings *settings = edge->settings;
 	struct slice token;
 	access_forget(&conn->session);
-	bool has_keys = settings->api_key_count > 0;
-	if ((has_keys || !settings->is_open) && token_of(edge, request, &token)) {
-		conn->session.is_backend = is_api_key(settings, token);
-		if (!conn->session.is_backend) {
-			*why = "the token is not valid";
-			return ERROR_UNAUTHORIZED;
-		}
-		return ERROR_NONE;
-	}
-	return settings->is_open ? take_name(edge, conn, request, why) : ERROR_NONE;
-}
-
-enum error_code access_refresh(struct edge *edge, struct conn *conn, struct slice token,
-                               const char **why)
-{
-	(void)conn;
-	(void)token;
-	bool is_ignored = edge->settings->is_open && edge->settings->api_key_count == 0;
-	*why = "the token is not valid";
-	return is_ignored ? ERROR_NONE : ERROR_UNAUTHORIZED;
+	if (!ignores_tokens(edge->settings) && token_of(edge, request, &token))
+		return take_token(edge, &conn->session, token, why);
+	return edge->settings->is_open ? take_name(edge, conn, request, why) : ERROR_NONE;
 }
 
 enum error_code access_identify_backend(struct edge *edge, struct conn *conn,
                                         const struct http_request *request, const char **why)
 {
+	struct session *session = &conn->session;
+	bool is_open = edge->settings->is_open;
 	struct slice token;
-	access_forget(&conn->session);
-	bool has_keys = edge->settings->api_key_count > 0;
-	bool has_token = bearer_of(request, &token);
-	if (edge->settings->is_open && !(has_keys && has_token)) {
-		conn->session.is_backend = true;
-		return ERROR_NONE;
-	}
-	conn->session.is_backend = has_token && is_api_key(edge->settings, token);
+	access_forget(session);
 	*why = "the server API needs an API key: Authorization: Bearer KEY";
-	return conn->session.is_backend ? ERROR_NONE : ERROR_UNAUTHORIZED;
+	enum error_code error = is_open ? ERROR_NONE : ERROR_UNAUTHORIZED;
+	if (!ignores_tokens(edge->settings) && bearer_of(request, &token))
+		error = take_token(edge, session, token, why);
+	if (error != ERROR_NONE)
+		return error;
+	session->is_backend |= is_open;
+	*why = "the server API needs an API key, not a token";
+	return session->is_backend ? ERROR_NONE : ERROR_FORBIDDEN;
+}
+
+/* ---- a token that comes later ---- */
+
+static bool is_of_same_user(const struct session *session, const struct claims *claims)
+{
+	struct slice user = session_user(session);
+	return user.len == 0 || slice_equals(user, claims_user(claims));
+}
+
+enum error_code access_refresh(struct edge *edge, struct conn *conn, struct slice token,
+                               const char **why)
+{
+	struct session *session = &conn->session;
+	struct claims *claims;
+	if (ignores_tokens(edge->settings))
+		return ERROR_NONE;
+	*why = "this connection holds an API key, and needs no token";
+	if (session->is_backend)
+		return ERROR_FORBIDDEN;
+	enum error_code error = read_token(edge, token, &claims, why);
+	if (error != ERROR_NONE)
+		return error;
+	*why = "the token is of another user";
+	if (!is_of_same_user(session, claims)) {
+		claims_free(claims);
+		return ERROR_FORBIDDEN;
+	}
+	claims_free(session->claims);
+	session->claims = claims;
+	return ERROR_NONE;
 }
 
 /* ---- origins ---- */

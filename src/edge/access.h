@@ -15,7 +15,7 @@
 /* Sets the session's claims from the request; or says why not. */
 enum error_code access_identify(struct edge *edge, struct conn *conn,
                                 const struct http_request *request, const char **why);
-/* The same from a token that the client sends later. */
+/* The same from a token that the client sends later. ERROR_NONE: its claims may be others. */
 enum error_code access_refresh(struct edge *edge, struct conn *conn, struct slice token,
                                const char **why);
 /* The same for the server API: a backend, or refused. */

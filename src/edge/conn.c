@@ -31,9 +31,30 @@ static const bool edges[CONN_STATE_COUNT][CONN_STATE_COUNT] = {
 #include "edge/conn_state.def"
 };
 
+/* Until its token runs out; UINT64_MAX: it has none that does, or it is of no consequence now. */
+static uint64_t expires_in_ms(const struct edge *edge, const struct conn *conn)
+{
+	const struct claims *claims = conn->session.claims;
+	uint64_t now_ms = loop_unix_ms(edge->loop);
+	bool is_client = conn->state == CONN_SOCKET || conn->state == CONN_STREAM ||
+	                 conn->state == CONN_POLL;
+	if (!is_client || claims == NULL || claims->expires_unix_ms == CLAIMS_NEVER)
+		return UINT64_MAX;
+	return claims->expires_unix_ms > now_ms ? claims->expires_unix_ms - now_ms : 0;
+}
+
+bool conn_has_expired(const struct edge *edge, const struct conn *conn)
+{
+	return expires_in_ms(edge, conn) == 0;
+}
+
+/* There is one timer: it comes early when the token runs out before, and whoever finds that it
+ * has not come for what it was set for sets it again. */
 void conn_set_timer(struct edge *edge, struct conn *conn, uint64_t delay_ms)
 {
-	timer_arm(loop_wheel(edge->loop), &conn->timer, edge_now_ms(edge), delay_ms);
+	uint64_t left_ms = expires_in_ms(edge, conn);
+	timer_arm(loop_wheel(edge->loop), &conn->timer, edge_now_ms(edge),
+	          left_ms < delay_ms ? left_ms : delay_ms);
 }
 
 static void arm_deadline(struct edge *edge, struct conn *conn)
@@ -332,6 +353,10 @@ void conn_heartbeat(struct edge *edge, struct conn *conn, struct slice beat, boo
 	uint64_t interval = edge->settings->heartbeat_interval_ms;
 	uint64_t timeout = edge->settings->heartbeat_timeout_ms;
 	uint64_t silent = silent_ms(edge, conn);
+	if (conn_has_expired(edge, conn)) {
+		conn_end(edge, conn, CLOSE_TOKEN_EXPIRED);
+		return;
+	}
 	if (!expects_answer) {
 		beat_listener(edge, conn, beat);
 		return;

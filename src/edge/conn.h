@@ -99,6 +99,7 @@ struct edge {
 	struct buf cork;     /* small writes of one connection, sent together */
 	struct buf text;     /* scratch of whoever needs it within one call */
 	struct dialect_reader reader;
+	struct jwt_reader tokens;
 	struct refusal {
 		enum error_code error; /* of the commands just executed; ERROR_NONE: none */
 		const char *message;
@@ -132,6 +133,7 @@ struct conn *conn_open(struct edge *edge, int fd); /* takes over fd; NULL: it wa
 void conn_enter(struct edge *edge, struct conn *conn, enum conn_state state);
 void conn_set_transport(struct edge *edge, struct conn *conn, const struct transport *transport);
 void conn_set_timer(struct edge *edge, struct conn *conn, uint64_t delay_ms);
+bool conn_has_expired(const struct edge *edge, const struct conn *conn); /* its token */
 void conn_ready(struct edge *edge, struct conn *conn, unsigned ready);
 void conn_again(struct edge *edge, struct conn *conn);   /* look at it next turn */
 void conn_step(struct edge *edge, struct conn *conn);    /* reads, unless it must wait */

@@ -121,11 +121,17 @@ struct edge *edge_create(const struct edge_options *options)
 	int error = slab_init(&edge->conns, sizeof(struct conn),
 	                      options->settings->connections_max + EDGE_CONN_RESERVE);
 	CHECK(error == 0);
+	if (!jwt_reader_init(&edge->tokens))
+		goto free_edge;
 	edge->hub = make_hub(edge);
-	if (edge->hub != NULL) {
-		edge_begin(edge);
-		return edge;
-	}
+	if (edge->hub == NULL)
+		goto free_tokens;
+	edge_begin(edge);
+	return edge;
+
+free_tokens:
+	jwt_reader_free(&edge->tokens);
+free_edge:
 	free(edge);
 	return NULL;
 }
@@ -159,6 +165,7 @@ void edge_destroy(struct edge *edge)
 	buf_free(&edge->cork);
 	buf_free(&edge->text);
 	buf_free(&edge->reader.scratch);
+	jwt_reader_free(&edge->tokens);
 	free(edge);
 }
 

@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include "auth/token.h"
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/role.h"
@@ -47,6 +48,8 @@ struct edge_settings {
 	size_t origin_count;
 	unsigned char (*api_key_digests)[EDGE_KEY_DIGEST_BYTES]; /* SHA-256 of each key */
 	size_t api_key_count;
+	struct key_set *token_keys; /* NULL: there are none, and no token is valid */
+	struct token_policy token_policy;
 	uint32_t connections_max, channels_max;
 	uint32_t message_rate, message_burst; /* a second, and at once; no rate: no limit */
 	size_t message_bytes_max, outbound_bytes_max, header_bytes_max;

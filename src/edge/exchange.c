@@ -72,6 +72,7 @@ static void exchange_over(struct edge *edge, struct conn *conn)
 	enum close_reason reason = conn->exchange->reason;
 	struct buf rest;
 	exchange_leave(conn, &rest);
+	access_forget(&conn->session); /* the next request says again who it is from */
 	if (!keeps_alive) {
 		buf_free(&rest);
 		conn_end(edge, conn, reason);

@@ -152,7 +152,12 @@ static void poll_input(struct edge *edge, struct conn *conn, char *bytes, size_t
 
 static void poll_timer(struct edge *edge, struct conn *conn)
 {
-	answer(edge, conn);
+	if (!conn_has_expired(edge, conn)) {
+		answer(edge, conn);
+		return;
+	}
+	hub_session_close(edge->hub, &conn->session);
+	exchange_refuse(edge, conn, ERROR_UNAUTHORIZED, "the token has expired");
 }
 
 static bool poll_goodbye(struct edge *edge, struct conn *conn)

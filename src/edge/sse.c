@@ -242,7 +242,8 @@ static bool sse_goodbye(struct edge *edge, struct conn *conn)
 {
 	(void)edge;
 	/* Half an event that is stuck will not be missed: the client resumes before it. */
-	return conn->out == NULL && conn->reason == CLOSE_DRAIN;
+	return conn->out == NULL &&
+	       (conn->reason == CLOSE_DRAIN || conn->reason == CLOSE_TOKEN_EXPIRED);
 }
 
 const struct transport transport_sse = {

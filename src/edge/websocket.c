@@ -188,6 +188,7 @@ static void refuse_part(struct edge *edge, struct conn *conn, const struct diale
 	websocket_event(edge, conn, &event);
 }
 
+/* Another token: it may allow less, and hold for a shorter or a longer time. */
 static void refresh(struct edge *edge, struct conn *conn, const struct hub_command *command)
 {
 	struct hub_event event = {.type = EVENT_ACK, .ref = command->ref};
@@ -195,6 +196,11 @@ static void refresh(struct edge *edge, struct conn *conn, const struct hub_comma
 	if (event.error != ERROR_NONE)
 		event.type = EVENT_ERROR;
 	websocket_event(edge, conn, &event);
+	if (event.error != ERROR_NONE)
+		return;
+	hub_review(edge->hub, &conn->session);
+	if (!conn->session.is_ended)
+		conn_set_timer(edge, conn, edge->settings->heartbeat_interval_ms);
 }
 
 static void take_command(struct edge *edge, struct conn *conn, const struct hub_command *command)

@@ -278,12 +278,24 @@ static void block_signals(struct node *node)
 	CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
 }
 
+/* RFC 7518 section 3.2: from a token a secret shorter than the hash can be guessed. */
+static bool has_weak_secret(const struct key_set *keys)
+{
+	const struct key *key =
+		keys == NULL ? NULL : key_set_next(keys, NULL, KEY_HS256, slice_of(NULL, 0));
+	return key != NULL && key->secret.len < 32;
+}
+
 static void greet(const struct node *node)
 {
+	const struct edge_settings *settings = &node->generation->settings;
+	const char *credentials = settings->is_open ? "" : "-H 'Authorization: Bearer KEY' ";
 	fprintf(stderr, "starling %s: %s, %u worker%s\n", STARLING_VERSION,
-	        node->generation->settings.is_open ? "open mode: anyone may do everything"
-	                                           : "keys required",
+	        settings->is_open ? "open mode: anyone may do everything" : "keys required",
 	        node->worker_count, node->worker_count == 1 ? "" : "s");
+	if (has_weak_secret(settings->token_keys))
+		fprintf(stderr, "  warning     auth.jwt_secret has less than 32 bytes: it can be "
+		                "guessed from a token\n");
 	for (size_t i = 0; i < node->address_count; i++) {
 		char text[LISTEN_TEXT_MAX];
 		const struct listen_address *address = &node->addresses[i];
@@ -293,9 +305,9 @@ static void greet(const struct node *node)
 		} else {
 			fprintf(stderr, "  page        http://%s/\n", text);
 			fprintf(stderr,
-			        "  publish     curl --json '\"hello\"' "
+			        "  publish     curl --json '\"hello\"' %s"
 			        "'http://%s/publish?channel=chat:lobby'\n",
-			        text);
+			        credentials, text);
 		}
 	}
 }

@@ -16,3 +16,8 @@
 MUST_CHECK int settings_make(struct edge_settings *settings, const struct config *config,
                              struct buf *error);
 void settings_free(struct edge_settings *settings);
+
+/* Parts of them. The keys that tokens are checked with are the caller's; NULL: none are set. */
+MUST_CHECK int settings_make_keys(struct key_set **keys, const struct config *config,
+                                  struct buf *error);
+struct token_policy settings_token_policy(const struct config *config);
