@@ -115,17 +115,29 @@ static void wheel_turn(struct timer_wheel *wheel, uint64_t now_ms)
 		wheel_advance(wheel, tick);
 }
 
+static uint32_t due_tick_of(const struct timer_wheel *wheel, uint64_t now_ms, uint64_t delay_ms)
+{
+	if (delay_ms > TIMER_DELAY_MAX_MS)
+		delay_ms = TIMER_DELAY_MAX_MS;
+	/* One tick more than the delay, because part of the present one is over. */
+	return tick_at(wheel, now_ms + delay_ms + TIMER_TICK_MS - 1);
+}
+
 void timer_arm(struct timer_wheel *wheel, struct timer *timer, uint64_t now_ms, uint64_t delay_ms)
 {
 	timer_stop(wheel, timer);
 	wheel_turn(wheel, now_ms);
-	if (delay_ms > TIMER_DELAY_MAX_MS)
-		delay_ms = TIMER_DELAY_MAX_MS;
-	/* One tick more than the delay, because part of the present one is over. */
-	uint64_t due_ms = now_ms + delay_ms + TIMER_TICK_MS - 1;
-	timer->due_tick = tick_at(wheel, due_ms);
+	timer->due_tick = due_tick_of(wheel, now_ms, delay_ms);
 	wheel_link(wheel, timer);
 	wheel->count++;
+}
+
+void timer_arm_sooner(struct timer_wheel *wheel, struct timer *timer, uint64_t now_ms,
+                      uint64_t delay_ms)
+{
+	uint32_t later = due_tick_of(wheel, now_ms, delay_ms) - timer->due_tick;
+	if (!timer_is_armed(timer) || later > UINT32_MAX / 2)
+		timer_arm(wheel, timer, now_ms, delay_ms);
 }
 
 void timer_stop(struct timer_wheel *wheel, struct timer *timer)

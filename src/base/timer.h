@@ -45,6 +45,9 @@ static inline bool timer_is_armed(const struct timer *timer)
 
 /* Fires once, `delay_ms` from `now_ms`; one that is armed already is moved. */
 void timer_arm(struct timer_wheel *wheel, struct timer *timer, uint64_t now_ms, uint64_t delay_ms);
+/* The same, but one that fires sooner than that stays as it is. */
+void timer_arm_sooner(struct timer_wheel *wheel, struct timer *timer, uint64_t now_ms,
+                      uint64_t delay_ms);
 void timer_stop(struct timer_wheel *wheel, struct timer *timer); /* not armed: nothing */
 
 /* The next timer due at `now_ms`, unlinked, or NULL. Call until NULL, or as often as the

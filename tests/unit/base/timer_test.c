@@ -153,6 +153,24 @@ static void armed_again_moves(void)
 	CHECK(fire() == 0);
 }
 
+static void armed_sooner_moves(void)
+{
+	timer_arm_sooner(&wheel, &items[0].timer, now_ms, 1000);
+	items[0].due_ms = now_ms + 1000;
+	CHECK(timer_is_armed(&items[0].timer));
+	timer_arm_sooner(&wheel, &items[0].timer, now_ms, UINT64_MAX);
+	timer_arm_sooner(&wheel, &items[0].timer, now_ms, 1001 + TIMER_TICK_MS);
+	timer_arm_sooner(&wheel, &items[0].timer, now_ms, 500);
+	items[0].due_ms = now_ms + 500;
+	timer_arm_sooner(&wheel, &items[0].timer, now_ms + 100, 500);
+	CHECK(wheel.count == 1);
+	wait_and_fire();
+	CHECK(wheel.count == 0);
+	timer_arm_sooner(&wheel, &items[0].timer, now_ms, 2000); /* it was due long before that */
+	items[0].due_ms = now_ms + 2000;
+	wait_and_fire();
+}
+
 static void stopped_stays_silent(void)
 {
 	timer_stop(&wheel, &items[0].timer);
@@ -236,6 +254,7 @@ static const struct {
 	{"no delay is the next tick", zero_is_now},
 	{"the longest delay is kept, longer ones are cut to it", too_long_is_cut},
 	{"arming again moves it", armed_again_moves},
+	{"arming for sooner moves it only there", armed_sooner_moves},
 	{"one that is stopped does not fire", stopped_stays_silent},
 	{"one that is due may still be stopped", due_may_be_stopped},
 	{"a wheel that stood still for long counts from now", stood_still},
