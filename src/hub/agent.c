@@ -113,6 +113,7 @@ struct follow_result agent_follow(struct hub *hub, struct channel *channel,
                                   const struct cursor *since)
 {
 	CHECK(channel->is_agent);
+	channel_trim(channel, hub->now_ms); /* what is too old is given to nobody */
 	struct follow_result result = {.epoch = channel->epoch,
 	                               .head = log_next(&channel->log) - 1};
 	find_position(hub, channel, since, &result);
@@ -309,29 +310,17 @@ static uint32_t unused_ms(const struct hub *hub, const struct channel *channel)
 
 void agent_settle(struct hub *hub, struct channel *channel)
 {
-	bool is_followed = channel_is_followed(channel), is_empty = channel->log.count == 0;
+	bool is_followed = channel_is_followed(channel);
 	if (is_followed || channel->was_followed)
 		channel->unused_since_ms = (uint32_t)hub->now_ms;
 	channel->was_followed = is_followed;
-	if (is_empty && is_followed)
+	uint64_t delay = channel_keeps_ms(channel, hub->now_ms);
+	if (delay == UINT64_MAX && is_followed)
 		return;
-	/* One armed for records that have gone would come too late for the channel's end. */
-	if (timer_is_armed(&channel->timer) && !is_empty)
-		return;
-
-	uint64_t delay;
-	if (!is_empty) {
-		uint64_t age = log_age_ms(&channel->log, hub->now_ms);
-		uint64_t ttl = channel->rule->history_ttl_ms;
-		delay = age < ttl ? ttl - age : 0;
-	} else if (channel_holds_any(channel)) {
-		delay = CHANNEL_LINGER_MS; /* keys: looked at again in a while */
-	} else {
-		uint32_t unused = unused_ms(hub, channel);
+	uint32_t unused = unused_ms(hub, channel);
+	if (delay == UINT64_MAX) /* nothing but its end is to come */
 		delay = unused < CHANNEL_LINGER_MS ? CHANNEL_LINGER_MS - unused : 0;
-	}
-	/* Expired records that a slow follower holds back are looked at again in a while. */
-	timer_arm(hub->options.wheel, &channel->timer, hub->now_ms, delay > 1000 ? delay : 1000);
+	hub_look_again(hub, channel, delay);
 }
 
 void agent_timer(struct hub *hub, struct channel *channel)

@@ -117,24 +117,11 @@ static bool has_holes(const struct hub_mail *mail)
 	return mail->answer->is_latest && mail->answer->from < mail->seq;
 }
 
-static bool tail_extend_latest(struct hub *hub, struct channel *channel,
-                               const struct mail_answer *answer)
-{
-	struct latest *latest = &channel->keyed->latest;
-	latest->lost = answer->lost > latest->lost ? answer->lost : latest->lost;
-	for (size_t i = 0; i < answer->count; i++) {
-		struct record *record = answer->records[i];
-		uint64_t hash = hash_bytes(&hub->options.hash_key, record_key(record));
-		if (!latest_put_older(latest, record, hash, hub->now_ms))
-			return false;
-	}
-	return true;
-}
-
-/* The agent has not gone over yet to the rule by which followers walk along the keys here. */
+/* Who is sent these may have to walk along the keys, now or once it is slow. */
 static bool tail_extend_keys(struct hub *hub, struct channel *channel,
                              const struct mail_answer *answer)
 {
+	latest_lose(&channel->keyed->latest, answer->lost);
 	for (size_t i = answer->count; i > 0; i--) {
 		if (!hub_put_older(hub, channel, answer->records[i - 1], hub->now_ms))
 			return false;
@@ -160,10 +147,10 @@ static bool tail_extend(struct hub *hub, struct channel *channel, const struct h
 
 	if (has_holes(mail) && channel->keyed == NULL && !hub_make_keyed(hub, channel))
 		return false;
-	if (answer->is_latest)
-		return channel->keyed == NULL || tail_extend_latest(hub, channel, answer);
-	if (channel_is_throttled(channel) && !tail_extend_keys(hub, channel, answer))
+	if (channel->keyed != NULL && !tail_extend_keys(hub, channel, answer))
 		return false;
+	if (answer->is_latest)
+		return true;
 	uint64_t first = log_first(&channel->log);
 	size_t older = 0; /* of the records that came, those the tail has not */
 	while (older < answer->count && answer->records[older]->seq < first)

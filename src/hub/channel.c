@@ -224,3 +224,23 @@ bool channel_holds_any(const struct channel *channel)
 	       (channel->keyed != NULL && channel->keyed->latest.count > 0) ||
 	       (channel->duplicates != NULL && channel->duplicates->count > 0);
 }
+
+static uint64_t time_left(uint64_t ttl_ms, uint64_t age_ms, uint64_t left_ms)
+{
+	uint64_t left = age_ms < ttl_ms ? ttl_ms - age_ms : 0;
+	return left < left_ms ? left : left_ms;
+}
+
+uint64_t channel_keeps_ms(const struct channel *channel, uint64_t now_ms)
+{
+	const struct channel_keyed *keyed = channel->keyed;
+	uint64_t ttl = channel->rule->history_ttl_ms, left = UINT64_MAX;
+	if (channel->is_agent && channel->log.count > 0)
+		left = time_left(ttl, log_age_ms(&channel->log, now_ms), left);
+	if (keyed != NULL && keyed->latest.count > 0)
+		left = time_left(ttl, latest_age_ms(&keyed->latest, now_ms), left);
+	const struct duplicates *duplicates = channel->duplicates;
+	if (duplicates != NULL && duplicates->count > 0)
+		left = time_left(DUPLICATES_MS, duplicates_age_ms(duplicates, now_ms), left);
+	return left;
+}

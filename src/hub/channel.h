@@ -62,7 +62,7 @@ struct channel {
 	uint32_t follower_count; /* in live and stuck, and those that are pending */
 	uint32_t request_count;  /* letters to the agent whose answers are to come */
 	uint64_t workers[CHANNEL_WORKER_WORDS]; /* agent: those that follow, a bit each */
-	struct timer timer;                     /* agent: expiry of history, then of the channel */
+	struct timer timer;                     /* expiry of what is held; agent: then of itself */
 	struct channel_keyed *keyed;            /* NULL: its rule needs none, or not yet */
 	struct duplicates *duplicates;          /* agent: NULL until a key comes */
 	uint32_t unused_since_ms;               /* agent: since nobody follows, cut to 32 bits */
@@ -111,3 +111,5 @@ void channel_follow(struct channel *channel, uint32_t worker);
 void channel_unfollow(struct channel *channel, uint32_t worker);
 bool channel_is_followed(const struct channel *channel); /* by anybody, here or elsewhere */
 bool channel_holds_any(const struct channel *channel);   /* records or keys to remember */
+/* How long until something that it holds is too old; UINT64_MAX: nothing ever will be. */
+uint64_t channel_keeps_ms(const struct channel *channel, uint64_t now_ms);

@@ -98,3 +98,9 @@ void duplicates_expire(struct duplicates *duplicates, uint64_t now_ms)
 	while ((duplicate = oldest(duplicates)) != NULL && is_expired(duplicate, now_ms))
 		forget(duplicates, duplicate);
 }
+
+uint64_t duplicates_age_ms(const struct duplicates *duplicates, uint64_t now_ms)
+{
+	const struct duplicate *first = oldest(duplicates);
+	return first == NULL ? 0 : (uint32_t)now_ms - first->added_ms;
+}

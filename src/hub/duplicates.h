@@ -36,3 +36,5 @@ MUST_CHECK bool duplicates_add(struct duplicates *duplicates, struct slice key, 
 /* The key that was added last is taken back. */
 void duplicates_undo(struct duplicates *duplicates);
 void duplicates_expire(struct duplicates *duplicates, uint64_t now_ms);
+/* How long the oldest key has been remembered; 0 when there is none. */
+uint64_t duplicates_age_ms(const struct duplicates *duplicates, uint64_t now_ms);

@@ -5,6 +5,7 @@
 #include "hub/hub_state.h"
 
 #define SLAB_COUNT_MAX (1u << 30)
+#define LOOK_AGAIN_MS_MIN 1000
 
 struct hub *hub_create(const struct hub_options *options)
 {
@@ -144,14 +145,8 @@ bool hub_make_keyed(struct hub *hub, struct channel *channel)
 bool hub_put_older(struct hub *hub, struct channel *channel, struct record *record,
                    uint64_t added_ms)
 {
-	struct latest *latest = &channel->keyed->latest;
-	if (latest->count < latest->count_max) {
-		uint64_t hash = hash_bytes(&hub->options.hash_key, record_key(record));
-		return latest_put_older(latest, record, hash, added_ms);
-	}
-	if (record->seq > latest->lost)
-		latest->lost = record->seq;
-	return true;
+	uint64_t hash = hash_bytes(&hub->options.hash_key, record_key(record));
+	return latest_put_older(&channel->keyed->latest, record, hash, added_ms);
 }
 
 struct channel *hub_open(struct hub *hub, struct slice name)
@@ -229,11 +224,22 @@ static void owe_unfollow(struct hub *hub, struct channel_name *name)
 	hub->owed_last = name;
 }
 
+void hub_look_again(struct hub *hub, struct channel *channel, uint64_t delay_ms)
+{
+	/* What a slow follower holds back, however old, is looked at again in a while. */
+	timer_arm_sooner(hub->options.wheel, &channel->timer, hub->now_ms,
+	                 delay_ms > LOOK_AGAIN_MS_MIN ? delay_ms : LOOK_AGAIN_MS_MIN);
+}
+
 /* A tail that nobody here needs: the agent is told, and it goes. */
 static void tail_settle(struct hub *hub, struct channel *channel)
 {
-	if (channel->follower_count > 0 || channel->request_count > 0)
+	if (channel->follower_count > 0 || channel->request_count > 0) {
+		uint64_t delay = channel_keeps_ms(channel, hub->now_ms);
+		if (delay != UINT64_MAX)
+			hub_look_again(hub, channel, delay);
 		return;
+	}
 	struct channel_name *name = channel->name;
 	if (channel->is_tuned) {
 		channel->name = NULL; /* the letter has it */
@@ -399,10 +405,18 @@ void hub_mail_discard(const struct hub_mail *mail)
 	}
 }
 
+static void channel_timer(struct hub *hub, struct channel *channel)
+{
+	if (channel->is_agent)
+		agent_timer(hub, channel);
+	else
+		hub_settle(hub, channel);
+}
+
 void hub_timer(struct hub *hub, struct timer *timer)
 {
 	if (timer->kind == hub->options.timer_kind)
-		agent_timer(hub, CONTAINER_OF(timer, struct channel, timer));
+		channel_timer(hub, CONTAINER_OF(timer, struct channel, timer));
 	else
 		walk_timer(hub, CONTAINER_OF(timer, struct channel_keyed, timer));
 }

@@ -51,6 +51,8 @@ struct channel *hub_open(struct hub *hub, struct slice name); /* found or made; 
 void hub_close(struct hub *hub, struct channel *channel);     /* out of the table, and freed */
 struct channel_name *hub_name_make(const struct hub *hub, struct slice name);
 void hub_settle(struct hub *hub, struct channel *channel); /* somebody left, or an answer came */
+/* Something in it will be too old by then. */
+void hub_look_again(struct hub *hub, struct channel *channel, uint64_t delay_ms);
 bool hub_has_room(struct hub *hub); /* for the letters of a command; those that are owed go first */
 /* Keys for a channel: where there are none yet, and of records that were there before them, the
  * newest first. False: no memory. */

@@ -104,25 +104,41 @@ static struct list_node *place_of(struct latest *latest, uint64_t seq)
 
 bool latest_put_older(struct latest *latest, struct record *record, uint64_t hash, uint64_t now_ms)
 {
-	if (latest->count == latest->count_max || find(latest, record_key(record), hash) != NULL)
+	const struct latest_entry *first = entry_at(list_first(&latest->in_order));
+	if (record->seq <= latest->lost || find(latest, record_key(record), hash) != NULL)
 		return true;
-	struct latest_entry *entry = calloc(1, sizeof(*entry));
+	if (latest->count == latest->count_max && record->seq < first->record->seq) {
+		latest->lost = record->seq;
+		return true;
+	}
+	struct latest_entry *entry = entry_make(latest, hash);
 	if (entry == NULL)
 		return false;
 	entry->record = record_take(record);
 	entry->added_ms = (uint32_t)now_ms;
-	map_insert(&latest->table, &entry->in_table, hash);
 	list_insert_before(place_of(latest, record->seq), &entry->in_order);
-	latest->count++;
 	return true;
+}
+
+uint64_t latest_age_ms(const struct latest *latest, uint64_t now_ms)
+{
+	const struct latest_entry *first = entry_at(list_first(&latest->in_order));
+	return first == NULL ? 0 : (uint32_t)now_ms - first->added_ms;
 }
 
 void latest_expire(struct latest *latest, uint64_t now_ms, uint64_t ttl_ms)
 {
+	while (latest->count > 0 && latest_age_ms(latest, now_ms) >= ttl_ms)
+		lose_first(latest);
+}
+
+void latest_lose(struct latest *latest, uint64_t lost)
+{
 	struct latest_entry *entry;
 	while ((entry = entry_at(list_first(&latest->in_order))) != NULL &&
-	       (uint32_t)now_ms - entry->added_ms >= ttl_ms)
-		lose_first(latest);
+	       entry->record->seq <= lost)
+		drop(latest, entry);
+	latest->lost = lost > latest->lost ? lost : latest->lost;
 }
 
 const struct latest_entry *latest_from(const struct latest *latest, uint64_t seq)

@@ -7,7 +7,8 @@
  *
  * Threads:   the worker's own.
  * Ownership: holds a reference on each record in it.
- * Limits:    `count_max` keys; the one that is longest unchanged makes room.
+ * Limits:    `count_max` keys; the one that is longest unchanged makes room. So each entry's
+ *            number is above `lost`, and each key's newest record above it has an entry.
  */
 #pragma once
 
@@ -37,11 +38,15 @@ void latest_set_max(struct latest *latest, uint32_t count_max); /* another count
  * hash of the key. Takes its own reference. False: no memory; the record counts as lost. */
 MUST_CHECK bool latest_put(struct latest *latest, struct record *record, uint64_t hash,
                            uint64_t now_ms);
-/* An older record, that a walk from before the first entry is to find too; nothing where its
- * key is there already. Takes its own reference. */
+/* An older record, the newest of its key but for one that may be there: a walk is to find it too,
+ * unless there are too many, or it was lost before. Takes its own reference. False: no memory. */
 MUST_CHECK bool latest_put_older(struct latest *latest, struct record *record, uint64_t hash,
                                  uint64_t now_ms);
 void latest_expire(struct latest *latest, uint64_t now_ms, uint64_t ttl_ms);
+/* How long the first entry has been here; 0 when there is none. */
+uint64_t latest_age_ms(const struct latest *latest, uint64_t now_ms);
+/* All up to this number has been lost elsewhere: here it is not to be found either. */
+void latest_lose(struct latest *latest, uint64_t lost);
 
 /* The first entry numbered `seq` or higher, and the one after an entry; NULL: none. */
 const struct latest_entry *latest_from(const struct latest *latest, uint64_t seq);

@@ -314,7 +314,7 @@ void hub_append(struct hub *hub, struct channel *channel, struct record *record)
 	if (channel->follower_count == 0) {
 		if (channel->keyed != NULL) /* who comes next need not wait for it */
 			channel->keyed->walked_to = log_next(&channel->log) - 1;
-		channel_trim(channel, hub->now_ms); /* else that is done behind the walk */
+		hub_settle(hub, channel); /* else that is done behind the walk */
 		return;
 	}
 	look_at_stuck(hub, channel);

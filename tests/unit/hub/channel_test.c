@@ -192,6 +192,27 @@ static void knows_workers(void)
 	channel.follower_count = 0;
 }
 
+/* The next to be too old is a record, then a key's latest, then an idempotency key. */
+static void keeps_how_long(void)
+{
+	CHECK(channel_keeps_ms(&channel, now_ms) == UINT64_MAX);
+	channel.duplicates = malloc(sizeof(*channel.duplicates));
+	CHECK(channel.duplicates != NULL && duplicates_init(channel.duplicates) == 0);
+	CHECK(duplicates_add(channel.duplicates, SLICE("once"), 1, 1, now_ms));
+	CHECK(channel_keeps_ms(&channel, now_ms + 1) == DUPLICATES_MS - 1);
+	rule.max_keys = 9;
+	CHECK(channel_make_keyed(&channel, now_ms));
+	append(1);
+	CHECK(channel_keeps_ms(&channel, now_ms + 1) == 999);
+	CHECK(latest_put(&channel.keyed->latest, log_at(&channel.log, 1), 1, now_ms - 10));
+	CHECK(channel_keeps_ms(&channel, now_ms + 1) == 989);
+	CHECK(channel_keeps_ms(&channel, now_ms + 990) == 0);
+	channel_trim(&channel, now_ms + 990);
+	CHECK(channel_keeps_ms(&channel, now_ms + 990) == 10);
+	channel.is_agent = false; /* a tail keeps records as long as they are wanted */
+	CHECK(channel_keeps_ms(&channel, now_ms + 990) == DUPLICATES_MS - 990);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -206,6 +227,7 @@ static const struct {
 	{"a walk goes on behind one that leaves", walk_goes_on},
 	{"lag is the bytes still to be sent", lag_in_bytes},
 	{"what was asked for by a cursor is no lag", replay_is_no_lag},
+	{"it knows how long what it holds is good", keeps_how_long},
 	{"it knows which workers follow", knows_workers},
 };
 

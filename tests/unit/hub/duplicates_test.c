@@ -137,9 +137,11 @@ static void check_copies(void)
 static void check_full(void)
 {
 	char text[TEXT_U64_MAX];
+	CHECK(duplicates_age_ms(&kept, now_ms) == 0);
 	for (uint64_t i = 1; i <= DUPLICATES_MAX; i++)
 		add(numbered(text, i));
 	CHECK(kept.count == DUPLICATES_MAX);
+	CHECK(duplicates_age_ms(&kept, now_ms + 7) == 7);
 	CHECK(find(numbered(text, 1)) == 1);
 	for (uint64_t i = 1; i <= 3; i++) {
 		add(numbered(text, DUPLICATES_MAX + i));

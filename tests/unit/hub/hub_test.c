@@ -16,6 +16,8 @@
 #define THROTTLE_MS 1000
 #define LAST "last:1" /* throttled; of two workers its agent is worker 0 */
 #define LAST_THERE "last:2"
+#define KEEP "keep:4" /* here; its latest values are kept for a minute, and no history */
+#define MERGE_THERE "merge:2"
 #define UNIX_MS 1700000000000u
 #define LETTERS_MAX 64
 
@@ -32,6 +34,14 @@ static struct rule rule_list[] = {
          .deliver_last = true,
          .max_keys = 3,
          .throttle_ms = THROTTLE_MS},
+	{.pattern = "keep:*", .history_ttl_ms = 60000, .deliver_last = true, .max_keys = 3},
+	{.pattern = "merge:*",
+         .history_size = 5,
+         .history_ttl_ms = 60000,
+         .deliver_last = true,
+         .max_keys = 3,
+         .overflow = RULE_OVERFLOW_CONFLATE},
+	{.pattern = "brief:*", .history_size = 5, .history_ttl_ms = 500},
 	{.pattern = "*", .history_size = 5, .history_ttl_ms = 60000},
 };
 static const struct rules rules = {rule_list, COUNT_OF(rule_list)};
@@ -783,16 +793,27 @@ static void replay_is_not_slow(void)
 
 /* ---- the latest of each key, now and then ---- */
 
-static void publish_key(struct client *client, const char *channel, const char *key)
+/* Without saying what comes of it, and no walk yet. */
+static void publish_unwalked(struct client *client, const char *channel, const char *key,
+                             size_t len)
 {
+	static char payload[LAG_MAX];
 	struct hub_command command = publication(channel);
 	struct buf kept = {0};
+	CHECK(len <= sizeof(payload));
+	memset(payload, '1', sizeof(payload));
+	command.publication.payload = slice_of(payload, len);
 	command.publication.key = slice_string(key);
 	buf_swap(&kept, &told);
 	hub_execute(client->hub, &client->session, &command);
 	deliver_all();
 	buf_swap(&kept, &told);
 	buf_free(&kept);
+}
+
+static void publish_key(struct client *client, const char *channel, const char *key)
+{
+	publish_unwalked(client, channel, key, 1);
 	walk(client);
 }
 
@@ -914,6 +935,85 @@ static void stuck_newcomer(void)
 	ready(&b);
 	walk(&a);
 	CHECK(were_told("b got last:1 3; b got last:1 4 5"));
+}
+
+/* ---- the latest of each key, for newcomers ---- */
+
+static void too_old_for_newcomers(void)
+{
+	subscribe(&a, KEEP);
+	publish_key(&b, KEEP, "x");
+	buf_clear(&told);
+	now_ms += 60000; /* and the timer is late */
+	set_time();
+	subscribe(&b, KEEP);
+	CHECK(were_told("b subscribed keep:4 1"));
+}
+
+static void too_old_there(void)
+{
+	publish_key(&a, KEEP, "x");
+	pass(30000);
+	subscribe(&c, KEEP);
+	deliver_all();
+	CHECK(were_told("c subscribed keep:4 1; c got keep:4 1"));
+	close_client(&b);
+	open_client(&b, 'b', 1);
+	pass(30000);
+	subscribe(&b, KEEP);
+	deliver_all();
+	CHECK(were_told("b subscribed keep:4 1"));
+}
+
+static void let_go_in_silence(void)
+{
+	subscribe(&a, KEEP);
+	subscribe(&c, KEEP);
+	deliver_all();
+	publish_key(&a, KEEP, "x");
+	walk(&c);
+	CHECK(were_told("a subscribed keep:4 0; c subscribed keep:4 0; a got keep:4 1; "
+	                "c got keep:4 1"));
+	pass(59000);
+	CHECK(last_record->refs > 1);
+	pass(2 * TIMER_TICK_MS + 1000);
+	CHECK(last_record->refs == 1);
+}
+
+/* The channel was there before, and its end was far. */
+static void let_go_in_time(void)
+{
+	history(&a, "brief:1", NULL, 1);
+	publish_many(&a, "brief:1", 1);
+	history(&a, "brief:1", NULL, 1);
+	buf_clear(&told);
+	pass(1000 + 2 * TIMER_TICK_MS);
+	CHECK(last_record->refs == 1);
+}
+
+/* ---- the latest of each key, for who is slow ---- */
+
+/* Till it lags too far. */
+static void lag(const char *channel, const char *key)
+{
+	publish_unwalked(&c, channel, key, LAG_MAX);
+	walk(&a);
+	publish_unwalked(&c, channel, key, LAG_MAX);
+	walk(&a);
+	buf_clear(&told);
+}
+
+static void conflated_replay(void)
+{
+	publish_key(&c, MERGE_THERE, "x");
+	publish_key(&c, MERGE_THERE, "y");
+	a.takes = 0;
+	subscribe_since(&a, MERGE_THERE, (struct cursor){.is_start = true});
+	deliver_all();
+	lag(MERGE_THERE, "y");
+	CHECK(hub_counters(a.hub)->slow_conflated == 1);
+	ready(&a);
+	CHECK(were_told("a got merge:2 1 4"));
 }
 
 /* ---- how long a channel lives ---- */
@@ -1353,6 +1453,11 @@ static const struct {
 	{"after an interval it is none any more", 1, newcomer_no_more},
 	{"nor is one that there was nothing for", 1, newcomer_with_nothing},
 	{"one that was blocked gets the rest, and what came meanwhile", 1, stuck_newcomer},
+	{"what is too old is given to no newcomer", 1, too_old_for_newcomers},
+	{"nor where it came late", 2, too_old_there},
+	{"it is let go where nothing else happens", 2, let_go_in_silence},
+	{"and before the end of a channel", 1, let_go_in_time},
+	{"and of what it asked for, on another worker", 2, conflated_replay},
 	{"a channel is remembered for a while after the last one left", 1, remembered_for_a_while},
 	{"then it is forgotten, however long messages would be kept", 1, forgotten_after_a_while},
 	{"history keeps a channel", 1, held_by_history},

@@ -3,7 +3,7 @@
  * for all. Keys are letters; "." is a record without a key.
  *   +k     the next record has key k             w<n>  n ms pass
  *   <k<n>  an older record, number n, of key k   x<n>  what is n ms old goes
- *                                                m<n>  there is room for n keys
+ *   l<n>   those up to number n are lost         m<n>  there is room for n keys
  */
 #include "hub/latest.h"
 
@@ -47,8 +47,14 @@ static const struct {
 	{"an older record of a key held changes nothing", 5, 10, "+a <a5", "a10", 0},
 	{"an older one comes into an empty one", 5, 10, "<a5 <b7", "a5 b7", 0},
 	{"and gives way to its key's next", 5, 10, "<a5 <b7 +a", "b7 a10", 0},
-	{"an older record makes no room for itself", 2, 10, "+a +b <c5", "a10 b11", 0},
-	{"nor does it count as lost", 1, 10, "+a <c5", "a10", 0},
+	{"an older record that finds no room is lost", 2, 10, "+a +b <c5", "a10 b11", 5},
+	{"one of a key held is not", 1, 10, "+a <a5", "a10", 0},
+	{"it takes the room of one still older", 2, 10, "<a3 +b <c5", "c5 b10", 3},
+	{"what was lost before does not come again", 2, 10, "+a +b +c <d9", "b11 c12", 10},
+	{"nor where there is room", 3, 10, "+a w100 x100 <d9 <e10 <f11", "f11", 10},
+	{"what is lost elsewhere is not found here", 5, 10, "+a +b +c l11", "c12", 11},
+	{"though there was nothing", 5, 10, "l11 <a11 <b12", "b12", 11},
+	{"elsewhere less may be lost", 2, 10, "+a +b +c l9", "b11 c12", 10},
 	{"an older one is the first to make room", 2, 10, "<c5 +a +b", "a10 b11", 5},
 	{"with less room the longest unchanged go", 3, 1, "+a +b +c m1", "c3", 2},
 	{"with more room there are more", 1, 1, "+a +b m2 +c", "b2 c3", 1},
@@ -139,6 +145,9 @@ static void play_one(char what, const char **at)
 		break;
 	case 'w':
 		now_ms += number(at);
+		break;
+	case 'l':
+		latest_lose(&latest, number(at));
 		break;
 	case 'm':
 		latest_set_max(&latest, (uint32_t)number(at));
