@@ -59,9 +59,14 @@ static void set_start(struct channel *channel, struct follower *follower,
 	CHECK(result->head - result->from <= FOLLOWER_REPLAY_MAX);
 	follower->replay_end = result->head;
 	follower->replay_count = (uint32_t)(result->head - result->from) & FOLLOWER_REPLAY_MAX;
-	if (wants_all && result->from > 0) {
+	if (channel_is_throttled(channel)) { /* hub_feed() says how far it may go */
+		follower->limit = result->from;
+		follower->replay_count = 0;
+	}
+	/* What made room for others before is not missed by a newcomer. */
+	if (wants_all && channel->keyed->latest.lost < result->from) {
 		follower->is_in_prelude = true;
-		follower->prelude = 1;
+		follower->prelude = channel->keyed->latest.lost + 1;
 	}
 }
 
@@ -83,7 +88,7 @@ void answer_subscribed(struct hub *hub, struct follower *follower, struct slice 
 	                          .has_recovered = has_since,
 	                          .is_recovered = result->is_recovered};
 	hub->out->event(hub->out, session, &event);
-	walk_begin(hub, follower);
+	hub_feed(hub, follower);
 	hub_settle(hub, channel);
 }
 
@@ -93,8 +98,9 @@ static bool follower_covers(const struct follower *follower, const struct cursor
 	const struct channel *channel = follower->channel;
 	uint64_t start = follower->is_in_prelude ? follower->next - 1
 	                                         : follower->replay_end - follower->replay_count;
-	return since->is_start || (since->epoch == channel->epoch && since->seq >= start &&
-	                           since->seq < log_next(&channel->log));
+	bool is_late = follower->is_lifted && !channel_is_throttled(channel);
+	return since->is_start || (!is_late && since->epoch == channel->epoch &&
+	                           since->seq >= start && since->seq < log_next(&channel->log));
 }
 
 void answer_again(struct hub *hub, const struct follower *follower, struct slice ref,
@@ -137,8 +143,6 @@ static bool tail_extend(struct hub *hub, struct channel *channel, const struct h
 		channel->is_tuned = true;
 		channel->epoch = mail->epoch;
 		log_init(&channel->log, mail->seq + 1);
-		if (channel->keyed != NULL)
-			channel->keyed->walked_to = mail->seq;
 	}
 	CHECK(channel->epoch == mail->epoch);
 	if (channel->is_lost)

@@ -59,7 +59,6 @@ bool channel_make_keyed(struct channel *channel, uint64_t now_ms)
 		return false;
 	}
 	keyed->channel = channel;
-	keyed->walked_to = log_next(&channel->log) - 1;
 	/* The first walk need not wait. */
 	keyed->walked_ms = now_ms - channel->rule->throttle_ms;
 	channel->keyed = keyed;
@@ -166,6 +165,9 @@ void channel_put_down(struct channel *channel, struct follower *follower, uint64
 	CHECK(next >= follower->next);
 	follower->is_lifted = follower->is_conflating = follower->is_dropping = false;
 	follower->next = next;
+	/* What came before has not all been sent. */
+	follower->replay_end = next - 1;
+	follower->replay_count = 0;
 	log_stand(&channel->log, next);
 }
 

@@ -39,9 +39,10 @@ struct channel_keyed {
 	struct channel *channel;
 	struct latest latest;
 	struct timer timer; /* with a throttle: armed while a walk is put off */
-	uint64_t walked_ms;
-	uint64_t walked_to; /* throttled followers get records up to this one for now */
-	uint64_t joined_ms; /* when the last of the new ones came */
+	uint64_t walked_ms; /* when the last walk ended */
+	uint64_t walked_to; /* the last record that was there when the last one began */
+	uint64_t fed_ms;    /* when anybody was last sent something beside a walk */
+	bool is_left;       /* somebody sat the present walk out */
 };
 
 struct channel {

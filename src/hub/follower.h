@@ -29,7 +29,7 @@ struct follower {
 	uint32_t is_conflating : 1; /* lifted: gets the latest of each key */
 	uint32_t is_dropping : 1;   /* lifted: gets nothing until there is room, then a gap */
 	uint32_t is_in_prelude : 1; /* first gets the latest of each key from before `next` */
-	uint32_t is_new : 1;        /* throttled: was sent something when it came, no walk since */
+	uint32_t is_fresh : 1;      /* throttled: was sent something since it was last walked */
 	uint32_t replay_count : 24; /* records that it began with, up to replay_end */
 	struct list_node in_channel;
 	struct follower *next_of_session;
@@ -39,6 +39,7 @@ struct follower {
 	union {
 		uint64_t prelude;    /* is_in_prelude: number of the next record of that */
 		uint64_t replay_end; /* what it asked for by `since` ends here: no lag before */
+		uint64_t limit;      /* throttled: it may have records up to this one for now */
 		uint32_t request;    /* PENDING: generation of the request that asks for it */
 	};
 };

@@ -64,7 +64,6 @@ MUST_CHECK bool hub_put_older(struct hub *hub, struct channel *channel, struct r
 /* A record was appended to the channel's log: have it walked. */
 void hub_append(struct hub *hub, struct channel *channel, struct record *record);
 void hub_feed(struct hub *hub, struct follower *follower);   /* send what it lags */
-void walk_begin(struct hub *hub, struct follower *follower); /* the same, the first time */
 void hub_walk_now(struct hub *hub, struct channel *channel); /* a throttle waits no longer */
 void walk_timer(struct hub *hub, struct channel_keyed *keyed);
 

@@ -26,8 +26,8 @@ static uint64_t limit_of(const struct follower *follower)
 	const struct channel *channel = follower->channel;
 	if (follower->is_in_prelude)
 		return follower->next - 1;
-	if (follower->is_conflating && channel_is_throttled(channel))
-		return channel->keyed->walked_to;
+	if (channel_is_throttled(channel))
+		return follower->limit;
 	return log_next(&channel->log) - 1;
 }
 
@@ -118,13 +118,30 @@ static void resume_dropping(struct hub *hub, struct follower *follower)
 	say_gap(hub, follower, follower->next - 1);
 }
 
+/* A throttled follower may have records up to this one for now. */
+static void allow(struct follower *follower, uint64_t limit)
+{
+	if (limit <= follower->limit)
+		return;
+	uint64_t count = follower->replay_count + (limit - follower->limit);
+	follower->replay_count =
+		count < FOLLOWER_REPLAY_MAX ? count & FOLLOWER_REPLAY_MAX : FOLLOWER_REPLAY_MAX;
+	follower->limit = limit;
+}
+
 /* A key it had not got made room for others: that is told. */
 static void tell_lost(struct hub *hub, struct follower *follower)
 {
 	uint64_t lost = follower->channel->keyed->latest.lost;
-	if (lost < follower->next || lost > limit_of(follower))
+	if (follower->is_in_prelude || lost < follower->next)
 		return;
 	say_gap(hub, follower, lost);
+	if (channel_is_throttled(follower->channel)) {
+		allow(follower, lost);
+		/* What came before has not all been sent. */
+		if (follower->replay_count > follower->limit - lost)
+			follower->replay_count = (follower->limit - lost) & FOLLOWER_REPLAY_MAX;
+	}
 	advance(follower, lost + 1);
 }
 
@@ -180,20 +197,10 @@ static bool follower_walk(struct hub *hub, struct follower *follower)
 	return !follower->is_dropping;
 }
 
-void hub_feed(struct hub *hub, struct follower *follower)
+static void feed(struct hub *hub, struct follower *follower)
 {
 	bool has_all = follower_walk(hub, follower);
 	channel_set_state(follower->channel, follower, has_all ? FOLLOWER_LIVE : FOLLOWER_STUCK);
-}
-
-void walk_begin(struct hub *hub, struct follower *follower)
-{
-	struct channel *channel = follower->channel;
-	if (channel_is_throttled(channel) && has_more(follower)) {
-		follower->is_new = true;
-		channel->keyed->joined_ms = hub->now_ms;
-	}
-	hub_feed(hub, follower);
 }
 
 /* ---- those that lag: the channel's overflow rule ---- */
@@ -261,47 +268,108 @@ static void make_dirty(struct hub *hub, struct channel *channel)
 		list_append(&hub->dirty, &channel->dirty);
 }
 
+/* ---- throttle ---- */
+
+/*
+ * All followers of a throttled channel are walked together, and not again before its time has
+ * passed since that walk ended. Each may have what was there when the walk began (`limit`). That
+ * holds no key twice, so one that takes the rest of it later still gets one message per key.
+ *
+ * Who is sent something beside the walks, because it joins or has room again, is fresh: the next
+ * walk may begin at once, so it sits that one out, and the end of the walk sees to another.
+ */
+
 void hub_walk_now(struct hub *hub, struct channel *channel)
 {
-	channel->keyed->walked_ms = hub->now_ms;
 	channel->keyed->walked_to = log_next(&channel->log) - 1;
+	channel->keyed->is_left = false;
 	make_dirty(hub, channel);
 }
 
-/* The walk of a throttled channel: now, or when its time has come. */
-static void throttled_append(struct hub *hub, struct channel *channel)
+/* Somebody has not got all there is: a walk begins now, or when its time has come. */
+static void throttled_schedule(struct hub *hub, struct channel *channel)
 {
 	struct channel_keyed *keyed = channel->keyed;
 	uint64_t throttle = channel->rule->throttle_ms;
 	uint64_t since = hub->now_ms - keyed->walked_ms;
-	channel_trim(channel, hub->now_ms); /* nobody stands in its log */
-	if (timer_is_armed(&keyed->timer))
-		return;
-	if (since < throttle) {
+	if (list_is_linked(&channel->dirty))
+		keyed->is_left = true; /* the walk under way may have passed it */
+	else if (!timer_is_armed(&keyed->timer) && since < throttle)
 		timer_arm(hub->options.wheel, &keyed->timer, hub->now_ms, throttle - since);
-		return;
-	}
-	hub_walk_now(hub, channel);
-}
-
-/* One that came less than an interval ago has what there was then: its next walk is one later. */
-static bool is_put_off(struct hub *hub, struct follower *follower)
-{
-	struct channel_keyed *keyed = follower->channel->keyed;
-	uint64_t throttle = follower->channel->rule->throttle_ms;
-	if (!follower->is_new)
-		return false;
-	follower->is_new = false;
-	if (throttle == 0 || hub->now_ms - keyed->joined_ms >= throttle)
-		return false;
-	if (!timer_is_armed(&keyed->timer))
-		timer_arm(hub->options.wheel, &keyed->timer, hub->now_ms, throttle);
-	return true;
+	else if (!timer_is_armed(&keyed->timer))
+		hub_walk_now(hub, channel);
 }
 
 void walk_timer(struct hub *hub, struct channel_keyed *keyed)
 {
 	hub_walk_now(hub, keyed->channel);
+}
+
+static bool throttled_puts_off(const struct hub *hub, const struct follower *follower)
+{
+	const struct channel *channel = follower->channel;
+	return follower->is_fresh &&
+	       hub->now_ms - channel->keyed->fed_ms < channel->rule->throttle_ms;
+}
+
+static void throttled_feed_fresh(struct hub *hub, struct follower *follower)
+{
+	if (has_more(follower) && session_takes(follower->session)) {
+		follower->is_fresh = true;
+		follower->channel->keyed->fed_ms = hub->now_ms;
+	}
+	feed(hub, follower);
+}
+
+/* Beside a walk: first what is left of that it may have already. */
+static void throttled_feed(struct hub *hub, struct follower *follower)
+{
+	struct channel *channel = follower->channel;
+	struct channel_keyed *keyed = channel->keyed;
+	bool is_put_off = throttled_puts_off(hub, follower);
+	throttled_feed_fresh(hub, follower);
+	/* Where nobody waits for a walk, this is as good as one. */
+	if (!list_is_linked(&channel->dirty) && !timer_is_armed(&keyed->timer) &&
+	    hub->now_ms - keyed->walked_ms >= channel->rule->throttle_ms)
+		keyed->walked_to = log_next(&channel->log) - 1;
+	if (!is_put_off && !follower->is_in_prelude) {
+		allow(follower, keyed->walked_to);
+		throttled_feed_fresh(hub, follower);
+	}
+	if (follower->next < log_next(&channel->log))
+		throttled_schedule(hub, channel);
+}
+
+static void throttled_visit(struct hub *hub, struct follower *follower)
+{
+	struct channel_keyed *keyed = follower->channel->keyed;
+	bool is_put_off = throttled_puts_off(hub, follower);
+	follower->is_fresh = false;
+	if (is_put_off) {
+		keyed->is_left |= follower->next <= keyed->walked_to;
+		return;
+	}
+	allow(follower, keyed->walked_to);
+	if (is_astray(follower) || has_more(follower))
+		feed(hub, follower);
+}
+
+static void throttled_walk_over(struct hub *hub, struct channel *channel)
+{
+	struct channel_keyed *keyed = channel->keyed;
+	keyed->walked_ms = hub->now_ms;
+	if (keyed->is_left || keyed->walked_to + 1 < log_next(&channel->log))
+		throttled_schedule(hub, channel);
+}
+
+/* ---- every channel ---- */
+
+void hub_feed(struct hub *hub, struct follower *follower)
+{
+	if (channel_is_throttled(follower->channel))
+		throttled_feed(hub, follower);
+	else
+		feed(hub, follower);
 }
 
 void hub_append(struct hub *hub, struct channel *channel, struct record *record)
@@ -312,16 +380,16 @@ void hub_append(struct hub *hub, struct channel *channel, struct record *record)
 		(void)!latest_put(&channel->keyed->latest, record, hash, hub->now_ms);
 	}
 	if (channel->follower_count == 0) {
-		if (channel->keyed != NULL) /* who comes next need not wait for it */
-			channel->keyed->walked_to = log_next(&channel->log) - 1;
 		hub_settle(hub, channel); /* else that is done behind the walk */
 		return;
 	}
 	look_at_stuck(hub, channel);
-	if (channel->keyed != NULL && channel_is_throttled(channel))
-		throttled_append(hub, channel);
-	else
+	if (channel_is_throttled(channel)) {
+		channel_trim(channel, hub->now_ms); /* nobody stands in its log */
+		throttled_schedule(hub, channel);
+	} else {
 		make_dirty(hub, channel);
+	}
 }
 
 /* Visits followers from where the walk stands; true when it is over. */
@@ -341,8 +409,10 @@ static bool channel_walk(struct hub *hub, struct channel *channel, uint32_t *bud
 			CONTAINER_OF(channel->walk, struct follower, in_channel);
 		channel->walk = list_after(&channel->live, channel->walk);
 		--*budget;
-		if (is_astray(follower) || (has_more(follower) && !is_put_off(hub, follower)))
-			hub_feed(hub, follower);
+		if (channel_is_throttled(channel))
+			throttled_visit(hub, follower);
+		else if (is_astray(follower) || has_more(follower))
+			feed(hub, follower);
 	}
 }
 
@@ -361,6 +431,8 @@ bool hub_walk(struct hub *hub, uint32_t budget)
 		budget -= part - left;
 		if (!is_over)
 			list_append(&hub->dirty, &channel->dirty);
+		if (is_over && channel_is_throttled(channel))
+			throttled_walk_over(hub, channel);
 		if (is_over) {
 			channel_settle_keyed(channel);
 			hub_settle(hub, channel);

@@ -192,6 +192,21 @@ static void knows_workers(void)
 	channel.follower_count = 0;
 }
 
+static void put_down_is_a_start(void)
+{
+	append(5);
+	channel_join(&channel, &followers[0], 2);
+	followers[0].replay_end = 5;
+	followers[0].replay_count = 4;
+	channel_lift(&channel, &followers[0]);
+	followers[0].is_dropping = true;
+	append(1);
+	channel_put_down(&channel, &followers[0], 7);
+	CHECK(follower_stands(&followers[0]) && !followers[0].is_dropping);
+	CHECK(followers[0].replay_end == 6 && followers[0].replay_count == 0);
+	CHECK(channel.log.standing == 1);
+}
+
 /* The next to be too old is a record, then a key's latest, then an idempotency key. */
 static void keeps_how_long(void)
 {
@@ -227,6 +242,7 @@ static const struct {
 	{"a walk goes on behind one that leaves", walk_goes_on},
 	{"lag is the bytes still to be sent", lag_in_bytes},
 	{"what was asked for by a cursor is no lag", replay_is_no_lag},
+	{"who is put down begins there", put_down_is_a_start},
 	{"it knows how long what it holds is good", keeps_how_long},
 	{"it knows which workers follow", knows_workers},
 };

@@ -17,7 +17,9 @@
 #define LAST "last:1" /* throttled; of two workers its agent is worker 0 */
 #define LAST_THERE "last:2"
 #define KEEP "keep:4" /* here; its latest values are kept for a minute, and no history */
+#define MERGE "merge:1"
 #define MERGE_THERE "merge:2"
+#define DROP "drop:2"
 #define UNIX_MS 1700000000000u
 #define LETTERS_MAX 64
 
@@ -41,6 +43,10 @@ static struct rule rule_list[] = {
          .deliver_last = true,
          .max_keys = 3,
          .overflow = RULE_OVERFLOW_CONFLATE},
+	{.pattern = "drop:*",
+         .history_size = 5,
+         .history_ttl_ms = 60000,
+         .overflow = RULE_OVERFLOW_DROP},
 	{.pattern = "brief:*", .history_size = 5, .history_ttl_ms = 500},
 	{.pattern = "*", .history_size = 5, .history_ttl_ms = 60000},
 };
@@ -110,6 +116,7 @@ static void out_event(struct hub_out *out, struct session *session, const struct
 		[EVENT_ACK] = "ack",
 		[EVENT_HISTORY] = "history",
 		[EVENT_PONG] = "pong",
+		[EVENT_GAP] = "gap",
 	};
 	unsigned long long seq = event->seq;
 	(void)out;
@@ -937,6 +944,54 @@ static void stuck_newcomer(void)
 	CHECK(were_told("b got last:1 3; b got last:1 4 5"));
 }
 
+static void rest_is_in_time(void)
+{
+	begin_throttled(LAST);
+	a.takes = 1;
+	pass_and_walk(THROTTLE_MS / 2);
+	CHECK(were_told("a got last:1 2"));
+	pass(THROTTLE_MS / 2);
+	ready(&a);
+	CHECK(were_told("a got last:1 3")); /* x, and the next walk is near */
+	publish_key(&b, LAST, "x");
+	pass_and_walk(THROTTLE_MS / 2 + TIMER_TICK_MS);
+	CHECK(were_told(""));
+	pass_and_walk(THROTTLE_MS);
+	CHECK(were_told("a got last:1 4"));
+}
+
+static void long_walk(void)
+{
+	subscribe(&a, LAST);
+	subscribe(&b, LAST);
+	publish_unwalked(&c, LAST, "x", 1);
+	buf_clear(&told);
+	hub_walk(a.hub, 1);
+	pass_and_walk(THROTTLE_MS / 2);
+	CHECK(were_told("a got last:1 1; b got last:1 1"));
+	publish_key(&c, LAST, "x");
+	pass_and_walk(THROTTLE_MS / 2);
+	CHECK(were_told("")); /* b had something half an interval ago */
+	pass_and_walk(THROTTLE_MS / 2);
+	CHECK(were_told("a got last:1 2; b got last:1 2"));
+}
+
+/* The walk has begun when more keys come than there is room for. */
+static void lost_meanwhile(void)
+{
+	subscribe(&a, LAST);
+	publish_key(&b, LAST, "x");
+	publish_key(&b, LAST, "x");
+	buf_clear(&told);
+	pass(THROTTLE_MS);
+	for (const char *key = "pqrs"; *key != '\0'; key++)
+		publish_unwalked(&b, LAST, key, 1); /* p is "pqrs", q is "qrs" */
+	walk(&a);
+	CHECK(were_told("a gap last:1 3"));
+	pass_and_walk(THROTTLE_MS);
+	CHECK(were_told("a got last:1 4 5 6"));
+}
+
 /* ---- the latest of each key, for newcomers ---- */
 
 static void too_old_for_newcomers(void)
@@ -1003,6 +1058,23 @@ static void lag(const char *channel, const char *key)
 	buf_clear(&told);
 }
 
+static void conflated(void)
+{
+	subscribe(&a, MERGE);
+	a.takes = 0;
+	publish_key(&b, MERGE, "x");
+	lag(MERGE, "y");
+	CHECK(hub_counters(a.hub)->slow_conflated == 1);
+	ready(&a);
+	CHECK(were_told("a got merge:1 1 3"));
+	publish_key(&b, MERGE, "y");
+	publish_key(&b, MERGE, "y");
+	CHECK(were_told("a got merge:1 4; a got merge:1 5")); /* every one again */
+	subscribe_since(&a, MERGE, cursor_at(1));
+	subscribe_since(&a, MERGE, cursor_at(3));
+	CHECK(were_told("a subscribed merge:1 5 gap; a subscribed merge:1 5 recovered"));
+}
+
 static void conflated_replay(void)
 {
 	publish_key(&c, MERGE_THERE, "x");
@@ -1014,6 +1086,40 @@ static void conflated_replay(void)
 	CHECK(hub_counters(a.hub)->slow_conflated == 1);
 	ready(&a);
 	CHECK(were_told("a got merge:2 1 4"));
+}
+
+static void conflated_newcomer(void)
+{
+	publish_key(&b, MERGE, "w"); /* makes room before it comes */
+	publish_key(&b, MERGE, "x");
+	publish_key(&b, MERGE, "y");
+	publish_key(&b, MERGE, "z");
+	a.session.is_held = true;
+	subscribe(&a, MERGE);
+	publish_key(&b, MERGE, "z");
+	lag(MERGE, "z");
+	CHECK(hub_counters(a.hub)->slow_conflated == 1);
+	ready(&a);
+	CHECK(were_told("a got merge:1 2 3 7"));
+}
+
+static void dropped(void)
+{
+	subscribe(&a, DROP);
+	a.takes = 1;
+	publish_key(&b, DROP, "");
+	publish_key(&b, DROP, "");
+	lag(DROP, "");
+	CHECK(hub_counters(a.hub)->slow_dropped == 1);
+	subscribe_since(&a, DROP, cursor_at(1));
+	CHECK(were_told("a subscribed drop:2 1 gap")); /* as it will be told */
+	ready(&a);
+	CHECK(were_told("a gap drop:2 4"));
+	publish_key(&b, DROP, "");
+	CHECK(were_told("a got drop:2 5"));
+	subscribe_since(&a, DROP, cursor_at(3));
+	subscribe_since(&a, DROP, cursor_at(4));
+	CHECK(were_told("a subscribed drop:2 5 gap; a subscribed drop:2 5 recovered"));
 }
 
 /* ---- how long a channel lives ---- */
@@ -1453,11 +1559,17 @@ static const struct {
 	{"after an interval it is none any more", 1, newcomer_no_more},
 	{"nor is one that there was nothing for", 1, newcomer_with_nothing},
 	{"one that was blocked gets the rest, and what came meanwhile", 1, stuck_newcomer},
+	{"what it takes late counts from then on", 1, rest_is_in_time},
+	{"the interval begins where the walk ended", 1, long_walk},
+	{"a key that made room while a walk is under way is told", 1, lost_meanwhile},
 	{"what is too old is given to no newcomer", 1, too_old_for_newcomers},
 	{"nor where it came late", 2, too_old_there},
 	{"it is let go where nothing else happens", 2, let_go_in_silence},
 	{"and before the end of a channel", 1, let_go_in_time},
+	{"who is slow gets the latest of each key, then every message", 1, conflated},
 	{"and of what it asked for, on another worker", 2, conflated_replay},
+	{"what made room before it came is no gap", 1, conflated_newcomer},
+	{"or messages are left out, and that is told", 1, dropped},
 	{"a channel is remembered for a while after the last one left", 1, remembered_for_a_while},
 	{"then it is forgotten, however long messages would be kept", 1, forgotten_after_a_while},
 	{"history keeps a channel", 1, held_by_history},
