@@ -1,0 +1,160 @@
+/*
+ * README.md is true: what it tells to type into a shell or a browser does what is said there.
+ *
+ * CHROMIUM  path of the browser (default /usr/bin/chromium)
+ */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { chromium } from "playwright-core";
+
+import { binary, call, isSanitized, patience, until, useServer, within } from "./harness.mjs";
+
+const root = path.join(path.dirname(fileURLToPath(import.meta.url)), "../..");
+const readme = fs.readFileSync(path.join(root, "README.md"), "utf8");
+
+/* The blocks of a section in their order: [language, text]. */
+function blocksOf(heading) {
+	const from = readme.indexOf(`# ${heading}\n`);
+	assert.ok(from >= 0, `a section ${heading}`);
+	const section = readme.slice(from + heading.length + 3).split(/^#+ /m)[0];
+	return [...section.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language, text]) =>
+		[language, text]);
+}
+
+const textOf = (heading, language) =>
+	blocksOf(heading).filter(([of]) => of === language).map(([, text]) => text);
+
+/* The server and the program of the test in place of those of the README, and the patience of one
+ * whose machine has more to do. */
+function here(server, text) {
+	return text
+		.replace(/\bsleep 1\b/g, `sleep ${isSanitized ? 6 : 2}`)
+		.replaceAll("127.0.0.1:8000", `127.0.0.1:${server.port}`)
+		.replace(/build\/release\/starling (pub|sub|status)\b/g,
+			`'${binary}' $1 --url ${server.url}`);
+}
+
+/* ---- in a shell ---- */
+
+/* What the commands print, run as they stand there, the first that fails ending them. */
+async function shell(server, text) {
+	const child = spawn("bash", ["-euo", "pipefail", "-c", here(server, text)],
+		{ detached: true, stdio: ["ignore", "pipe", "pipe"] });
+	let out = "", err = "";
+	child.stdout.setEncoding("utf8").on("data", (piece) => { out += piece; });
+	child.stderr.setEncoding("utf8").on("data", (piece) => { err += piece; });
+	const ended = new Promise((resolve) => child.on("close", resolve));
+	try {
+		const status = await within(ended, `the end of ${text}`);
+		assert.equal(status, 0, `${text}\n${out}\n${err}`);
+	} finally {
+		try {
+			process.kill(-child.pid, "SIGKILL"); /* whatever it left behind */
+		} catch { /* nothing */ }
+	}
+	return out;
+}
+
+/* ---- in a browser ---- */
+
+let browser;
+
+before(async () => {
+	browser = await chromium.launch({
+		executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+		args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+			"--no-first-run", "--disable-background-networking",
+			"--disable-component-update", "--disable-sync"],
+	});
+});
+after(() => browser.close());
+
+/* Runs the script in a page of the server while `meanwhile` is done, until it has printed all of
+ * `wanted`. */
+async function page(server, script, wanted, meanwhile = () => {}) {
+	const context = await browser.newContext({ bypassCSP: true });
+	const tab = await context.newPage();
+	const printed = [], faults = [];
+	tab.setDefaultTimeout(patience);
+	tab.on("console", (message) => printed.push(message.text()));
+	tab.on("pageerror", (error) => faults.push(error.message));
+	try {
+		await tab.goto(`${server.url}/health`);
+		await tab.addScriptTag({ type: "module", content: here(server, script) });
+		await until(async () => {
+			await meanwhile();
+			assert.deepEqual(faults, [], script);
+			return wanted.every((pattern) => printed.some((line) => pattern.test(line)));
+		}, `${wanted} in ${printed}`);
+	} finally {
+		await context.close();
+	}
+}
+
+/* ---- what each section promises ---- */
+
+/* Rows: the section, then for each of its blocks in that language what it prints. */
+const shells = [
+	["In a minute", [[/"id":"\w+-\d+","duplicate":false/]]],
+	["Chat that misses nothing", [[/"recovered":true,.*"while you were away"/]]],
+	["A live dashboard", [[/^data: 5000$/m, /^data: 41$/m,
+		/"messages":\[[^\]]*"data":5000[^\]]*"data":41[^\]]*\]/]]],
+	["Game ticks", [[/"channel":"game:7".*"data":\{"base64":"AQID"\}/]]],
+	["Token streaming", [[/data: The\n[^]*data: quick\n[^]*data: fox\n/, /"published":4/]]],
+	["Notifications", [[/data: \{"unread":3\}/, /"code":"forbidden"/]]],
+	["From the shell", [[/^node\s+\S/m, /"channel":"trades".*"data":\{"price":101.5\}/]]],
+];
+
+const pages = [
+	["In a minute", [[/"type":"message".*"price":7/], [/price: 7/], [/price: 103/]]],
+	["Chat that misses nothing", [[/^hello$/]]],
+	["A live dashboard", [[/^cpu 7$/]]],
+	["Game ticks", [[/^10,20,30$/]]],
+];
+
+/* Somebody else publishes what the page waits for. */
+const meanwhile = {
+	"In a minute": ["/api/publish", { channel: "trades", data: { price: 7 } }],
+	"A live dashboard": ["/api/publish", { channel: "board:1", key: "cpu", data: 7 }],
+};
+
+describe("readme", () => {
+	const server = useServer({ config: textOf("By example", "ini")[0] });
+
+	for (const [heading, blocks] of shells) {
+		it(`${heading}: the shell prints what is said`, async () => {
+			const texts = textOf(heading, "sh");
+			assert.equal(texts.length, blocks.length);
+			for (const [i, patterns] of blocks.entries()) {
+				const printed = await shell(server, texts[i]);
+				for (const pattern of patterns)
+					assert.match(printed, pattern);
+			}
+		});
+	}
+
+	for (const [heading, blocks] of pages) {
+		it(`${heading}: the browser prints what is said`, async () => {
+			const texts = textOf(heading, "js");
+			assert.equal(texts.length, blocks.length);
+			const [target, body] = meanwhile[heading] ?? [];
+			for (const [i, patterns] of blocks.entries()) {
+				await page(server, texts[i], patterns, () => target &&
+					call(server, "POST", target, { body: JSON.stringify(body) }));
+			}
+		});
+	}
+
+	it("no shell or browser block is left out", () => {
+		for (const [language, rows] of [["sh", shells], ["js", pages]]) {
+			const all = readme.match(new RegExp(`^\`\`\`${language}$`, "gm")).length;
+			const tested = rows.reduce((sum, [, blocks]) => sum + blocks.length, 0);
+			assert.equal(tested, all);
+		}
+	});
+});
