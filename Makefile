@@ -11,6 +11,7 @@
 #   make coverage   the lines that the unit tests, simulations and replayed inputs reach
 #   make bench      user memory per idle connection, in short
 #   make bench-micro  what an operation of each module costs; ARGS="--instructions walk" counts
+#   make bench-million  a million connections; ARGS="50000 --rooms 1000 --resume 5000" fewer
 #   make format     clang-format, in place
 #   make install    the program, its unit and its sysctl file; DESTDIR= and PREFIX= are honoured
 #   make clean
@@ -49,7 +50,8 @@ STATIC := $(shell find src -path '*/static/*' -type f)
 TEST   := $(sort $(shell find tests/unit tests/sim -name '*_test.c' 2>/dev/null))
 FUZZ   := $(sort $(wildcard tests/fuzz/*_fuzz.c))
 MICRO  := $(patsubst %.c,$B/%,$(filter-out %/micro.c,$(wildcard bench/micro/*.c)))
-BENCH  := $B/bench/idle $(MICRO)
+CROWD  := $(patsubst %.c,$B/%.c.o,$(wildcard bench/crowd/*.c))
+BENCH  := $B/bench/idle $(MICRO) $B/bench/crowd/crowd
 C      := $(shell find src include tests bench -name '*.[ch]' -not -path '*/node_modules/*')
 
 all: $B/starling
@@ -108,6 +110,10 @@ $B/bench/micro/%: $B/bench/micro/%.c.o $B/bench/micro/micro.c.o $B/starling.a
 	@echo "  LINK  $@"
 	$Q$(LINK) $(LIBS)
 
+$B/bench/crowd/crowd: $(CROWD) $B/starling.a
+	@echo "  LINK  $@"
+	$Q$(LINK) $(LIBS)
+
 $B/bench/%: $B/bench/%.c.o $B/starling.a
 	@echo "  LINK  $@"
 	$Q$(LINK) $(LIBS)
@@ -159,6 +165,9 @@ bench: all $B/bench/idle
 bench-micro: $(MICRO)
 	$Qbench/micro/run $B $(ARGS)
 
+bench-million: all $B/bench/crowd/crowd
+	$Qbench/million --build $B $(ARGS)
+
 format:
 	$Qclang-format -i $C
 
@@ -176,7 +185,7 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: FORCE all run test check unit wire sim replay tidy tests fuzz-all coverage bench bench-micro format \
+.PHONY: FORCE all run test check unit wire sim replay tidy tests fuzz-all coverage bench bench-micro bench-million format \
 	install help clean
 .SECONDARY:
 -include $(shell find $B -name '*.d' 2>/dev/null)

@@ -158,9 +158,10 @@ static void mailbox_there_and_back(void *state, uint64_t operations)
 
 int main(int argc, char **argv)
 {
+	static struct letter slots[4096];
 	struct ring ring;
 	struct pair pair = {.ring = &ring, .office = post_office_create(2, LETTER_BYTES)};
-	CHECK(ring_init(&ring, 4096, LETTER_BYTES) == 0);
+	CHECK(ring_init(&ring, slots, COUNT_OF(slots), LETTER_BYTES) == 0);
 	CHECK(pair.office != NULL);
 	micro_begin(argc, argv);
 	micro_measure("ring.same_thread", ring_same_thread, &pair);
@@ -168,6 +169,5 @@ int main(int argc, char **argv)
 	micro_measure("mailbox.two_threads", mailbox_two_threads, &pair);
 	micro_measure("mailbox.there_and_back", mailbox_there_and_back, &pair);
 	post_office_destroy(pair.office);
-	ring_free(&ring);
 	return micro_end();
 }

@@ -54,3 +54,6 @@
 #define CHANNEL_LINGER_MS 10000
 
 #define MAILBOX_CAPACITY 4096 /* letters from one thread to another before they queue up */
+/* And in all rings of the node, which are as many as threads squared: where these are very many,
+ * each ring is shorter. About 100 MiB, once every ring has been gone round. */
+#define MAILBOX_LETTERS_MAX (1u << 21)

@@ -1,30 +1,18 @@
 #include "base/ring.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-int ring_init(struct ring *ring, uint32_t capacity, uint32_t item_bytes)
+int ring_init(struct ring *ring, void *slots, uint32_t capacity, uint32_t item_bytes)
 {
 	bool power_of_two = capacity != 0 && (capacity & (capacity - 1)) == 0;
+	CHECK(slots != NULL);
 	if (!power_of_two || capacity > RING_CAPACITY_MAX)
 		return -EINVAL;
 	if (item_bytes == 0 || item_bytes > RING_ITEM_MAX)
 		return -EINVAL;
-
-	char *slots = calloc(capacity, item_bytes);
-	if (slots == NULL)
-		return -ENOMEM;
-
 	*ring = (struct ring){.capacity = capacity, .item_bytes = item_bytes, .slots = slots};
 	return 0;
-}
-
-void ring_free(struct ring *ring)
-{
-	CHECK(ring->head == ring->tail); /* drained */
-	free(ring->slots);
-	ring->slots = NULL;
 }
 
 static char *ring_slot(const struct ring *ring, uint32_t position)

@@ -2,10 +2,10 @@
  * ring.h - a bounded queue of small values from one thread to one other.
  *
  * Threads:   the producer alone calls ring_offer(), the consumer alone ring_take();
- *            ring_init() and ring_free() run while neither does.
- * Ownership: the bytes of an item are copied in and out. What they point at belongs to
- *            the ring from offer to take; it frees none of it, so it is drained before
- *            ring_free().
+ *            ring_init() runs while neither does.
+ * Ownership: the slots are the caller's, and outlive the ring. The bytes of an item are copied
+ *            in and out. What they point at belongs to the ring from offer to take; it frees
+ *            none of it, so it is drained at the end.
  * Limits:    capacity and item size are fixed at init. Full is an answer, not an error.
  */
 #pragma once
@@ -29,9 +29,8 @@ struct ring {
 	char *slots;
 };
 
-/* `capacity` is a power of two. 0, -EINVAL or -ENOMEM. */
-MUST_CHECK int ring_init(struct ring *ring, uint32_t capacity, uint32_t item_bytes);
-void ring_free(struct ring *ring);
+/* `slots` has room for `capacity` items, a power of two. 0 or -EINVAL. */
+MUST_CHECK int ring_init(struct ring *ring, void *slots, uint32_t capacity, uint32_t item_bytes);
 
 MUST_CHECK bool ring_offer(struct ring *ring, const void *item); /* false: full, still yours */
 MUST_CHECK bool ring_take(struct ring *ring, void *item);        /* false: empty */

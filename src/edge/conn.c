@@ -7,7 +7,10 @@
 #include "edge/access.h"
 #include "net/stream.h"
 
-#define CLOSING_MS 3000              /* for the peer to take our last bytes and to close */
+#define CLOSING_MS 3000 /* for the peer to take our last bytes and to close */
+/* Heartbeats fall on multiples of this, so that those of many connections are sent, and answered,
+ * in one turn: waking up costs more than a ping. */
+#define HEARTBEAT_GRID_MS 32
 #define CLOSING_BYTES_MAX (1u << 20) /* of its input are read and thrown away meanwhile */
 
 /* ---- states ---- */
@@ -57,6 +60,13 @@ void conn_set_timer(struct edge *edge, struct conn *conn, uint64_t delay_ms)
 	          left_ms < delay_ms ? left_ms : delay_ms);
 }
 
+static void set_heartbeat(struct edge *edge, struct conn *conn, uint64_t delay_ms)
+{
+	uint64_t past_due_ms = edge_now_ms(edge) + delay_ms + HEARTBEAT_GRID_MS - 1;
+	conn_set_timer(edge, conn,
+	               delay_ms + HEARTBEAT_GRID_MS - 1 - past_due_ms % HEARTBEAT_GRID_MS);
+}
+
 static void arm_deadline(struct edge *edge, struct conn *conn)
 {
 	switch ((enum conn_deadline)deadlines[conn->state]) {
@@ -72,7 +82,7 @@ static void arm_deadline(struct edge *edge, struct conn *conn)
 	case DEADLINE_WAIT:
 		break;
 	case DEADLINE_HEARTBEAT:
-		conn_set_timer(edge, conn, edge->settings->heartbeat_interval_ms);
+		set_heartbeat(edge, conn, edge->settings->heartbeat_interval_ms);
 		break;
 	case DEADLINE_CLOSING:
 		conn_set_timer(edge, conn, CLOSING_MS);
@@ -345,7 +355,7 @@ static void beat_listener(struct edge *edge, struct conn *conn, struct slice bea
 		conn_end(edge, conn, CLOSE_TIMEOUT);
 		return;
 	}
-	conn_set_timer(edge, conn, edge->settings->heartbeat_interval_ms);
+	set_heartbeat(edge, conn, edge->settings->heartbeat_interval_ms);
 }
 
 void conn_heartbeat(struct edge *edge, struct conn *conn, struct slice beat, bool expects_answer)
@@ -366,13 +376,13 @@ void conn_heartbeat(struct edge *edge, struct conn *conn, struct slice beat, boo
 		return;
 	}
 	if (silent < interval) {
-		conn_set_timer(edge, conn, interval - silent);
+		set_heartbeat(edge, conn, interval - silent);
 		return;
 	}
 	/* One whose socket takes nothing has bytes enough on the way. */
 	if (conn->out == NULL)
 		conn_write(edge, conn, beat);
-	conn_set_timer(edge, conn, timeout - silent < interval ? timeout - silent : interval);
+	set_heartbeat(edge, conn, timeout - silent < interval ? timeout - silent : interval);
 }
 
 /* ---- ending ---- */

@@ -1,11 +1,16 @@
 /*
- * The difficult part is going to sleep. The sleeper stores `sleeps` and then looks at its
- * rings; a sender fills a ring and then looks at `sleeps`. With a full fence between the two
- * steps on both sides at least one of them sees the other, so no letter is slept over.
+ * The difficult part is going to sleep. A sender fills a ring, sets its bit in the receiver's
+ * `mail`, and then looks at `sleeps`; the sleeper stores `sleeps` and then looks at `mail`. All
+ * four are sequentially consistent, so at least one of them sees the other, and no letter is
+ * slept over.
+ *
+ * Who has mail knows from whom: neither taking nor sleeping looks at the rings of those who have
+ * not written, so both cost the same with a hundred members as with two.
  */
 #include "net/mailbox.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -18,22 +23,66 @@
 /* Letters of one member before it is the next one's turn, however fast it posts. */
 #define TAKES_IN_A_ROW 64
 
+#define MEMBER_WORDS ((MAILBOX_MEMBERS_MAX + 63) / 64)
+
+struct member_set {
+	uint64_t words[MEMBER_WORDS];
+};
+
 struct member {
+	/* Senders write these. */
 	_Alignas(64) _Atomic bool sleeps;
+	_Atomic uint64_t mail[MEMBER_WORDS]; /* who has written since it was looked at */
+	/* And these are its own. */
 	_Alignas(64) int bell;
-	uint32_t next_from; /* whose letters are taken next */
+	uint32_t from; /* whose letters are taken */
 	uint32_t taken_in_a_row;
-	uint32_t queued;     /* letters in `queues` */
-	uint32_t room;       /* letters that each of them can surely take */
-	struct buf *queues;  /* by receiver: letters that the ring did not take */
-	bool *has_posted_to; /* by receiver: since the last flush */
+	struct member_set senders;   /* whose rings may hold letters */
+	struct member_set receivers; /* whom it has written to since the last flush */
+	uint32_t room;               /* letters to each member that `queue` can surely take */
+	uint32_t *queued_to;         /* by receiver: letters in `queue` */
+	struct buf queue;            /* what the rings did not take: entries, in order */
+};
+
+/* Of a queue; the letter is behind it. */
+struct entry {
+	uint32_t to;
 };
 
 struct post_office {
 	uint32_t members, letter_bytes;
 	struct member *member;
 	struct ring *rings; /* from * members + to */
+	char *slots;        /* of all rings; pages that no letter has reached cost nothing */
 };
+
+static bool set_has(const struct member_set *set, uint32_t member)
+{
+	return (set->words[member / 64] >> member % 64 & 1) != 0;
+}
+
+static void set_add(struct member_set *set, uint32_t member)
+{
+	set->words[member / 64] |= 1ull << member % 64;
+}
+
+static void set_remove(struct member_set *set, uint32_t member)
+{
+	set->words[member / 64] &= ~(1ull << member % 64);
+}
+
+/* The first one at or behind `from`, or MAILBOX_MEMBERS_MAX: none. */
+static uint32_t set_next(const struct member_set *set, uint32_t from)
+{
+	for (uint32_t word = from / 64; word < MEMBER_WORDS; word++) {
+		uint64_t left = set->words[word];
+		if (word == from / 64)
+			left &= UINT64_MAX << from % 64;
+		if (left != 0)
+			return word * 64 + (uint32_t)__builtin_ctzll(left);
+	}
+	return MAILBOX_MEMBERS_MAX;
+}
 
 static struct ring *ring_between(const struct post_office *office, uint32_t from, uint32_t to)
 {
@@ -43,10 +92,10 @@ static struct ring *ring_between(const struct post_office *office, uint32_t from
 
 static int member_init(struct member *member, uint32_t members)
 {
-	member->queues = calloc(members, sizeof(*member->queues));
-	member->has_posted_to = calloc(members, sizeof(*member->has_posted_to));
+	member->from = members - 1; /* the first one is next */
+	member->queued_to = calloc(members, sizeof(*member->queued_to));
 	member->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (member->queues == NULL || member->has_posted_to == NULL)
+	if (member->queued_to == NULL)
 		return -ENOMEM;
 	return member->bell < 0 ? -errno : 0;
 }
@@ -59,35 +108,56 @@ static void *aligned_zero(size_t count, size_t bytes)
 	return memory;
 }
 
+/* Letters that each ring has slots for. */
+static uint32_t ring_capacity(uint32_t members)
+{
+	uint32_t capacity = MAILBOX_CAPACITY;
+	while (capacity > 1 && (uint64_t)capacity * members * members > MAILBOX_LETTERS_MAX)
+		capacity /= 2;
+	return capacity;
+}
+
+static bool make_rings(struct post_office *office)
+{
+	size_t count = (size_t)office->members * office->members;
+	uint32_t capacity = ring_capacity(office->members);
+	size_t ring_bytes = (size_t)capacity * office->letter_bytes;
+	office->rings = aligned_zero(count, sizeof(*office->rings));
+	office->slots = calloc(count, ring_bytes);
+	if (office->rings == NULL || office->slots == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		char *slots = office->slots + i * ring_bytes;
+		int error = ring_init(&office->rings[i], slots, capacity, office->letter_bytes);
+		CHECK(error == 0);
+	}
+	return true;
+}
+
 struct post_office *post_office_create(uint32_t members, uint32_t letter_bytes)
 {
-	CHECK(members > 0);
+	CHECK(members > 0 && members <= MAILBOX_MEMBERS_MAX);
 	struct post_office *office = calloc(1, sizeof(*office));
 	if (office == NULL)
 		return NULL;
 	office->members = members;
 	office->letter_bytes = letter_bytes;
 	office->member = aligned_zero(members, sizeof(*office->member));
-	office->rings = aligned_zero((size_t)members * members, sizeof(*office->rings));
-	bool is_good = office->member != NULL && office->rings != NULL;
-	for (uint32_t i = 0; office->member != NULL && i < members; i++)
+	bool is_good = office->member != NULL;
+	for (uint32_t i = 0; is_good && i < members; i++)
 		office->member[i].bell = -1;
 	for (uint32_t i = 0; is_good && i < members; i++)
 		is_good = member_init(&office->member[i], members) == 0;
-	for (uint32_t i = 0; is_good && i < members * members; i++)
-		is_good = ring_init(&office->rings[i], MAILBOX_CAPACITY, letter_bytes) == 0;
-	if (is_good)
+	if (is_good && make_rings(office))
 		return office;
 	post_office_destroy(office);
 	return NULL;
 }
 
-static void member_free(struct member *member, uint32_t members)
+static void member_free(struct member *member)
 {
-	for (uint32_t i = 0; member->queues != NULL && i < members; i++)
-		buf_free(&member->queues[i]);
-	free(member->queues);
-	free(member->has_posted_to);
+	free(member->queued_to);
+	buf_free(&member->queue);
 	if (member->bell >= 0)
 		close(member->bell);
 }
@@ -97,29 +167,43 @@ void post_office_destroy(struct post_office *office)
 	if (office == NULL)
 		return;
 	for (uint32_t i = 0; office->member != NULL && i < office->members; i++)
-		member_free(&office->member[i], office->members);
-	for (uint32_t i = 0; office->rings != NULL && i < office->members * office->members; i++) {
-		if (office->rings[i].slots != NULL)
-			ring_free(&office->rings[i]);
-	}
+		member_free(&office->member[i]);
+	size_t rings = (size_t)office->members * office->members;
+	for (size_t i = 0; office->rings != NULL && i < rings; i++)
+		CHECK(ring_is_empty(&office->rings[i])); /* or what letters own is lost */
 	free(office->member);
 	free(office->rings);
+	free(office->slots);
 	free(office);
 }
 
 /* ---- sending ---- */
 
+static bool offer(struct post_office *office, uint32_t from, uint32_t to, const void *letter)
+{
+	if (!ring_offer(ring_between(office, from, to), letter))
+		return false;
+	set_add(&office->member[from].receivers, to);
+	return true;
+}
+
+static size_t entry_bytes(const struct post_office *office)
+{
+	return sizeof(struct entry) + office->letter_bytes;
+}
+
 void mailbox_post(struct post_office *office, uint32_t from, uint32_t to, const void *letter)
 {
 	struct member *sender = &office->member[from];
-	struct buf *queue = &sender->queues[to];
-	sender->has_posted_to[to] = true;
+	struct entry entry = {to};
+	CHECK(to < office->members);
 	/* What waits goes first. */
-	if (queue->len == 0 && ring_offer(ring_between(office, from, to), letter))
+	if (sender->queued_to[to] == 0 && offer(office, from, to, letter))
 		return;
-	buf_append(queue, letter, office->letter_bytes);
-	CHECK(!queue->is_broken); /* mailbox_has_room() was asked */
-	sender->queued++;
+	buf_append(&sender->queue, &entry, sizeof(entry));
+	buf_append(&sender->queue, letter, office->letter_bytes);
+	CHECK(!sender->queue.is_broken); /* mailbox_has_room() was asked */
+	sender->queued_to[to]++;
 	sender->room -= sender->room > 0;
 }
 
@@ -128,12 +212,10 @@ bool mailbox_has_room(struct post_office *office, uint32_t me, uint32_t count)
 	struct member *sender = &office->member[me];
 	if (sender->room >= count)
 		return true;
-	for (uint32_t to = 0; to < office->members; to++) {
-		struct buf *queue = &sender->queues[to];
-		if (buf_room(queue, (size_t)count * office->letter_bytes) == NULL) {
-			queue->is_broken = false; /* it holds what it held */
-			return false;
-		}
+	size_t bytes = (size_t)count * office->members * entry_bytes(office);
+	if (buf_room(&sender->queue, bytes) == NULL) {
+		sender->queue.is_broken = false; /* it holds what it held */
+		return false;
 	}
 	sender->room = count;
 	return true;
@@ -141,17 +223,30 @@ bool mailbox_has_room(struct post_office *office, uint32_t me, uint32_t count)
 
 bool mailbox_is_congested(const struct post_office *office, uint32_t me)
 {
-	return office->member[me].queued > 0;
+	return office->member[me].queue.len > 0;
 }
 
-static void queue_move_on(struct post_office *office, uint32_t from, uint32_t to)
+/* Those that wait, in order; who follows one that must stay for the same receiver stays too. */
+static void queue_move_on(struct post_office *office, uint32_t from)
 {
 	struct member *sender = &office->member[from];
-	struct buf *queue = &sender->queues[to];
-	while (queue->len > 0 && ring_offer(ring_between(office, from, to), queue->at)) {
-		buf_use(queue, office->letter_bytes);
-		sender->queued--;
+	struct member_set full = {{0}};
+	size_t kept = 0, each = entry_bytes(office);
+	for (size_t at = 0; at < sender->queue.len; at += each) {
+		struct entry entry;
+		char *bytes = sender->queue.at + at;
+		memcpy(&entry, bytes, sizeof(entry));
+		uint32_t to = entry.to;
+		if (!set_has(&full, to) && offer(office, from, to, bytes + sizeof(entry))) {
+			sender->queued_to[to]--;
+			continue;
+		}
+		set_add(&full, to);
+		if (kept < at)
+			memcpy(sender->queue.at + kept, bytes, each);
+		kept += each;
 	}
+	buf_cut_to(&sender->queue, kept);
 }
 
 static void bell_ring(const struct member *member)
@@ -162,44 +257,59 @@ static void bell_ring(const struct member *member)
 	CHECK(written == sizeof(one) || errno == EAGAIN);
 }
 
+static void tell(struct post_office *office, uint32_t me, uint32_t to)
+{
+	struct member *receiver = &office->member[to];
+	atomic_fetch_or(&receiver->mail[me / 64], 1ull << me % 64);
+	if (to != me && atomic_load(&receiver->sleeps) && atomic_exchange(&receiver->sleeps, false))
+		bell_ring(receiver);
+}
+
 void mailbox_flush(struct post_office *office, uint32_t me)
 {
 	struct member *sender = &office->member[me];
-	if (sender->queued > 0) {
-		for (uint32_t to = 0; to < office->members; to++)
-			queue_move_on(office, me, to);
-	}
-	/* The letters are in the rings before `sleeps` is looked at; pairs with
-	 * mailbox_sleep(). */
-	atomic_thread_fence(memory_order_seq_cst);
-	for (uint32_t to = 0; to < office->members; to++) {
-		if (!sender->has_posted_to[to])
-			continue;
-		struct member *receiver = &office->member[to];
-		sender->has_posted_to[to] = sender->queues[to].len > 0;
-		if (to != me && atomic_load_explicit(&receiver->sleeps, memory_order_relaxed) &&
-		    atomic_exchange_explicit(&receiver->sleeps, false, memory_order_relaxed))
-			bell_ring(receiver);
+	if (sender->queue.len > 0)
+		queue_move_on(office, me);
+	uint32_t to = set_next(&sender->receivers, 0);
+	for (; to < office->members; to = set_next(&sender->receivers, to)) {
+		set_remove(&sender->receivers, to);
+		tell(office, me, to);
 	}
 }
 
 /* ---- receiving ---- */
 
+/* Whoever has written since the last look joins `senders`. False: they are none. */
+static bool look_for_mail(struct member *member)
+{
+	uint64_t any = 0;
+	for (uint32_t word = 0; word < MEMBER_WORDS; word++) {
+		if (atomic_load(&member->mail[word]) != 0)
+			member->senders.words[word] |= atomic_exchange(&member->mail[word], 0);
+		any |= member->senders.words[word];
+	}
+	return any != 0;
+}
+
 bool mailbox_take(struct post_office *office, uint32_t me, void *letter)
 {
 	struct member *member = &office->member[me];
-	/* Once round, and again to the first one, whose turn may have been over. */
-	for (uint32_t i = 0; i <= office->members; i++) {
-		uint32_t from = member->next_from;
-		if (member->taken_in_a_row < TAKES_IN_A_ROW &&
-		    ring_take(ring_between(office, from, me), letter)) {
-			member->taken_in_a_row++;
-			return true;
+	for (;;) {
+		uint32_t from = member->from;
+		if (set_has(&member->senders, from) && member->taken_in_a_row < TAKES_IN_A_ROW) {
+			if (ring_take(ring_between(office, from, me), letter)) {
+				member->taken_in_a_row++;
+				return true;
+			}
+			/* What comes from now on is told again. */
+			set_remove(&member->senders, from);
 		}
-		member->next_from = from + 1 == office->members ? 0 : from + 1;
+		if (!look_for_mail(member))
+			return false;
+		uint32_t next = set_next(&member->senders, from + 1);
+		member->from = next < office->members ? next : set_next(&member->senders, 0);
 		member->taken_in_a_row = 0;
 	}
-	return false;
 }
 
 int mailbox_bell(const struct post_office *office, uint32_t me)
@@ -207,29 +317,30 @@ int mailbox_bell(const struct post_office *office, uint32_t me)
 	return office->member[me].bell;
 }
 
-static bool has_mail(const struct post_office *office, uint32_t me)
+static bool has_mail(struct post_office *office, uint32_t me)
 {
-	for (uint32_t from = 0; from < office->members; from++) {
-		if (!ring_is_empty(ring_between(office, from, me)))
-			return true;
+	struct member *member = &office->member[me];
+	(void)look_for_mail(member);
+	uint32_t from = set_next(&member->senders, 0);
+	while (from < office->members && ring_is_empty(ring_between(office, from, me))) {
+		set_remove(&member->senders, from);
+		from = set_next(&member->senders, from);
 	}
-	return false;
+	return from < office->members;
 }
 
 bool mailbox_sleep(struct post_office *office, uint32_t me)
 {
 	struct member *member = &office->member[me];
-	atomic_store_explicit(&member->sleeps, true, memory_order_relaxed);
-	/* Said before the rings are looked at; pairs with mailbox_flush(). */
-	atomic_thread_fence(memory_order_seq_cst);
+	atomic_store(&member->sleeps, true);
 	if (!has_mail(office, me))
 		return true;
-	atomic_store_explicit(&member->sleeps, false, memory_order_relaxed);
+	atomic_store(&member->sleeps, false);
 	return false;
 }
 
 void mailbox_wake(struct post_office *office, uint32_t me)
 {
-	struct member *member = &office->member[me];
-	atomic_store_explicit(&member->sleeps, false, memory_order_relaxed);
+	/* Relaxed: a bell that rings once too often is only heard for nothing. */
+	atomic_store_explicit(&office->member[me].sleeps, false, memory_order_relaxed);
 }

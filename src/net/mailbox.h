@@ -3,18 +3,21 @@
  *
  * A post office has a fixed number of members, one thread each, and a ring from every
  * member to every other, itself included. A letter is a small value that is copied. Letters
- * of one member to another arrive in the order they were posted. A member that sleeps is
- * woken through its bell, an eventfd, which is not touched while it is awake.
+ * of one member to another arrive in the order they were posted, and are there when the sender
+ * has flushed. A member that sleeps is woken through its bell, an eventfd, which is not touched
+ * while it is awake.
  *
  * Threads:   a member's number is used by its thread alone. create and destroy: no member runs.
  * Ownership: what a letter points at goes with it. Letters not taken are the caller's to take
  *            before destroy.
- * Limits:    a full ring is no error: letters then queue up with the sender, in order, until
- *            the receiver has made room. mailbox_has_room() says whether a sender's queues
- *            can take more, and makes room for it: who asks before it takes on work can post
- *            what follows from that work, and must, because a letter that finds no memory is
- *            a failed check. mailbox_is_congested() asks a sender to take on nothing new
- *            while some of its letters wait.
+ * Limits:    MAILBOX_MEMBERS_MAX members, letters of RING_ITEM_MAX bytes. A ring has room for
+ *            MAILBOX_CAPACITY letters, or fewer where all rings would else have it for more
+ *            than MAILBOX_LETTERS_MAX. A full ring is no error: letters then queue up with the
+ *            sender, in order, until the receiver has made room. mailbox_has_room() says whether
+ *            a sender's queue can take more, and makes room for it: who asks before it takes on
+ *            work can post what follows from that work, and must, because a letter that finds
+ *            no memory is a failed check. mailbox_is_congested() asks a sender to take on
+ *            nothing new while some of its letters wait.
  */
 #pragma once
 
@@ -22,6 +25,8 @@
 #include <stdint.h>
 
 #include "base/check.h"
+
+#define MAILBOX_MEMBERS_MAX 192u
 
 struct post_office;
 
@@ -36,7 +41,7 @@ MUST_CHECK bool mailbox_take(struct post_office *office, uint32_t me, void *lett
 MUST_CHECK bool mailbox_has_room(struct post_office *office, uint32_t me, uint32_t count);
 bool mailbox_is_congested(const struct post_office *office, uint32_t me);
 
-/* Moves on letters that wait, and wakes those who sleep over their mail. Once a turn. */
+/* Moves on letters that wait, and tells those who have mail; sleepers are woken. Once a turn. */
 void mailbox_flush(struct post_office *office, uint32_t me);
 
 /* The descriptor to wait on. Before it waits a member says that it sleeps; false means that

@@ -188,8 +188,9 @@ static void discard_letters(struct node *node)
 	bool is_empty;
 	do {
 		is_empty = true;
-		for (uint32_t me = 0; me <= node->worker_count; me++) {
+		for (uint32_t me = 0; me <= node->worker_count; me++)
 			mailbox_flush(node->office, me);
+		for (uint32_t me = 0; me <= node->worker_count; me++) {
 			while (mailbox_take(node->office, me, &letter)) {
 				is_empty = false;
 				if (letter.kind == LETTER_HUB)

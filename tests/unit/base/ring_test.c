@@ -4,6 +4,8 @@
 #include "base/check.h"
 #include "base/ring.h"
 
+#define SLOTS 4
+
 struct item {
 	uint64_t number;
 	char padding[24];
@@ -56,14 +58,16 @@ static void play(const char *script, struct ring *ring)
 int main(void)
 {
 	struct ring ring;
+	struct item slots[SLOTS];
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		printf("ring: %s\n", cases[i].name);
-		CHECK(ring_init(&ring, cases[i].capacity, sizeof(struct item)) == 0);
+		CHECK(cases[i].capacity <= SLOTS);
+		CHECK(ring_init(&ring, slots, cases[i].capacity, sizeof(struct item)) == 0);
 		ring.head = ring.tail = ring.head_seen = ring.tail_seen = cases[i].age;
 		play(cases[i].script, &ring);
-		ring_free(&ring);
 	}
 	for (size_t i = 0; i < COUNT_OF(refused); i++)
-		CHECK(ring_init(&ring, refused[i].capacity, refused[i].item_bytes) == -EINVAL);
+		CHECK(ring_init(&ring, slots, refused[i].capacity, refused[i].item_bytes) ==
+		      -EINVAL);
 	return 0;
 }

@@ -79,6 +79,7 @@ static void post(uint32_t number)
 {
 	CHECK(mailbox_has_room(world.office, 0, 1));
 	mailbox_post(world.office, 0, 0, &number);
+	mailbox_flush(world.office, 0);
 }
 
 static bool was_said(const char *expected)
