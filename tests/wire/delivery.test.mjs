@@ -493,6 +493,8 @@ history_size = 10
 [channel conflate:*]
 overflow = conflate
 history_size = 10
+[channel cut:*]
+history_size = 100000
 ` });
 
 	async function figure(name) {
@@ -612,6 +614,55 @@ history_size = 10
 		assert.deepEqual(seqs.slice(-6), range(6).map((i) => count - 5 + i));
 		reader.close();
 		stream.close();
+	});
+
+	/* Who is cut off comes back with the last id it has seen, and has missed nothing. */
+	it("disconnect cuts off a slow WebSocket, which resumes where it was", async () => {
+		const channel = fresh("cut:c");
+		const [slow, reader] = await crowd(server, channel, {}, 2);
+		slow.socket.pause();
+		const count = await flood(channel, "slow_consumers_disconnected_total", reader);
+		slow.socket.resume();
+		const seqs = [];
+		let id;
+		for (;;) {
+			const next = await slow.frame().catch(() => null);
+			if (next?.opcode !== opcodes.text)
+				break;
+			({ id } = JSON.parse(next.payload));
+			seqs.push(seqOf(id));
+		}
+		assertPrefix(seqs);
+		assert.ok(seqs.length < count);
+		const back = await NativeClient.open(server);
+		const answer = await back.subscribe(channel, { since: id });
+		assert.equal(answer.recovered, true);
+		await publish(server, channel, "live");
+		assert.deepEqual(await seqsTo(() => back.hear(), "live"),
+			range(count + 1).slice(seqs.length));
+		closeAll([back, reader]);
+	});
+
+	it("disconnect cuts off a slow event stream, which resumes where it was", async () => {
+		const channel = fresh("cut:c");
+		const target = `/events?channel=${channel}&format=full`;
+		const [reader] = await crowd(server, channel, {}, 1);
+		const stream = await EventStream.open(server, target);
+		await stream.until(() => stream.id, "the id where the stream begins");
+		stream.request.socket.pause();
+		const count = await flood(channel, "slow_consumers_disconnected_total", reader);
+		stream.request.socket.resume();
+		await until(() => stream.isClosed, "its end");
+		const seqs = stream.events.map(({ id }) => seqOf(id));
+		assertPrefix(seqs);
+		assert.ok(seqs.length < count);
+		const back = await EventStream.open(server, target,
+			{ headers: { "last-event-id": stream.events.at(-1).id } });
+		await publish(server, channel, "live");
+		assert.deepEqual(await seqsTo(async () => JSON.parse((await back.next()).data), "live"),
+			range(count + 1).slice(seqs.length));
+		reader.close();
+		back.close();
 	});
 
 	it("many slow ones leave the server's memory bounded", async () => {
