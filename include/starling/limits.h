@@ -22,6 +22,8 @@
 /* Payload of one publication by the server API; clients have limits.message_size. */
 #define API_MESSAGE_BYTES_MAX (1u << 20)
 #define API_BATCH_BYTES_MAX (8u << 20)
+#define API_SPREAD_BYTES_MAX                                                                       \
+	(64u << 20) /* of one publication to several channels, in all of them */
 #define API_BODY_BYTES_MAX (API_MESSAGE_BYTES_MAX + 64 * 1024) /* and its envelope */
 
 /* History, asked for by command or request. More is in the next page (`more`). */

@@ -133,6 +133,10 @@ static void publish_to_many(struct edge *edge, struct conn *conn, const struct r
 		                "channels is a list of 1 to 1000, and stands without channel");
 		return;
 	}
+	if (count * r->command.publication.payload.len > API_SPREAD_BYTES_MAX) {
+		exchange_refuse(edge, conn, ERROR_TOO_LARGE, "data is too large for so many");
+		return;
+	}
 	struct batch *batch = batch_begin(edge, conn, count);
 	if (batch == NULL)
 		return;

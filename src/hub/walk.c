@@ -9,9 +9,11 @@
  */
 #include "hub/hub_state.h"
 
-/* Lagging followers looked at for each record: a slow one is found at the latest when as many
- * records came as others lag, divided by this. */
+/* Lagging followers looked at for each record, and for so many bytes of it one more: a slow one is
+ * found at the latest when as many records came as others lag, divided by this, or a KiB for each.
+ */
 #define STUCK_LOOKS_PER_RECORD 8
+#define STUCK_BYTES_PER_LOOK 1024
 
 /* ---- what a follower is to get next ---- */
 
@@ -243,9 +245,10 @@ static void overflow(struct hub *hub, struct follower *follower)
 }
 
 /* Some of those that lag are looked at in turn. */
-static void look_at_stuck(struct hub *hub, struct channel *channel)
+static void look_at_stuck(struct hub *hub, struct channel *channel, const struct record *record)
 {
-	for (int i = 0; i < STUCK_LOOKS_PER_RECORD && !list_is_empty(&channel->stuck); i++) {
+	uint64_t looks = STUCK_LOOKS_PER_RECORD + record_bytes(record) / STUCK_BYTES_PER_LOOK;
+	for (; looks > 0 && !list_is_empty(&channel->stuck); looks--) {
 		struct list_node *node = list_first(&channel->stuck);
 		struct follower *follower = CONTAINER_OF(node, struct follower, in_channel);
 		list_remove(node);
@@ -383,7 +386,7 @@ void hub_append(struct hub *hub, struct channel *channel, struct record *record)
 		hub_settle(hub, channel); /* else that is done behind the walk */
 		return;
 	}
-	look_at_stuck(hub, channel);
+	look_at_stuck(hub, channel, record);
 	if (channel_is_throttled(channel)) {
 		channel_trim(channel, hub->now_ms); /* nobody stands in its log */
 		throttled_schedule(hub, channel);

@@ -58,6 +58,15 @@ describe("api: several channels and batches", () => {
 		assert.deepEqual(await history(server, other), [1]);
 	});
 
+	it("what would be too much in all the channels together is 413", async () => {
+		const [data, channels] = ["x".repeat(70_000), Array.from({ length: 1000 }, () => fresh())];
+		assertError(await post(server, "/api/publish", { channels, data }), 413, "too_large");
+		assert.deepEqual(await history(server, channels[0]), []);
+		const { status } = await post(server, "/api/publish",
+			{ channels: channels.slice(0, 900), data });
+		assert.equal(status, 200);
+	});
+
 	it("a batch has a result for each entry, good or bad, in their order", async () => {
 		const channel = fresh();
 		const messages = [

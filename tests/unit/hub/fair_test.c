@@ -4,9 +4,11 @@
 #include "hub/hub.h"
 
 #define CROWD (2 * TURN_DELIVERIES_MAX)
+#define LAG_MAX 1000000
 
 static struct session *crowd, few[2];
-static uint64_t delivered_to_crowd, delivered_to_few;
+static uint64_t delivered_to_crowd, delivered_to_few, ended;
+static bool is_stuck; /* nobody takes anything */
 static struct hub_out out;
 static struct hub *hub;
 static struct timer_wheel wheel;
@@ -23,9 +25,21 @@ static size_t count_delivery(struct hub_out *to, struct session *session,
                              const struct delivery *delivery)
 {
 	(void)to;
+	if (is_stuck) {
+		session->is_blocked = true;
+		return 0;
+	}
 	bool is_of_few = session >= few && session < few + COUNT_OF(few);
 	*(is_of_few ? &delivered_to_few : &delivered_to_crowd) += delivery->count;
 	return delivery->count;
+}
+
+static void end_session(struct hub_out *to, struct session *session, enum hub_end why)
+{
+	(void)to;
+	CHECK(why == HUB_END_SLOW);
+	session->is_ended = true;
+	ended++;
 }
 
 static bool has_room(struct hub_out *to)
@@ -55,16 +69,19 @@ static bool turn(void)
 static void begin(void)
 {
 	static const struct rules rules = {&rule, 1};
-	out = (struct hub_out){
-		.event = ignore_event, .deliver = count_delivery, .has_room = has_room};
-	delivered_to_crowd = delivered_to_few = 0;
+	out = (struct hub_out){.event = ignore_event,
+	                       .deliver = count_delivery,
+	                       .end = end_session,
+	                       .has_room = has_room};
+	delivered_to_crowd = delivered_to_few = ended = 0;
+	is_stuck = false;
 	timer_wheel_init(&wheel, 0);
 	hub = hub_create(&(struct hub_options){.workers = 1,
 	                                       .out = &out,
 	                                       .rules = &rules,
 	                                       .wheel = &wheel,
 	                                       .channels_per_session = 1,
-	                                       .outbound_bytes_max = 1000000});
+	                                       .outbound_bytes_max = LAG_MAX});
 	crowd = calloc(CROWD, sizeof(*crowd));
 	CHECK(hub != NULL && crowd != NULL);
 	hub_set_time(hub, 0, 1);
@@ -138,6 +155,35 @@ static void looks_are_bounded(void)
 	CHECK(delivered_to_crowd == 3 * CROWD);
 }
 
+/* All of them hold the same tail: it is found in time that they are too slow. */
+static void tail_is_bounded(size_t bytes, uint64_t bytes_most)
+{
+	char *payload = malloc(bytes);
+	CHECK(payload != NULL);
+	memset(payload, '1', bytes);
+	struct hub_command command = {.type = COMMAND_PUBLISH,
+	                              .channel = SLICE("crowd"),
+	                              .publication.payload = slice_of(payload, bytes)};
+	uint64_t total = 0;
+	for (is_stuck = true; ended < CROWD && total <= bytes_most; total += bytes) {
+		hub_execute(hub, &few[0], &command);
+		while (turn())
+			;
+	}
+	CHECK(total <= bytes_most);
+	free(payload);
+}
+
+static void stuck_on_little(void)
+{
+	tail_is_bounded(100, LAG_MAX + CROWD * 100);
+}
+
+static void stuck_on_much(void)
+{
+	tail_is_bounded(60000, LAG_MAX + CROWD * 1024 + 60000);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -145,6 +191,8 @@ static const struct {
 	{"a turn goes so far through a crowd and no farther", turns_are_bounded},
 	{"small channels are served between the turns of a large one", few_come_between},
 	{"followers that have all there is are counted too", looks_are_bounded},
+	{"a crowd that is stuck is found out in time", stuck_on_little},
+	{"with large messages sooner", stuck_on_much},
 };
 
 int main(void)
