@@ -10,6 +10,7 @@
 #   make fuzz-NAME  fuzz tests/fuzz/NAME_fuzz.c for FUZZ_SECONDS=60 (clang); make fuzz-all: each
 #   make coverage   the lines that the unit tests, simulations and replayed inputs reach
 #   make bench      user memory per idle connection, in short
+#   make bench-programs  the load generator, the floor and the micro benches, to be run by hand
 #   make bench-micro  what an operation of each module costs; ARGS="--instructions walk" counts
 #   make bench-million  a million connections; ARGS="50000 --rooms 1000 --resume 5000" fewer
 #   make format     clang-format, in place
@@ -40,7 +41,7 @@ endif
 
 WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
           -Wmissing-prototypes -Wvla -Werror $(if $(findstring clang,$(CC)),-Wthread-safety)
-FLAGS  := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -pthread $(WARN) $(MODE.$(MODE)) $(CFLAGS)
+FLAGS  := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -Ibench -pthread $(WARN) $(MODE.$(MODE)) $(CFLAGS)
 LINK    = $(CC) $(MODE.$(MODE)) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $(filter %.o %.a,$^)
 LIBS   := -lssl -lcrypto
 
@@ -51,7 +52,8 @@ TEST   := $(sort $(shell find tests/unit tests/sim -name '*_test.c' 2>/dev/null)
 FUZZ   := $(sort $(wildcard tests/fuzz/*_fuzz.c))
 MICRO  := $(patsubst %.c,$B/%,$(filter-out %/micro.c,$(wildcard bench/micro/*.c)))
 CROWD  := $(patsubst %.c,$B/%.c.o,$(wildcard bench/crowd/*.c))
-BENCH  := $B/bench/idle $(MICRO) $B/bench/crowd/crowd
+KIT    := $(sort $(wildcard bench/kit/*.c))
+BENCH  := $B/bench/idle $B/bench/load $B/bench/floor $(MICRO) $B/bench/crowd/crowd
 C      := $(shell find src include tests bench -name '*.[ch]' -not -path '*/node_modules/*')
 
 all: $B/starling
@@ -94,6 +96,12 @@ $B/tests/%_test: $B/tests/%_test.c.o $B/tests/line.c.o $B/tests/failing.c.o $B/s
 	@mkdir -p $(@D)
 	$Q$(LINK) $(FAILING) $(LIBS)
 
+$B/tests/unit/bench/%_test: $B/tests/unit/bench/%_test.c.o $B/tests/line.c.o \
+			    $B/tests/failing.c.o $B/bench/kit.a $B/starling.a
+	@echo "  LINK  $@"
+	@mkdir -p $(@D)
+	$Q$(LINK) $(FAILING) $(LIBS)
+
 # The server, whose allocations a wire test has fail.
 $B/tests/failing/starling: $B/src/main.c.o $B/tests/failing.c.o $B/starling.a
 	@echo "  LINK  $@"
@@ -114,7 +122,7 @@ $B/bench/crowd/crowd: $(CROWD) $B/starling.a
 	@echo "  LINK  $@"
 	$Q$(LINK) $(LIBS)
 
-$B/bench/%: $B/bench/%.c.o $B/starling.a
+$B/bench/%: $B/bench/%.c.o $B/bench/kit.a $B/starling.a
 	@echo "  LINK  $@"
 	$Q$(LINK) $(LIBS)
 
@@ -123,6 +131,10 @@ $B/bench/%: $B/bench/%.c.o $B/starling.a
 $B/starling.a: $(OBJ) $B/sources
 	@echo "  AR    $@"
 	$Qrm -f $@ && ar rcs $@ $(OBJ)
+
+$B/bench/kit.a: $(KIT:%=$B/%.o) $B/sources
+	@echo "  AR    $@"
+	$Qrm -f $@ && ar rcs $@ $(filter %.o,$^)
 
 $B/%.c.o: %.c $B/flags
 	@echo "  CC    $<"
@@ -137,7 +149,7 @@ $B/%.S.o: %.S $(STATIC) $B/flags
 # Two files that are written only when their text changes: other flags compile everything anew,
 # and the archive loses what is no longer in src.
 $B/flags:   text = $(CC) $(FLAGS)
-$B/sources: text = $(SRC)
+$B/sources: text = $(SRC) $(KIT)
 $B/flags $B/sources: FORCE
 	@tests/setup build $(CC)
 	@mkdir -p $B
@@ -162,6 +174,8 @@ coverage:
 bench: all $B/bench/idle
 	$Qbench/run $B --connections 3000
 
+bench-programs: all $(BENCH)
+
 bench-micro: $(MICRO)
 	$Qbench/micro/run $B $(ARGS)
 
@@ -185,7 +199,7 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: FORCE all run test check unit wire sim replay tidy tests fuzz-all coverage bench bench-micro bench-million format \
-	install help clean
+.PHONY: FORCE all run test check unit wire sim replay tidy tests fuzz-all coverage bench \
+	bench-programs bench-micro bench-million format install help clean
 .SECONDARY:
 -include $(shell find $B -name '*.d' 2>/dev/null)
