@@ -211,7 +211,9 @@ static void receive_followed(struct hub *hub, struct session *session, struct re
 	}
 	refuse_follower(hub, session, request, is_good ? ERROR_NOT_SUBSCRIBED : ERROR_UNAVAILABLE,
 	                is_good ? why_not_subscribed : "the server is out of memory");
-	if (follower != NULL && follower->state == FOLLOWER_PENDING)
+	/* One that was made since, by subscribing anew, waits for an answer of its own. */
+	if (follower != NULL && follower->state == FOLLOWER_PENDING &&
+	    follower->request == request->generation)
 		session_unfollow(hub, session, follower);
 }
 

@@ -316,21 +316,23 @@ void hub_session_ready(struct hub *hub, struct session *session)
 
 /* ---- what comes in beside commands ---- */
 
+static void end_followers(struct hub *hub, const struct list *list)
+{
+	struct list_node *node = list_first(list);
+	for (; node != NULL; node = list_after(list, node)) {
+		struct follower *follower = CONTAINER_OF(node, struct follower, in_channel);
+		if (!follower->session->is_ended)
+			hub->out->end(hub->out, follower->session, HUB_END_NO_MEMORY);
+	}
+}
+
 /* A record could not be kept, so this tail has a hole: its followers come again by their
  * cursors, and it takes no more records until the last one has gone. */
 static void tail_abandon(struct hub *hub, struct channel *channel)
 {
 	channel->is_lost = true;
-	struct list_node *node = list_first(&channel->live);
-	for (; node != NULL; node = list_after(&channel->live, node)) {
-		struct follower *follower = CONTAINER_OF(node, struct follower, in_channel);
-		hub->out->end(hub->out, follower->session, HUB_END_NO_MEMORY);
-	}
-	for (node = list_first(&channel->stuck); node != NULL;
-	     node = list_after(&channel->stuck, node)) {
-		struct follower *follower = CONTAINER_OF(node, struct follower, in_channel);
-		hub->out->end(hub->out, follower->session, HUB_END_NO_MEMORY);
-	}
+	end_followers(hub, &channel->live);
+	end_followers(hub, &channel->stuck);
 }
 
 static void receive_record(struct hub *hub, const struct hub_mail *mail)

@@ -4,12 +4,17 @@
  * stall and go, and time that jumps. After each step everything is held against hub_model.h and
  * against what a hub promises about its own inside.
  *
+ * In the last scenarios memory is short: allocations fail within the hubs, and the post has no
+ * room. What is refused for that must not have happened, and nobody must miss anything without
+ * being told.
+ *
  * SIM_SEEDS says how many seeds to run; a number as argument runs that seed alone. When a check
  * fails the seed is the last line.
  */
 #include <signal.h>
 #include <unistd.h>
 
+#include "../failing.h"
 #include "base/buf.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -31,14 +36,20 @@ static const struct scenario {
 	uint32_t stall_percent; /* of deliveries that a sink does not take whole */
 	uint32_t jump_ms_max;
 	uint64_t outbound_bytes_max;
+	uint32_t failing_percent; /* of calls of the hub: an allocation fails, if it comes to it */
+	uint32_t full_percent;    /* of looks at the post: it has no room */
 } scenarios[] = {
-	{"one worker keeps what the protocol promises", 1, 10, 2000, UINT64_MAX},
-	{"two workers keep it together", 2, 10, 2000, UINT64_MAX},
-	{"four workers keep it together", 4, 10, 2000, UINT64_MAX},
-	{"clients that stall most of the time miss nothing", 3, 70, 2000, UINT64_MAX},
-	{"clients that lag too far are ended, no others", 3, 40, 500, 9000},
-	{"channels end, and begin anew under another epoch", 2, 5, 30000, UINT64_MAX},
-	{"records are gone before slow letters arrive", 4, 20, 30000, 30000},
+	{"one worker keeps what the protocol promises", 1, 10, 2000, UINT64_MAX, 0, 0},
+	{"two workers keep it together", 2, 10, 2000, UINT64_MAX, 0, 0},
+	{"four workers keep it together", 4, 10, 2000, UINT64_MAX, 0, 0},
+	{"clients that stall most of the time miss nothing", 3, 70, 2000, UINT64_MAX, 0, 0},
+	{"clients that lag too far are ended, no others", 3, 40, 500, 9000, 0, 0},
+	{"channels end, and begin anew under another epoch", 2, 5, 30000, UINT64_MAX, 0, 0},
+	{"records are gone before slow letters arrive", 4, 20, 30000, 30000, 0, 0},
+	{"without memory a command is refused, or a session ended", 1, 10, 5000, UINT64_MAX, 20, 0},
+	{"without memory two workers keep together what there is", 2, 10, 5000, UINT64_MAX, 20, 0},
+	{"without memory four workers do", 4, 20, 2000, UINT64_MAX, 5, 0},
+	{"without room in the post nothing is lost", 3, 10, 5000, UINT64_MAX, 0, 20},
 };
 
 /* The last rule is for no channel of ours; a set of rules ends with it. */
@@ -88,6 +99,7 @@ struct question {
 	struct cursor since;
 	bool has_since;
 	bool is_answered, is_settled;
+	bool is_first; /* the client did not follow the channel: the answer makes it a follower */
 	enum error_code refusal; /* the answer is an error */
 	char ref[64];
 	uint64_t limit;
@@ -115,13 +127,14 @@ static struct world {
 	struct question *questions; /* all that were ever asked */
 	struct question *question;  /* the one that is being dealt with */
 	uint32_t letters_posted;
-	bool is_calm; /* every sink takes all */
+	bool is_calm;  /* every sink takes all, and there is memory */
+	bool is_short; /* there has been too little memory, or no room, at some time */
 } world;
 
 /* That it came to pass at all, in some seed: a simulation that never goes there proves nothing. */
 static struct {
 	uint64_t recovered, gaps, again, cancelled, slow, renamed, pages, left_out, taken_in_part,
-		too_many, found_none;
+		too_many, found_none, refused, abandoned;
 } seen;
 
 static uint32_t below(uint32_t bound)
@@ -158,6 +171,22 @@ static uint32_t channel_by_name(struct slice name)
 		CHECK(i < CHANNELS);
 	}
 	return i;
+}
+
+/* ---- memory ---- */
+
+/* Around each call of a hub that may allocate. */
+static void memory_fails(void)
+{
+	if (!world.is_calm && chance(world.scenario->failing_percent))
+		failing_arm(1 + below(4), chance(70) ? FAILING_ONE : FAILING_ALL_FROM);
+}
+
+static bool has_memory_failed(void)
+{
+	bool has_failed = failing_disarm() > 0;
+	world.is_short |= has_failed;
+	return has_failed;
 }
 
 /* ---- what the agent has done with a question, by the model ---- */
@@ -293,11 +322,27 @@ static void history_answered(struct question *question, const struct hub_event *
 	records_check(event->records, event->record_count, question->era, page->first);
 }
 
-static void out_event(struct hub_out *out, struct session *session, const struct hub_event *event)
+static void unfollow(struct client *client, uint32_t channel);
+static void cancel_asked(struct client *client, uint32_t channel);
+
+/* For want of memory, or of room in the post: what was asked has not been done. */
+static void unavailable_answered(struct client *client, struct question *question)
 {
-	struct client *client = client_of(session);
+	CHECK(world.is_short || has_memory_failed());
+	CHECK(question->type != COMMAND_UNSUBSCRIBE && question->type != COMMAND_PING);
+	CHECK(question->type != COMMAND_PUBLISH || !question->is_settled);
+	seen.refused++;
+	if (!question->is_first || question->refusal != ERROR_NONE)
+		return;
+	CHECK(client->following[question->channel].state == ASKED);
+	unfollow(client, question->channel);
+	/* Who asked again meanwhile has nothing to follow. */
+	cancel_asked(client, question->channel);
+}
+
+static void event_check(struct client *client, const struct hub_event *event)
+{
 	struct question *question = world.question;
-	CHECK(&client->worker->out == out);
 	CHECK(question != NULL);
 	CHECK(question->client == client);
 	CHECK(question->generation == client->generation);
@@ -305,7 +350,9 @@ static void out_event(struct hub_out *out, struct session *session, const struct
 	CHECK(!question->is_answered);
 	question->is_answered = true;
 	client->unanswered--;
-	if (question->refusal != ERROR_NONE) {
+	if (event->type == EVENT_ERROR && event->error == ERROR_UNAVAILABLE) {
+		unavailable_answered(client, question);
+	} else if (question->refusal != ERROR_NONE) {
 		CHECK(event->type == EVENT_ERROR);
 		CHECK(event->error == question->refusal);
 		CHECK(slice_is(event->channel, world.channels[question->channel].name));
@@ -320,6 +367,15 @@ static void out_event(struct hub_out *out, struct session *session, const struct
 	} else {
 		CHECK(event->type == EVENT_PONG);
 	}
+}
+
+static void out_event(struct hub_out *out, struct session *session, const struct hub_event *event)
+{
+	struct client *client = client_of(session);
+	CHECK(&client->worker->out == out);
+	failing_pause();
+	event_check(client, event);
+	failing_resume();
 }
 
 /* ---- deliveries ---- */
@@ -377,8 +433,12 @@ static void out_end(struct hub_out *out, struct session *session, enum hub_end w
 	struct client *client = client_of(session);
 	CHECK(&client->worker->out == out);
 	CHECK(!session->is_ended);
-	CHECK(why == HUB_END_SLOW);
 	session->is_ended = true;
+	if (why == HUB_END_NO_MEMORY) {
+		CHECK(has_memory_failed());
+		seen.abandoned++;
+		return;
+	}
 	client->was_slow = true;
 	seen.slow++;
 }
@@ -421,6 +481,11 @@ static struct session *out_find(struct hub_out *out, struct slab_handle handle)
 static void letter_check(const struct hub_mail *mail)
 {
 	struct question *question = world.question;
+	if (mail->error != ERROR_NONE) {
+		CHECK(mail->error == ERROR_UNAVAILABLE);
+		CHECK(has_memory_failed());
+		return;
+	}
 	switch ((enum mail_kind)mail->kind) {
 	case MAIL_PUBLISHED:
 		question_settle(question, mail->epoch, mail->seq);
@@ -443,12 +508,12 @@ static void letter_check(const struct hub_mail *mail)
 	case MAIL_RECORD:
 		break;
 	}
-	CHECK(mail->error == ERROR_NONE);
 }
 
 static void out_post(struct hub_out *out, uint32_t to, const struct hub_mail *mail)
 {
 	uint32_t from = index_of(CONTAINER_OF(out, struct worker, out));
+	failing_pause();
 	CHECK(to != from);
 	CHECK(to < world.scenario->workers);
 	CHECK(mail->from == from);
@@ -459,12 +524,15 @@ static void out_post(struct hub_out *out, uint32_t to, const struct hub_mail *ma
 	buf_append(&world.queues[from][to], &letter, sizeof(letter));
 	CHECK(!world.queues[from][to].is_broken);
 	world.letters_posted++;
+	failing_resume();
 }
 
 static bool out_has_room(struct hub_out *out)
 {
 	(void)out;
-	return true;
+	bool has_room = world.is_calm || !chance(world.scenario->full_percent);
+	world.is_short |= !has_room;
+	return has_room;
 }
 
 static void hub_enter(struct worker *worker)
@@ -495,12 +563,27 @@ static void letter_deliver(uint32_t from, uint32_t to)
 	hub_enter(&world.workers[to]);
 	world.question = letter.question;
 	world.letters_posted = 0;
+	memory_fails();
 	hub_receive(world.workers[to].hub, &letter.mail);
+	has_memory_failed();
 	world.question = NULL;
 	uint32_t others = world.scenario->workers - 1;
-	CHECK(world.letters_posted <= 1 + (kind == MAIL_PUBLISH ? others : 0));
+	/* What was owed may come to it. */
+	CHECK(world.scenario->full_percent > 0 ||
+	      world.letters_posted <= 1 + (kind == MAIL_PUBLISH ? others : 0));
 	if (kind == MAIL_PUBLISHED || kind == MAIL_FOLLOWED || kind == MAIL_HISTORY_READY)
 		question_forget(letter.question);
+}
+
+static bool letter_is_any(void)
+{
+	for (uint32_t from = 0; from < world.scenario->workers; from++) {
+		for (uint32_t to = 0; to < world.scenario->workers; to++) {
+			if (world.queues[from][to].len > 0)
+				return true;
+		}
+	}
+	return false;
 }
 
 /* False: none is on its way. */
@@ -624,7 +707,9 @@ static void question_ask(struct question *question, struct hub_command *command)
 	client->unanswered++;
 	world.question = question;
 	hub_enter(client->worker);
+	memory_fails();
 	hub_execute(client->worker->hub, &client->session, command);
+	has_memory_failed();
 	world.question = NULL;
 	CHECK(question->is_answered || !is_here || question->type != COMMAND_SUBSCRIBE);
 	CHECK(question->is_answered || agent_of(question->channel) != client->worker);
@@ -642,6 +727,7 @@ static void ask_subscribe(struct client *client)
 			question->refusal = ERROR_TOO_MANY_CHANNELS;
 		else
 			following->state = ASKED;
+		question->is_first = true;
 		seen.too_many += question->refusal != ERROR_NONE;
 	}
 	question_ask(question, &(struct hub_command){0});
@@ -887,7 +973,9 @@ static void step(void)
 	} else if (what < 92) {
 		struct worker *worker = &world.workers[below(world.scenario->workers)];
 		hub_enter(worker);
+		memory_fails();
 		hub_walk(worker->hub, below(5));
+		has_memory_failed();
 	} else {
 		time_passes_somehow();
 	}
@@ -904,6 +992,18 @@ static bool walk_all(void)
 	return is_left;
 }
 
+/* A tail that could not keep a record is none any more. */
+static bool is_any_lost(const struct hub *hub)
+{
+	bool is_any = false;
+	for (size_t i = 0; i < map_buckets(&hub->table); i++) {
+		struct map_node *node = map_bucket(&hub->table, i);
+		for (; node != NULL; node = node->next)
+			is_any |= CONTAINER_OF(node, struct channel, in_table)->is_lost;
+	}
+	return is_any;
+}
+
 /* Everybody reads, all letters arrive, all walks are done: nobody lacks anything. */
 static void calm(void)
 {
@@ -914,11 +1014,15 @@ static void calm(void)
 		else if (client->is_open)
 			client_ready(client);
 	}
-	while (letter_deliver_any())
+	do {
+		while (letter_deliver_any())
+			world_check();
+		while (walk_all())
+			world_check();
 		world_check();
-	while (walk_all())
-		world_check();
-	world_check();
+	} while (letter_is_any());
+	for (uint32_t i = 0; i < world.scenario->workers; i++)
+		CHECK(!is_any_lost(world.workers[i].hub));
 	for (struct client *client = world.clients; client < world.clients + CLIENTS; client++) {
 		if (!client->is_open)
 			continue;
@@ -1085,6 +1189,8 @@ static void seen_check(void)
 	CHECK(seen.taken_in_part > 0);
 	CHECK(seen.too_many > 0);
 	CHECK(seen.found_none > 0);
+	CHECK(seen.refused > 0);
+	CHECK(seen.abandoned > 0);
 }
 
 int main(int argc, char **argv)
