@@ -104,16 +104,23 @@ size_t text_from_base64url(char *out, const void *bytes, size_t count)
 	return base64_digits(out, bytes, count, base64_url);
 }
 
-/* 0 to 63, or -1. */
-static int base64url_value(char c)
+/* What each ASCII character stands for; 64: nothing. */
+/* clang-format off */
+static const unsigned char base64url_values[128] = {
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 62, 64, 64,
+	52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 64, 64, 64, 64, 64, 64,
+	64, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+	15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 64, 64, 64, 64, 63,
+	64, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+	41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 64, 64, 64, 64, 64,
+};
+/* clang-format on */
+
+static unsigned base64url_value(char c)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '-' ? 62 : c == '_' ? 63 : -1;
+	return (unsigned char)c < 128 ? base64url_values[(unsigned char)c] : 64;
 }
 
 bool text_to_base64url(struct slice text, void *out)
@@ -123,10 +130,10 @@ bool text_to_base64url(struct slice text, void *out)
 	if (text.len % 4 == 1)
 		return false;
 	for (size_t i = 0; i < text.len; i++) {
-		int value = base64url_value(text.at[i]);
-		if (value < 0)
+		unsigned value = base64url_value(text.at[i]);
+		if (value == 64)
 			return false;
-		bits = (bits << 6 | (unsigned)value) & 0xfff;
+		bits = (bits << 6 | value) & 0xfff;
 		held += 6;
 		if (held >= 8) {
 			held -= 8;
