@@ -129,14 +129,16 @@ describe("auth: a token that runs out", () => {
 		assert.ok(Date.now() / 1000 >= exp - 0.05, "too early");
 	});
 
-	it("is not so late as the skew that is granted at the door", async () => {
+	it("is at its own time; at the door there is a skew, for which who comes then may stay", async () => {
 		const exp = soon();
 		const client = await NativeClient.open(server, query({ exp }));
 		await client.closing();
+		client.close();
+		if (Date.now() / 1000 > exp + 4)
+			return; // the machine was busy: the skew is over, or about to be
 		const other = await NativeClient.open(server, query({ exp }));
 		assert.deepEqual(await other.closing(), expired);
-		client.close();
-		other.close();
+		assert.ok(Date.now() / 1000 >= exp + 4.95, "too early");
 	});
 
 	it("closes nobody whose token was refreshed", async () => {
