@@ -10,6 +10,7 @@ import { before, describe, test } from "node:test";
 
 import WebSocket from "ws";
 
+import { NativeClient } from "./clients.mjs";
 import {
 	Signal,
 	epochOf,
@@ -23,6 +24,7 @@ import {
 	withServer,
 	within,
 } from "./harness.mjs";
+import { mint, now, secret } from "./tokens.mjs";
 
 const platform = { WebSocket, retryMin: 20, retryMax: 200 };
 
@@ -509,6 +511,45 @@ class ScriptedSocket {
 		return until(() => this.sent.find((message) => message.type === type), type);
 	}
 }
+
+describe("starling.js and tokens", () => {
+	const server = useServer({ options: [`auth.jwt_secret=${secret}`] });
+	before(() => loadClient(server));
+	const shortLived = () => mint({ exp: now() + 4, allow: { "*": "rw" } });
+
+	test("a token is exchanged for another before it ends", async () => {
+		const tokens = [];
+		const token = async () => tokens[tokens.push(shortLived()) - 1];
+		await withClient(server, { token }, async (client) => {
+			await next(client, "open");
+			const { connection } = client.welcome;
+			const { heard } = follow(client, "c");
+			/* One that is not renewed shows when the first one has ended. */
+			const witness = await NativeClient.open(server, { query: `token=${tokens[0]}` });
+			assert.equal((await witness.closing()).reason, "token_expired");
+			await client.publish("c", 1);
+			await heard(1);
+			assert.equal(client.welcome.connection, connection);
+			assert.ok(tokens.length > 1);
+		});
+	});
+
+	test("where there is no other the next connection asks for one", async () => {
+		const first = mint({ exp: now() + 2, allow: { "*": "rw" } });
+		let isRenewed = false;
+		const token = () => (isRenewed ? shortLived() : first);
+		await withClient(server, { token }, async (client) => {
+			await next(client, "open");
+			const { heard } = follow(client, "d");
+			const { reason } = await next(client, "close");
+			assert.equal(reason, "token_expired");
+			isRenewed = true;
+			await next(client, "open");
+			await client.publish("d", 1);
+			await heard(1);
+		});
+	});
+});
 
 describe("starling.js and a script", () => {
 	const server = useServer();

@@ -24,7 +24,7 @@
 
 const DEFAULTS = {
 	transports: ["websocket", "sse", "poll"], // in order of preference
-	token: undefined, // or a function, which is asked each time
+	token: undefined, // or a function, which is asked each time, and for another before one ends
 	user: undefined, // a name to go by, where the server is in open mode
 	timeout: 10_000, // ms for an answer over HTTP, or for opening a connection
 	retryMin: 1000, // ms of back-off at first, doubled each time, with jitter
@@ -34,6 +34,7 @@ const DEFAULTS = {
 	fetch: globalThis.fetch,
 };
 const OPENING_TRIES = 2; // that fail though the server is ready: then it is the next one's turn
+const RENEW_AT = 0.8; // of the time that a token has left
 const STEADY_MS = 10_000; // a connection that lived so long starts the back-off anew
 const HEARTBEAT_S = 25; // unless the server says another
 const POLL_WAIT_S = 25;
@@ -271,6 +272,16 @@ function isAfter(id, cursor = "start") {
 	return epoch !== epochSeen || Number(seq) > Number(seqSeen);
 }
 
+/** Milliseconds until a token ends; NaN where it does not say. */
+function msLeft(token) {
+	try {
+		const claims = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+		return JSON.parse(atob(claims)).exp * 1000 - Date.now();
+	} catch {
+		return NaN;
+	}
+}
+
 /** A refusal of the server; or `unavailable`, which the client says by itself. */
 function errorOf(message, { code = "unavailable", channel, after } = {}) {
 	const error = new Error(message ?? code);
@@ -369,10 +380,12 @@ class SocketLink extends Link {
 	#ref = 0;
 	#beat; // since the welcome
 	#quiet = 0; // heartbeats since the server was heard
+	#renewal; // of the token
 
 	async run() {
 		const token = await this.token();
 		if (this.isClosed) return;
+		this.#renewLater(token);
 		// As a subprotocol the token stays out of the URL, so out of the logs of proxies.
 		const protocols = ["starling.v1", ...(token ? [`bearer.${token}`] : [])];
 		const url = this.url("/ws").replace(/^http/, "ws");
@@ -387,6 +400,7 @@ class SocketLink extends Link {
 	close() {
 		super.close();
 		clearInterval(this.#beat);
+		clearTimeout(this.#renewal);
 		this.#socket?.close();
 		for (const { failed } of this.#pending.values()) failed(errorOf("connection lost"));
 	}
@@ -407,6 +421,19 @@ class SocketLink extends Link {
 	#send(request, done = (_answer) => {}, failed = (_error) => {}) {
 		this.#pending.set(++this.#ref, { done, failed });
 		this.#socket.send(JSON.stringify({ ...request, ref: this.#ref }));
+	}
+
+	/* Where that fails the connection ends with its token, and the next one asks anew. */
+	#renewLater(token) {
+		const ms = typeof this.options.token === "function" && RENEW_AT * msLeft(token);
+		if (ms > 0) this.#renewal = setTimeout(() => this.#renew(token), Math.min(ms, 2 ** 31 - 1));
+	}
+
+	async #renew(before) {
+		const token = await this.token().catch(() => before);
+		if (this.isClosed || !this.#beat || token === before) return;
+		const refused = (error) => this.isClosed || this.onother("error", error);
+		this.#send({ type: "auth", token }, () => this.#renewLater(token), refused);
 	}
 
 	#subscribe(sub) {
