@@ -29,4 +29,5 @@ bool access_origin_is_good(const struct edge *edge, const struct http_request *r
 /* What Access-Control-Allow-Origin answers; NULL: nothing. */
 const char *access_allow_origin(const struct edge *edge, const struct http_request *request);
 
-void access_digest(struct slice key, unsigned char digest[EDGE_KEY_DIGEST_BYTES]);
+/* False: no memory. */
+MUST_CHECK bool access_digest(struct slice key, unsigned char digest[EDGE_KEY_DIGEST_BYTES]);

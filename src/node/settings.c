@@ -58,7 +58,9 @@ static int add_key(struct edge_settings *settings, struct slice key)
 	if (digests == NULL)
 		return -ENOMEM;
 	settings->api_key_digests = digests;
-	access_digest(key, settings->api_key_digests[settings->api_key_count++]);
+	if (!access_digest(key, settings->api_key_digests[settings->api_key_count]))
+		return -ENOMEM;
+	settings->api_key_count++;
 	return 0;
 }
 
