@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "edge/access.h"
+#include "edge/peer.h"
+#include "edge/registry.h"
 #include "net/stream.h"
 
 #define CLOSING_MS 3000 /* for the peer to take our last bytes and to close */
@@ -297,6 +299,8 @@ void conn_again(struct edge *edge, struct conn *conn)
 
 void conn_step(struct edge *edge, struct conn *conn)
 {
+	if (conn->awaits_proxy && !peer_greet(edge, conn))
+		return;
 	conn->is_served = false;
 	/* What was kept from before is used up first. */
 	conn->transport->input(edge, conn, edge->input, 0);
@@ -405,6 +409,8 @@ void conn_destroy(struct edge *edge, struct conn *conn)
 		buf_clear(&edge->cork);
 	}
 	hub_session_close(edge->hub, &conn->session);
+	registry_leave(edge, conn);
+	peer_end(edge, conn);
 	timer_stop(loop_wheel(edge->loop), &conn->timer);
 	if (list_is_linked(&conn->in_list))
 		list_remove(&conn->in_list);
@@ -457,6 +463,7 @@ void conn_reap(struct edge *edge, struct conn *conn)
 	CHECK(conn->session.is_ended);
 	list_remove(&conn->in_list);
 	hub_session_close(edge->hub, &conn->session);
+	registry_leave(edge, conn);
 	bool is_worth_waiting = conn->transport->goodbye(edge, conn);
 	if (edge->corked == conn)
 		conn_uncork(edge);

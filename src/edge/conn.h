@@ -17,6 +17,7 @@
 
 #include <sys/uio.h>
 
+#include "base/map.h"
 #include "base/random.h"
 #include "dialect/dialect.h"
 #include "edge/edge.h"
@@ -66,19 +67,26 @@ struct conn {
 		struct socket_input *socket; /* WebSocket: input in part, or NULL */
 	};
 	uint64_t opened_unix_ms;
-	struct rate rate;     /* its messages; passed on until heard_ms */
-	uint32_t heard_ms;    /* when bytes came last, cut to 32 bits */
-	uint8_t state;        /* enum conn_state */
-	uint8_t reason;       /* enum close_reason, once the session is ended */
-	bool is_readable : 1; /* there may be more to read than was read */
-	bool is_paused : 1;   /* not read from until some of what it asked is answered */
-	bool has_end : 1;     /* the end of what the peer sends is there, to be read */
-	bool is_hung_up : 1;  /* and has been read */
-	bool is_finished : 1; /* we send no more */
-	unsigned format : 2;  /* enum sse_format */
-	bool is_opening : 1;  /* SSE, polls: not all channels have answered yet */
-	bool is_served : 1;   /* has had its share of this turn; what is left waits for the next */
+	struct rate rate;      /* its messages; passed on until heard_ms */
+	uint32_t heard_ms;     /* when bytes came last, cut to 32 bits */
+	uint8_t state;         /* enum conn_state */
+	uint8_t reason;        /* enum close_reason, once the session is ended */
+	bool is_readable : 1;  /* there may be more to read than was read */
+	bool is_paused : 1;    /* not read from until some of what it asked is answered */
+	bool has_end : 1;      /* the end of what the peer sends is there, to be read */
+	bool is_hung_up : 1;   /* and has been read */
+	bool is_finished : 1;  /* we send no more */
+	unsigned format : 2;   /* enum sse_format */
+	bool is_opening : 1;   /* SSE, polls: not all channels have answered yet */
+	bool is_proxied : 1;   /* comes from listen.trusted_proxies */
+	bool awaits_proxy : 1; /* and may begin with a PROXY header: nothing was read yet */
+	bool is_counted : 1;   /* a client's: among edge_common.clients */
+	bool has_seat : 1;     /* and by user or address: see registry.h */
+	bool has_peer : 1;     /* peer.c knows more of it than its socket says */
+	bool is_served : 1;    /* has had its share of this turn; what is left waits for the next */
 };
+
+#define CONN_INDEX_MAX (1u << 24) /* places in the slab: what an id has room for */
 
 static_assert(sizeof(struct conn) <= 128, "what an idle connection costs, with 64 a channel");
 
@@ -94,6 +102,15 @@ struct edge {
 	struct list again;   /* connections with something to do next turn */
 	struct list ended;   /* to be closed at the end of this one */
 	struct list surveys; /* notes on which answers go on */
+	struct registry {
+		struct slab seats;
+		struct map by_conn; /* seats, by the place of their connections */
+		struct tally tallies[REGISTRY_TALLIES];
+		struct list owed;  /* seats that were left and have places to give back */
+		uint32_t sweep_at; /* connections from here on are still to be counted */
+		bool is_sweeping;
+	} registry;
+	struct map peers; /* peer.c's, by the place of their connections */
 	struct random random;
 	struct conn *corked; /* whose bytes lie in `cork` */
 	struct buf cork;     /* small writes of one connection, sent together */

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "edge/conn.h"
+#include "edge/peer.h"
+#include "edge/registry.h"
 #include "edge/survey.h"
 #include "net/listen.h"
 
@@ -123,12 +125,20 @@ struct edge *edge_create(const struct edge_options *options)
 	CHECK(error == 0);
 	if (!jwt_reader_init(&edge->tokens))
 		goto free_edge;
+	if (registry_init(&edge->registry) != 0)
+		goto free_tokens;
+	if (map_init(&edge->peers) != 0)
+		goto free_registry;
 	edge->hub = make_hub(edge);
 	if (edge->hub == NULL)
-		goto free_tokens;
+		goto free_peers;
 	edge_begin(edge);
 	return edge;
 
+free_peers:
+	map_free(&edge->peers);
+free_registry:
+	registry_free(&edge->registry);
 free_tokens:
 	jwt_reader_free(&edge->tokens);
 free_edge:
@@ -162,6 +172,8 @@ void edge_destroy(struct edge *edge)
 	timer_stop(loop_wheel(edge->loop), &edge->accept_timer);
 	hub_destroy(edge->hub);
 	slab_free(&edge->conns);
+	map_free(&edge->peers);
+	registry_free(&edge->registry);
 	buf_free(&edge->cork);
 	buf_free(&edge->text);
 	buf_free(&edge->reader.scratch);
@@ -178,6 +190,7 @@ void edge_adopt(struct edge *edge, const struct edge_settings *settings)
 	slab_set_max(&edge->conns, settings->connections_max + EDGE_CONN_RESERVE);
 	hub_set_rules(edge->hub, settings->rules);
 	hub_set_limits(edge->hub, settings->channels_max, settings->outbound_bytes_max);
+	registry_adopt(edge);
 }
 
 bool edge_has_adopted(const struct edge *edge)
@@ -217,6 +230,7 @@ static bool accept_some(struct edge *edge, int listener)
 		}
 		struct conn *conn = conn_open(edge, fd);
 		if (conn != NULL) {
+			peer_begin(edge, conn, &peer);
 			/* Most have sent their request already. */
 			conn->is_readable = true;
 			conn_step(edge, conn);
@@ -254,6 +268,24 @@ void edge_ready(struct edge *edge, uint64_t tag, unsigned ready)
 void edge_receive(struct edge *edge, const struct hub_mail *mail)
 {
 	hub_receive(edge->hub, mail);
+}
+
+void edge_receive_mail(struct edge *edge, const struct edge_mail *mail)
+{
+	switch ((enum edge_about)mail->about) {
+	case EDGE_ABOUT_SURVEY:
+		survey_receive(edge, mail);
+		break;
+	case EDGE_ABOUT_REGISTRY:
+		registry_receive(edge, mail->from, &mail->registry);
+		break;
+	}
+}
+
+void edge_mail_discard(const struct edge_mail *mail)
+{
+	if (mail->about == EDGE_ABOUT_SURVEY)
+		note_free(mail->note);
 }
 
 void edge_timer(struct edge *edge, struct timer *timer)
@@ -302,12 +334,13 @@ bool edge_after(struct edge *edge)
 	if (!is_congested)
 		step_again(edge);
 	bool has_surveys = survey_go_on(edge);
+	bool has_seats = registry_go_on(edge);
 	/* Last, because all of the above may publish: nothing is left behind unseen. */
 	bool has_walks = hub_walk(edge->hub, TURN_DELIVERIES_MAX);
 	conn_uncork(edge);
 	reap(edge);
 	conn_uncork(edge);
-	return is_adopting || has_surveys || has_walks || edge->accepts_again ||
+	return is_adopting || has_surveys || has_seats || has_walks || edge->accepts_again ||
 	       !list_is_empty(&edge->ended) || (!is_congested && !list_is_empty(&edge->again));
 }
 

@@ -3,7 +3,7 @@
  * that their commands go to.
  *
  * Threads:   the worker's own, every call; struct edge_node and struct edge_settings are
- *            constant and read by all workers.
+ *            constant and read by all workers, struct edge_common is counted in by all.
  * Ownership: the edge owns its connections, its hub and the descriptors it was given. Loop and
  *            everything else in the options are the caller's and outlive it; settings do
  *            until the edge has gone over to others.
@@ -13,9 +13,11 @@
 #pragma once
 
 #include "auth/token.h"
+#include "base/address.h"
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/role.h"
+#include "edge/tally.h"
 #include "hub/hub.h"
 #include "net/loop.h"
 #include "starling/close.h"
@@ -51,20 +53,62 @@ struct edge_settings {
 	struct key_set *token_keys; /* NULL: there are none, and no token is valid */
 	struct token_policy token_policy;
 	uint32_t connections_max, channels_max;
+	uint32_t connections_per_user, connections_per_address; /* 0: no limit */
 	uint32_t message_rate, message_burst; /* a second, and at once; no rate: no limit */
 	size_t message_bytes_max, outbound_bytes_max, header_bytes_max;
 	uint64_t header_timeout_ms, idle_timeout_ms;
 	uint64_t heartbeat_interval_ms, heartbeat_timeout_ms;
+	const struct network *proxies; /* whose word about addresses counts */
+	size_t proxy_count;
 	const struct rules *rules;
 };
 
-/* What the edges of two workers say to each other: a question, and the note with its answer. */
+/* What clients are counted by: see registry.h. */
+enum registry_tally { REGISTRY_USERS = 0, REGISTRY_ADDRESSES, REGISTRY_TALLIES };
+
+enum registry_mail_type {
+	REGISTRY_ASK = 0, /* to the key's home: one more */
+	REGISTRY_ANSWER,  /* back: answer, and place when it was taken */
+	REGISTRY_LEAVE,   /* to the home: place */
+};
+
+struct registry_mail {
+	uint8_t type;            /* enum registry_mail_type */
+	uint8_t tally;           /* enum registry_tally */
+	uint8_t answer;          /* enum tally_answer */
+	bool is_in;              /* REGISTRY_ASK: it came in before there was a limit */
+	struct slab_handle seat; /* the asker's */
+	union {
+		struct tally_key key;
+		struct slab_handle place; /* the home's */
+	};
+};
+
+/* What the edges of two workers say to each other. */
+enum edge_about {
+	EDGE_ABOUT_SURVEY = 0, /* a question, and the note with its answer */
+	EDGE_ABOUT_REGISTRY,
+};
+
 struct edge_mail {
 	uint32_t from; /* the worker that posted it */
+	uint8_t about; /* enum edge_about */
 	bool is_answer;
-	const struct survey_kind *kind; /* constant */
-	struct slab_handle asker;       /* the connection whose request it is */
-	struct note *note;              /* moves with the letter; edge_mail_discard() frees it */
+	union {
+		struct {
+			const struct survey_kind *kind; /* constant */
+			struct slab_handle asker;       /* the connection whose request it is */
+			struct note *note; /* moves along; edge_mail_discard() frees it */
+		};
+		struct registry_mail registry;
+	};
+};
+
+static_assert(sizeof(struct edge_mail) <= 40, "letters are copied twice");
+
+/* What all workers write: the one number of clients on the node. */
+struct edge_common {
+	_Alignas(64) _Atomic uint32_t clients;
 };
 
 /* The transports that clients are counted by. */
@@ -88,6 +132,7 @@ struct edge_up {
 
 struct edge_options {
 	const struct edge_node *node;
+	struct edge_common *common;
 	const struct edge_settings *settings; /* to begin with */
 	struct edge_up *up;
 	struct loop *loop;

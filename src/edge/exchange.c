@@ -4,6 +4,7 @@
 
 #include "dialect/native.h"
 #include "edge/access.h"
+#include "edge/registry.h"
 #include "edge/route.h"
 
 /* A body that is published as it comes is read in steps of this size, one a turn: it may hold as
@@ -73,6 +74,7 @@ static void exchange_over(struct edge *edge, struct conn *conn)
 	struct buf rest;
 	exchange_leave(conn, &rest);
 	access_forget(&conn->session); /* the next request says again who it is from */
+	registry_leave(edge, conn);    /* what was answered, or refused, is no client */
 	if (!keeps_alive) {
 		buf_free(&rest);
 		conn_end(edge, conn, reason);
@@ -270,14 +272,61 @@ static void refuse_and_close(struct edge *edge, struct conn *conn, enum error_co
 
 /* ---- carrying out ---- */
 
-static void dispatch(struct edge *edge, struct conn *conn, const struct http_request *request,
-                     struct slice body)
+/* Waits for the registry's answers, its request put aside. */
+static bool is_put_aside(const struct conn *conn)
+{
+	return conn->state == CONN_ANSWER && conn->exchange != NULL && conn->exchange->is_put_aside;
+}
+
+/* Takes over `request`, which lies at `head`. */
+static void dispatch(struct edge *edge, struct conn *conn, struct http_request *request,
+                     struct slice head, struct slice body)
 {
 	struct exchange *exchange = conn->exchange;
+	exchange->request = NULL;
 	exchange->keeps_alive = request->is_keep_alive;
 	exchange->is_head = request->method == HTTP_HEAD;
 	conn_enter(edge, conn, CONN_ANSWER);
 	route_request(edge, conn, request, body);
+	if (!is_put_aside(conn)) {
+		free(request);
+		return;
+	}
+	exchange->request = request;
+	buf_slice(&exchange->head, head);
+	if (exchange->head.is_broken)
+		conn_end(edge, conn, CLOSE_NO_MEMORY);
+}
+
+/* Reads a head again that has moved to `head` since. */
+static void parse_again(const struct exchange *exchange, const struct buf *head)
+{
+	struct http_limits limits = {exchange->header_bytes_max, exchange->header_bytes_max};
+	http_request_begin(exchange->request);
+	enum http_parse parsed =
+		http_request_parse(exchange->request, head->at, head->len, &limits);
+	CHECK(parsed == HTTP_DONE);
+}
+
+/* The registry has answered: the request is carried out anew. Those that are put aside have no
+ * body that anybody looks at. */
+static void take_up(struct edge *edge, struct conn *conn)
+{
+	struct exchange *exchange = conn->exchange;
+	struct buf head = {0};
+	buf_swap(&head, &exchange->head);
+	parse_again(exchange, &head);
+	struct http_request *request = exchange->request;
+	exchange->request = NULL;
+	exchange->is_put_aside = false;
+	route_request(edge, conn, request, slice_of(NULL, 0));
+	if (is_put_aside(conn)) { /* for a limit that is new */
+		exchange->request = request;
+		buf_swap(&head, &exchange->head);
+	} else {
+		free(request);
+	}
+	buf_free(&head);
 }
 
 /* Before the body comes: is it wanted? */
@@ -354,18 +403,11 @@ static size_t read_body(struct edge *edge, struct conn *conn, const char *at, si
 static void dispatch_collected(struct edge *edge, struct conn *conn)
 {
 	struct exchange *exchange = conn->exchange;
-	struct http_request *request = exchange->request;
-	struct http_limits limits = {exchange->header_bytes_max, exchange->header_bytes_max};
-	http_request_begin(request);
-	enum http_parse parsed =
-		http_request_parse(request, exchange->head.at, exchange->head.len, &limits);
-	CHECK(parsed == HTTP_DONE);
 	struct buf head = {0}, body = {0};
 	buf_swap(&head, &exchange->head);
 	buf_swap(&body, &exchange->body);
-	exchange->request = NULL;
-	dispatch(edge, conn, request, buf_view(&body));
-	free(request);
+	parse_again(exchange, &head);
+	dispatch(edge, conn, exchange->request, buf_view(&head), buf_view(&body));
 	buf_free(&head);
 	buf_free(&body);
 }
@@ -446,9 +488,7 @@ static size_t step_whole_head(struct edge *edge, struct conn *conn, const char *
 	               (request->framing == HTTP_LENGTH && request->content_length <= len - used);
 	if (is_here) {
 		size_t body_len = request->framing == HTTP_LENGTH ? request->content_length : 0;
-		exchange->request = NULL;
-		dispatch(edge, conn, request, slice_of(at + used, body_len));
-		free(request);
+		dispatch(edge, conn, request, slice_of(at, used), slice_of(at + used, body_len));
 		return used + body_len;
 	}
 	buf_append(&exchange->head, at, used);
@@ -514,8 +554,16 @@ static void http_input(struct edge *edge, struct conn *conn, char *bytes, size_t
 {
 	/* Nothing is kept from before: what can be used is, where it lies. */
 	bool has_held = conn->exchange != NULL && conn->exchange->held.len > 0;
+	struct buf all = {0};
 	if (has_held)
 		conn_heard(edge, conn);
+	if (is_put_aside(conn) && !registry_asks(edge, conn)) {
+		buf_swap(&all, &conn->exchange->held);
+		take_up(edge, conn);
+		use_input(edge, conn, &all);
+		buf_free(&all);
+		return;
+	}
 	while (!has_held && len > 0 && takes_requests(edge, conn)) {
 		size_t used = step(edge, conn, bytes, len);
 		if (used == 0)
@@ -526,7 +574,6 @@ static void http_input(struct edge *edge, struct conn *conn, char *bytes, size_t
 	if (conn->session.is_ended || (len == 0 && !has_held))
 		return;
 
-	struct buf all = {0};
 	if (has_held)
 		buf_swap(&all, &conn->exchange->held);
 	buf_append(&all, bytes, len);

@@ -47,6 +47,7 @@ struct exchange {
 	uint64_t body_max;
 	bool is_head; /* the method: no body in the answer */
 	bool keeps_alive;
+	bool is_put_aside;        /* until the registry has answered; the head is kept */
 	enum close_reason reason; /* when it does not, and the answer is written */
 	bool is_preflight;        /* the answer says what else may be asked */
 	char *allow_origin;       /* for the answer's CORS header; NULL: none */

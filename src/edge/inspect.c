@@ -2,6 +2,7 @@
  * What the server API shows of the node, and does to single connections (SPEC section 7):
  * connections and figures. Each is a survey of the workers.
  */
+#include "edge/peer.h"
 #include "edge/route.h"
 #include "edge/survey.h"
 #include "http/query.h"
@@ -17,6 +18,16 @@ static struct conn *find_conn(struct edge *edge, uint64_t number)
 	bool is_client = conn != NULL && !conn->session.is_ended && conn->transport->name != NULL &&
 	                 conn->transport != &transport_http;
 	return is_client ? conn : NULL;
+}
+
+static void write_address(struct buf *out, struct address address)
+{
+	char text[ADDRESS_TEXT_MAX];
+	size_t len = address_write(text, &address);
+	if (len == 0)
+		buf_string(out, "null");
+	else
+		json_string_append(out, slice_of(text, len));
 }
 
 static void describe_conn(struct edge *edge, struct note *note)
@@ -38,7 +49,9 @@ static void describe_conn(struct edge *edge, struct note *note)
 	json_string_append(out, slice_string(edge->options.node->name));
 	buf_string(out, ",\"transport\":\"");
 	buf_string(out, conn->transport->name);
-	buf_string(out, "\",\"since\":");
+	buf_string(out, "\",\"address\":");
+	write_address(out, peer_of(edge, conn));
+	buf_string(out, ",\"since\":");
 	buf_u64(out, conn->opened_unix_ms);
 	buf_string(out, ",\"channels\":[");
 	const struct follower *follower = conn->session.first;

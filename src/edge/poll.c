@@ -12,6 +12,7 @@
 #include "edge/exchange.h"
 #include "edge/following.h"
 #include "edge/parameter.h"
+#include "edge/registry.h"
 #include "edge/route.h"
 
 #define WAIT_S_DEFAULT 25
@@ -71,7 +72,7 @@ static void poll_begin(struct edge *edge, struct conn *conn, const struct follow
 {
 	struct poll *poll = poll_of(conn);
 	poll->wait_ms = (wait_s > WAIT_S_MAX ? WAIT_S_MAX : wait_s) * 1000;
-	poll->is_answered_at_once = wait_s == 0 || !following->channels->has_since;
+	poll->is_answered_at_once = wait_s == 0;
 	conn_set_transport(edge, conn, &transport_poll);
 	conn_enter(edge, conn, CONN_POLL);
 	following_subscribe(edge, conn, following);
@@ -92,10 +93,16 @@ void poll_open(struct edge *edge, struct conn *conn, const struct http_request *
 	}
 	struct following following;
 	enum error_code error = following_begin(edge, conn, request, NULL, &following, &why);
+	if (request->method == HTTP_HEAD || (error == ERROR_NONE && !following.channels->has_since))
+		wait_s = 0;
+	if (error == ERROR_NONE && wait_s > 0)
+		error = registry_enter(edge, conn, &why);
+	if (error == ERROR_NONE && wait_s > 0)
+		error = registry_sit(edge, conn, request, &why);
 	if (error != ERROR_NONE)
 		exchange_refuse(edge, conn, error, why);
-	else
-		poll_begin(edge, conn, &following, request->method == HTTP_HEAD ? 0 : wait_s);
+	else if (!conn->exchange->is_put_aside)
+		poll_begin(edge, conn, &following, wait_s);
 	following_end(&following);
 }
 

@@ -11,6 +11,7 @@
 #include "edge/access.h"
 #include "edge/following.h"
 #include "edge/parameter.h"
+#include "edge/registry.h"
 #include "edge/route.h"
 #include "wire/sse_event.h"
 
@@ -83,18 +84,20 @@ void sse_open(struct edge *edge, struct conn *conn, const struct http_request *r
 		exchange_refuse(edge, conn, ERROR_BAD_REQUEST, why);
 		return;
 	}
-	struct following following;
-	enum error_code error = following_begin(edge, conn, request, last_id, &following, &why);
-	if (error == ERROR_NONE && request->method == HTTP_HEAD) {
-		following_end(&following);
+	struct following following = {0};
+	bool is_client = request->method != HTTP_HEAD;
+	enum error_code error = is_client ? registry_enter(edge, conn, &why) : ERROR_NONE;
+	if (error == ERROR_NONE)
+		error = following_begin(edge, conn, request, last_id, &following, &why);
+	if (error == ERROR_NONE && is_client)
+		error = registry_sit(edge, conn, request, &why);
+	if (error == ERROR_NONE && !is_client) {
 		answer_head(edge, conn);
-		return;
-	}
-	if (error == ERROR_NONE) {
+	} else if (error == ERROR_NONE && !conn->exchange->is_put_aside) {
 		begin_stream(edge, conn);
 		following_subscribe(edge, conn, &following);
 		begin_delivery(edge, conn);
-	} else {
+	} else if (error != ERROR_NONE) {
 		exchange_refuse(edge, conn, error, why);
 	}
 	following_end(&following);

@@ -73,6 +73,7 @@ static bool ask(struct edge *edge, struct conn *conn, uint32_t worker,
 		return false;
 	}
 	struct edge_mail mail = {.from = edge->options.worker,
+	                         .about = EDGE_ABOUT_SURVEY,
 	                         .kind = kind,
 	                         .asker = slab_handle_of(&edge->conns, conn),
 	                         .note = note};
@@ -174,15 +175,10 @@ void survey_give_up(struct edge *edge)
 		note_free(note);
 }
 
-void edge_receive_mail(struct edge *edge, const struct edge_mail *mail)
+void survey_receive(struct edge *edge, const struct edge_mail *mail)
 {
 	if (mail->is_answer)
 		take_answer(edge, mail);
 	else
 		answer(edge, mail);
-}
-
-void edge_mail_discard(const struct edge_mail *mail)
-{
-	note_free(mail->note);
 }

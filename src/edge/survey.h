@@ -53,6 +53,8 @@ void survey_all(struct edge *edge, struct conn *conn, const struct survey_kind *
 void survey_one(struct edge *edge, struct conn *conn, const struct survey_kind *kind,
                 uint64_t number, struct buf *text);
 
+void survey_receive(struct edge *edge, const struct edge_mail *mail);
+
 /* One part of one answer that goes on, if there is any. True: there is more to do. */
 bool survey_go_on(struct edge *edge);
 void survey_give_up(struct edge *edge); /* those that go on will not be answered */

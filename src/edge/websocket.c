@@ -11,6 +11,7 @@
 #include "dialect/native.h"
 #include "edge/access.h"
 #include "edge/exchange.h"
+#include "edge/registry.h"
 #include "edge/route.h"
 #include "wire/ws_frame.h"
 #include "wire/ws_handshake.h"
@@ -116,9 +117,15 @@ void websocket_open(struct edge *edge, struct conn *conn, const struct http_requ
 		why = "this node is going down";
 	}
 	if (error == ERROR_NONE)
+		error = registry_enter(edge, conn, &why);
+	if (error == ERROR_NONE)
 		error = access_identify(edge, conn, request, &why);
+	if (error == ERROR_NONE)
+		error = registry_sit(edge, conn, request, &why);
 	if (error != ERROR_NONE)
 		exchange_refuse(edge, conn, error, why);
+	else if (conn->exchange->is_put_aside)
+		return;
 	else if (upgrade(edge, conn, request, native.name, &transport_websocket))
 		welcome(edge, conn);
 }
@@ -130,9 +137,13 @@ void echo_open(struct edge *edge, struct conn *conn, const struct http_request *
 	enum error_code error = ERROR_NOT_FOUND;
 	if (edge->settings->has_echo || edge->settings->is_open)
 		error = check_handshake(request, body, &why);
+	if (error == ERROR_NONE)
+		error = registry_enter(edge, conn, &why);
+	if (error == ERROR_NONE)
+		error = registry_sit(edge, conn, request, &why);
 	if (error != ERROR_NONE)
 		exchange_refuse(edge, conn, error, why);
-	else
+	else if (!conn->exchange->is_put_aside)
 		upgrade(edge, conn, request, NULL, &transport_echo);
 }
 
@@ -197,6 +208,9 @@ static void refresh(struct edge *edge, struct conn *conn, const struct hub_comma
 		event.type = EVENT_ERROR;
 	websocket_event(edge, conn, &event);
 	if (event.error != ERROR_NONE)
+		return;
+	registry_name(edge, conn);
+	if (conn->session.is_ended)
 		return;
 	hub_review(edge->hub, &conn->session);
 	if (!conn->session.is_ended)

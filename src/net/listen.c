@@ -41,6 +41,22 @@ bool listen_is_unix(const struct listen_address *address)
 	return address->socket.ss_family == AF_UNIX;
 }
 
+struct address listen_address_of(const struct listen_address *address)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address->socket;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address->socket;
+	switch (address->socket.ss_family) {
+	case AF_INET:
+		return address_v4(&v4->sin_addr);
+	case AF_INET6:
+		return address_v6(&v6->sin6_addr);
+	case AF_UNIX:
+		return (struct address){.family = ADDRESS_LOCAL};
+	default:
+		return (struct address){.family = ADDRESS_NONE};
+	}
+}
+
 static const char *unix_path(const struct listen_address *address)
 {
 	return ((const struct sockaddr_un *)&address->socket)->sun_path;

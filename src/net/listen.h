@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "base/address.h"
 #include "base/check.h"
 
 #define LISTEN_TEXT_MAX 128 /* of an address as text, with its NUL */
@@ -25,6 +26,7 @@ struct listen_address {
 MUST_CHECK bool listen_ip(struct listen_address *address, const char *host, uint16_t port);
 MUST_CHECK bool listen_unix(struct listen_address *address, const char *path);
 bool listen_is_unix(const struct listen_address *address);
+struct address listen_address_of(const struct listen_address *address); /* without the port */
 void listen_text(const struct listen_address *address, char out[LISTEN_TEXT_MAX]);
 
 /* Is the address free? Port 0 becomes the port that was found. A path that a dead process

@@ -5,14 +5,25 @@
 #include <sys/socket.h>
 
 #include "base/check.h"
+#include "net/listen.h"
 
-ssize_t stream_read(int fd, void *room, size_t len)
+static ssize_t receive(int fd, void *room, size_t len, int flags)
 {
 	ssize_t got;
 	do
-		got = recv(fd, room, len, 0);
+		got = recv(fd, room, len, flags);
 	while (got < 0 && errno == EINTR);
 	return got < 0 ? -errno : got;
+}
+
+ssize_t stream_read(int fd, void *room, size_t len)
+{
+	return receive(fd, room, len, 0);
+}
+
+ssize_t stream_peek(int fd, void *room, size_t len)
+{
+	return receive(fd, room, len, MSG_PEEK);
 }
 
 /* One part goes by send(), which costs the kernel less than a message of parts. */
@@ -38,4 +49,12 @@ void stream_finish(int fd)
 {
 	/* Refused when the peer has gone already: then it sees nothing anyway. */
 	(void)shutdown(fd, SHUT_WR);
+}
+
+struct address stream_peer(int fd)
+{
+	struct listen_address peer = {.len = sizeof(peer.socket)};
+	if (getpeername(fd, (struct sockaddr *)&peer.socket, &peer.len) != 0)
+		return (struct address){.family = ADDRESS_NONE};
+	return listen_address_of(&peer);
 }

@@ -19,6 +19,7 @@
 struct node {
 	struct generation *generation; /* the one that holds; NULL before the first */
 	struct edge_node self;
+	struct edge_common common;
 	char name[LISTEN_TEXT_MAX];
 	struct post_office *office;
 	uint32_t worker_count, started;
@@ -114,6 +115,7 @@ static int start_worker(struct node *node, const cpu_set_t *allowed)
 		.control = node->worker_count,
 		.office = node->office,
 		.node = &node->self,
+		.common = &node->common,
 		.generation = node->generation,
 		.addresses = node->addresses,
 		.shared = node->shared,

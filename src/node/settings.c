@@ -188,6 +188,8 @@ int settings_make(struct edge_settings *settings, const struct config *config, s
 		.origin_count = config->auth.allowed_origins.listed.count,
 		.token_policy = settings_token_policy(config),
 		.connections_max = config->limits.connections,
+		.connections_per_user = config->limits.connections_per_user,
+		.connections_per_address = config->limits.connections_per_ip,
 		.channels_max = config->limits.channels_per_connection,
 		.message_rate = config->limits.message_rate,
 		.message_burst = config->limits.message_burst,
@@ -198,6 +200,8 @@ int settings_make(struct edge_settings *settings, const struct config *config, s
 		.idle_timeout_ms = config->limits.idle_timeout_ms,
 		.heartbeat_interval_ms = config->heartbeat.interval_ms,
 		.heartbeat_timeout_ms = config->heartbeat.timeout_ms,
+		.proxies = config->listen.trusted_proxies.list,
+		.proxy_count = config->listen.trusted_proxies.count,
 		.rules = &config->rules,
 	};
 	int result = add_keys(settings, config, error);

@@ -188,6 +188,7 @@ static int set_up(struct worker *worker)
 		return -errno;
 	struct edge_options edge_options = {
 		.node = options->node,
+		.common = options->common,
 		.settings = &worker->generation->settings,
 		.up = &worker->up,
 		.loop = worker->loop,

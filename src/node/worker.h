@@ -40,6 +40,7 @@ struct worker_options {
 	uint32_t control; /* the control thread's number in the post office */
 	struct post_office *office;
 	const struct edge_node *node;
+	struct edge_common *common;
 	struct generation *generation; /* to begin with; worker_start() takes a reference */
 	const struct listen_address *addresses;
 	const int *shared; /* a descriptor where all workers listen on one, or -1 */

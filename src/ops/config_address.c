@@ -144,28 +144,6 @@ bool config_address_is_loopback(const struct config_address *address)
 	}
 }
 
-bool config_network_parse(struct slice text, struct config_network *network)
-{
-	if (slice_is(text, "unix")) {
-		network->family = AF_UNIX;
-		return true;
-	}
-	struct slice address;
-	if (!slice_cut(&text, '/', &address))
-		return false;
-	network->family = memchr(address.at, ':', address.len) != NULL ? AF_INET6 : AF_INET;
-	if (!parse_ip(network->family, address, network->bytes))
-		return false;
-
-	uint64_t bits, bits_max = network->family == AF_INET6 ? 128 : 32;
-	if (text.at == NULL)
-		bits = bits_max;
-	else if (!text_to_u64(text, &bits) || bits > bits_max)
-		return false;
-	network->prefix_bits = (uint8_t)bits;
-	return true;
-}
-
 static bool is_scheme(struct slice text)
 {
 	for (size_t i = 0; i < text.len; i++) {

@@ -1,10 +1,10 @@
 /*
- * config_address.h - addresses, networks and origins as an operator writes them.
+ * config_address.h - where to listen and dial, and origins, as an operator writes them.
  *
  * Threads:   pure functions.
- * Ownership: an address owns its strings, a network owns nothing; zeroed memory owns nothing
- *            either. What a refused text left in the result is still the caller's to free.
- * Limits:    a unix path fits sockaddr_un; a DNS name has 253 characters.
+ * Ownership: an address owns its strings; zeroed memory owns nothing. What a refused text left in
+ * the result is still the caller's to free. Limits:    a unix path fits sockaddr_un; a DNS name has
+ * 253 characters.
  */
 #pragma once
 
@@ -21,12 +21,6 @@ struct config_address {
 	uint16_t port;
 };
 
-struct config_network {
-	int family;        /* AF_INET, AF_INET6; AF_UNIX: every local socket */
-	uint8_t bytes[16]; /* in network order; AF_INET uses four */
-	uint8_t prefix_bits;
-};
-
 /* To bind: IPv4:port, [IPv6]:port or unix:/path. To dial: IPv4:port, [IPv6]:port or name:port.
  * Into zeroed memory; 0, -EINVAL or -ENOMEM. */
 MUST_CHECK int config_address_parse(struct slice text, struct config_address *address);
@@ -34,9 +28,6 @@ MUST_CHECK int config_host_parse(struct slice text, struct config_address *addre
 void config_address_free(struct config_address *address);
 
 bool config_address_is_loopback(const struct config_address *address);
-
-/* ADDRESS/BITS, an address alone, or `unix`. Bits behind the prefix are as written. */
-MUST_CHECK bool config_network_parse(struct slice text, struct config_network *network);
 
 /* scheme://host[:port], and nothing behind it: browsers send no path, not even a slash. */
 bool config_origin_is_valid(struct slice text);

@@ -354,13 +354,13 @@ static void free_addresses(union value *value)
 
 static int parse_network(struct slice text, void *item)
 {
-	return config_network_parse(text, item) ? 0 : -EINVAL;
+	return network_parse(text, item) ? 0 : -EINVAL;
 }
 
 static int parse_networks(const char *limits, struct slice text, union value *value)
 {
 	void *list = NULL;
-	int result = parse_list(limits, text, parse_network, sizeof(struct config_network), &list,
+	int result = parse_list(limits, text, parse_network, sizeof(struct network), &list,
 	                        &value->networks.count);
 	value->networks.list = list;
 	return result;

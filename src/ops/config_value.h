@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/address.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/slice.h"
@@ -31,7 +32,7 @@ struct config_addresses {
 };
 
 struct config_networks {
-	struct config_network *list;
+	struct network *list;
 	size_t count;
 };
 

@@ -404,7 +404,8 @@ describe("api: connections", () => {
 				await client.subscribe(channel);
 			const { since, ...shown } = await get(server, target(client));
 			assert.deepEqual(shown, { id: client.welcome.connection, user: "ann",
-				node: client.welcome.node, transport: "websocket", channels });
+				node: client.welcome.node, transport: "websocket",
+				address: "127.0.0.1", channels });
 			assert.ok(Math.abs(Date.now() - since) < 60_000);
 			client.close();
 		}

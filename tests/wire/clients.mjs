@@ -73,8 +73,10 @@ export class RawClient {
 	#signal = new Signal();
 	isClosed = false;
 
-	static async connect(server) {
-		const socket = server.track(net.connect(server.port, "127.0.0.1"));
+	/* `options` as net.connect() takes them: localAddress, or the path of a socket. */
+	static async connect(server, options = {}) {
+		const to = options.path ? {} : { port: server.port, host: "127.0.0.1" };
+		const socket = server.track(net.connect({ ...to, ...options }));
 		socket.setNoDelay(true);
 		const client = new this(socket);
 		await within(new Promise((resolve, reject) => {

@@ -221,9 +221,11 @@ static void write_addresses(const struct config_addresses *addresses, struct buf
 static void write_networks(const struct config_networks *networks, struct buf *out)
 {
 	for (size_t i = 0; i < networks->count; i++) {
-		const struct config_network *network = &networks->list[i];
+		static const char letters[] = {
+			[ADDRESS_LOCAL] = 'u', [ADDRESS_V4] = '4', [ADDRESS_V6] = '6'};
+		const struct network *network = &networks->list[i];
 		const uint8_t *bytes = network->bytes;
-		buf_format(out, "%c %02x%02x%02x%02x %u;", family_letter(network->family), bytes[0],
+		buf_format(out, "%c %02x%02x%02x%02x %u;", letters[network->family], bytes[0],
 		           bytes[1], bytes[2], bytes[3], network->prefix_bits);
 	}
 }
