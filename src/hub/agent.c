@@ -76,7 +76,7 @@ struct publish_result agent_publish(struct hub *hub, struct record *record)
 		return result;
 	}
 	record_settle(record, result.epoch, result.seq, hub->unix_ms, channel->offset);
-	if (!log_append(&channel->log, record, hub->now_ms)) {
+	if (!hub_keep(hub, channel, record)) {
 		if (record_idempotency_key(record).len > 0)
 			duplicates_undo(channel->duplicates);
 		return refuse(hub, channel, record);

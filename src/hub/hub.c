@@ -347,7 +347,7 @@ static void receive_record(struct hub *hub, const struct hub_mail *mail)
 		return;
 	}
 	CHECK(record->seq == log_next(&channel->log)); /* no hole, no double */
-	if (!log_append(&channel->log, record, hub->now_ms)) {
+	if (!hub_keep(hub, channel, record)) {
 		record_drop(record);
 		tail_abandon(hub, channel);
 		return;

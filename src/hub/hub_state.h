@@ -61,7 +61,9 @@ MUST_CHECK bool hub_put_older(struct hub *hub, struct channel *channel, struct r
                               uint64_t added_ms);
 
 /* walk.c */
-/* A record was appended to the channel's log: have it walked. */
+/* The record becomes the newest of the channel's log. False: no memory; it is as it was. */
+MUST_CHECK bool hub_keep(struct hub *hub, struct channel *channel, struct record *record);
+/* It was kept: have it walked. */
 void hub_append(struct hub *hub, struct channel *channel, struct record *record);
 void hub_feed(struct hub *hub, struct follower *follower);   /* send what it lags */
 void hub_walk_now(struct hub *hub, struct channel *channel); /* a throttle waits no longer */

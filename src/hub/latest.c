@@ -29,6 +29,8 @@ void latest_free(struct latest *latest)
 	while (latest->count > 0)
 		drop(latest, entry_at(list_first(&latest->in_order)));
 	map_free(&latest->table);
+	free(latest->spare);
+	latest->spare = NULL;
 }
 
 static struct latest_entry *find(const struct latest *latest, struct slice key, uint64_t hash)
@@ -59,11 +61,19 @@ void latest_set_max(struct latest *latest, uint32_t count_max)
 		lose_first(latest);
 }
 
+bool latest_reserve(struct latest *latest)
+{
+	if (latest->spare == NULL)
+		latest->spare = calloc(1, sizeof(*latest->spare));
+	return latest->spare != NULL;
+}
+
+/* The spare one, which has been reserved. */
 static struct latest_entry *entry_make(struct latest *latest, uint64_t hash)
 {
-	struct latest_entry *entry = calloc(1, sizeof(*entry));
-	if (entry == NULL)
-		return NULL;
+	struct latest_entry *entry = latest->spare;
+	CHECK(entry != NULL);
+	latest->spare = NULL;
 	if (latest->count == latest->count_max)
 		lose_first(latest);
 	map_insert(&latest->table, &entry->in_table, hash);
@@ -71,7 +81,7 @@ static struct latest_entry *entry_make(struct latest *latest, uint64_t hash)
 	return entry;
 }
 
-bool latest_put(struct latest *latest, struct record *record, uint64_t hash, uint64_t now_ms)
+void latest_put(struct latest *latest, struct record *record, uint64_t hash, uint64_t now_ms)
 {
 	struct latest_entry *last =
 		list_is_empty(&latest->in_order) ? NULL : entry_at(latest->in_order.ends.prev);
@@ -82,15 +92,10 @@ bool latest_put(struct latest *latest, struct record *record, uint64_t hash, uin
 		record_drop(entry->record);
 	} else {
 		entry = entry_make(latest, hash);
-		if (entry == NULL) {
-			latest->lost = record->seq;
-			return false;
-		}
 	}
 	entry->record = record_take(record);
 	entry->added_ms = (uint32_t)now_ms;
 	list_append(&latest->in_order, &entry->in_order);
-	return true;
 }
 
 /* Where a record of that number belongs: before the node returned. */
@@ -111,9 +116,9 @@ bool latest_put_older(struct latest *latest, struct record *record, uint64_t has
 		latest->lost = record->seq;
 		return true;
 	}
-	struct latest_entry *entry = entry_make(latest, hash);
-	if (entry == NULL)
+	if (!latest_reserve(latest))
 		return false;
+	struct latest_entry *entry = entry_make(latest, hash);
 	entry->record = record_take(record);
 	entry->added_ms = (uint32_t)now_ms;
 	list_insert_before(place_of(latest, record->seq), &entry->in_order);

@@ -27,6 +27,7 @@ struct latest {
 	struct map table;
 	struct list in_order; /* by sequence number */
 	uint32_t count, count_max;
+	struct latest_entry *spare; /* for the next key that is new; NULL: none */
 	uint64_t lost; /* the highest number that was dropped to make room, or for its age */
 };
 
@@ -34,10 +35,11 @@ MUST_CHECK int latest_init(struct latest *latest, uint32_t count_max); /* 0 or -
 void latest_free(struct latest *latest);
 void latest_set_max(struct latest *latest, uint32_t count_max); /* another count_max */
 
+/* Memory for one latest_put(), which then cannot fail. False: there is none. */
+MUST_CHECK bool latest_reserve(struct latest *latest);
 /* The record becomes its key's newest; it is newer than all. `hash` is the caller's keyed
- * hash of the key. Takes its own reference. False: no memory; the record counts as lost. */
-MUST_CHECK bool latest_put(struct latest *latest, struct record *record, uint64_t hash,
-                           uint64_t now_ms);
+ * hash of the key. Takes its own reference. */
+void latest_put(struct latest *latest, struct record *record, uint64_t hash, uint64_t now_ms);
 /* An older record, the newest of its key but for one that may be there: a walk is to find it too,
  * unless there are too many, or it was lost before. Takes its own reference. False: no memory. */
 MUST_CHECK bool latest_put_older(struct latest *latest, struct record *record, uint64_t hash,

@@ -375,12 +375,17 @@ void hub_feed(struct hub *hub, struct follower *follower)
 		feed(hub, follower);
 }
 
+bool hub_keep(struct hub *hub, struct channel *channel, struct record *record)
+{
+	return (channel->keyed == NULL || latest_reserve(&channel->keyed->latest)) &&
+	       log_append(&channel->log, record, hub->now_ms);
+}
+
 void hub_append(struct hub *hub, struct channel *channel, struct record *record)
 {
 	if (channel->keyed != NULL) {
 		uint64_t hash = hash_bytes(&hub->options.hash_key, record_key(record));
-		/* Without memory it counts as lost, and is told as a gap. */
-		(void)!latest_put(&channel->keyed->latest, record, hash, hub->now_ms);
+		latest_put(&channel->keyed->latest, record, hash, hub->now_ms);
 	}
 	if (channel->follower_count == 0) {
 		hub_settle(hub, channel); /* else that is done behind the walk */

@@ -219,7 +219,8 @@ static void keeps_how_long(void)
 	CHECK(channel_make_keyed(&channel, now_ms));
 	append(1);
 	CHECK(channel_keeps_ms(&channel, now_ms + 1) == 999);
-	CHECK(latest_put(&channel.keyed->latest, log_at(&channel.log, 1), 1, now_ms - 10));
+	CHECK(latest_reserve(&channel.keyed->latest));
+	latest_put(&channel.keyed->latest, log_at(&channel.log, 1), 1, now_ms - 10);
 	CHECK(channel_keeps_ms(&channel, now_ms + 1) == 989);
 	CHECK(channel_keeps_ms(&channel, now_ms + 990) == 0);
 	channel_trim(&channel, now_ms + 990);

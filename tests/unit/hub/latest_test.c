@@ -7,6 +7,7 @@
  */
 #include "hub/latest.h"
 
+#include "../../failing.h"
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/random.h"
@@ -91,7 +92,8 @@ static struct record *record_of(struct slice key, uint64_t seq)
 static void put(const char *letter)
 {
 	struct slice key = key_of(letter);
-	CHECK(latest_put(&latest, record_of(key, next++), hash_of(key), now_ms));
+	CHECK(latest_reserve(&latest));
+	latest_put(&latest, record_of(key, next++), hash_of(key), now_ms);
 }
 
 static void put_older(const char *letter, uint64_t seq)
@@ -174,6 +176,24 @@ static void expect_held(const char *held)
 	buf_free(&text);
 }
 
+/* What was reserved is there when memory is not; a key that is known needs none. */
+static void check_reserve(void)
+{
+	struct slice key = SLICE("a");
+	struct record *first = record_of(key, 10), *second = record_of(key, 11);
+	struct record *older = record_of(SLICE("b"), 1);
+	CHECK(latest_reserve(&latest));
+	failing_arm(1, FAILING_ALL_FROM);
+	CHECK(latest_reserve(&latest));
+	latest_put(&latest, first, hash_of(key), now_ms);
+	latest_put(&latest, second, hash_of(key), now_ms);
+	CHECK(!latest_reserve(&latest));
+	CHECK(!latest_put_older(&latest, older, hash_of(record_key(older)), now_ms));
+	CHECK(failing_disarm() == 2);
+	expect_held("a11");
+	CHECK(latest.lost == 0);
+}
+
 /* ---- against an array ---- */
 
 static void check_any_steps(void)
@@ -235,6 +255,10 @@ static void run_all(void)
 		CHECK(latest.lost == cases[i].lost);
 		end();
 	}
+	printf("latest: what was reserved is there when memory is not%s\n", where);
+	begin(10, 10);
+	check_reserve();
+	end();
 	printf("latest: any mix of keys holds what an array says%s\n", where);
 	begin(10, 1);
 	check_any_steps();
