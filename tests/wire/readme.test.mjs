@@ -12,7 +12,9 @@ import { fileURLToPath } from "node:url";
 
 import { chromium } from "playwright-core";
 
-import { binary, call, isSanitized, patience, until, useServer, within } from "./harness.mjs";
+import {
+	binary, call, freePort, isSanitized, patience, until, useServer, within,
+} from "./harness.mjs";
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), "../..");
 const readme = fs.readFileSync(path.join(root, "README.md"), "utf8");
@@ -35,8 +37,10 @@ function here(server, text) {
 	return text
 		.replace(/\bsleep 1\b/g, `sleep ${isSanitized ? 6 : 2}`)
 		.replaceAll("127.0.0.1:8000", `127.0.0.1:${server.port}`)
-		.replace(/build\/release\/starling (pub|sub|status)\b/g,
-			`'${binary}' $1 --url ${server.url}`);
+		.replace(/build\/release\/starling( (?:pub|sub|status)\b| &)?/g, (_, what = "") =>
+			`'${binary}'${what === " &"
+				? ` -o listen.http=127.0.0.1:${server.port} &`
+				: what && `${what} --url ${server.url}`}`);
 }
 
 /* ---- in a shell ---- */
@@ -48,15 +52,18 @@ async function shell(server, text) {
 	let out = "", err = "";
 	child.stdout.setEncoding("utf8").on("data", (piece) => { out += piece; });
 	child.stderr.setEncoding("utf8").on("data", (piece) => { err += piece; });
-	const ended = new Promise((resolve) => child.on("close", resolve));
+	const ended = new Promise((resolve) => child.on("exit", resolve));
+	const closed = new Promise((resolve) => child.on("close", resolve));
+	let status;
 	try {
-		const status = await within(ended, `the end of ${text}`);
-		assert.equal(status, 0, `${text}\n${out}\n${err}`);
+		status = await within(ended, `the end of ${text}`);
 	} finally {
 		try {
 			process.kill(-child.pid, "SIGKILL"); /* whatever it left behind */
 		} catch { /* nothing */ }
 	}
+	await within(closed, "all that was printed");
+	assert.equal(status, 0, `${text}\n${out}\n${err}`);
 	return out;
 }
 
@@ -107,6 +114,7 @@ const shells = [
 	["Game ticks", [[/"channel":"game:7".*"data":\{"base64":"AQID"\}/]]],
 	["Token streaming", [[/data: The\n[^]*data: quick\n[^]*data: fox\n/, /"published":4/]]],
 	["Notifications", [[/data: \{"unread":3\}/, /"code":"forbidden"/]]],
+	["Tokens and rights", [[/"id":"\w+-1","duplicate":false/, /"messages":\[\{.*"data":"hello"/]]],
 	["From the shell", [[/^node\s+\S/m, /"channel":"trades".*"data":\{"price":101.5\}/]]],
 ];
 
@@ -124,11 +132,16 @@ const meanwhile = {
 };
 
 describe("readme", () => {
-	const server = useServer({ config: textOf("By example", "ini")[0] });
+	const common = useServer({ config: textOf("By example", "ini")[0] });
 
 	for (const [heading, blocks] of shells) {
 		it(`${heading}: the shell prints what is said`, async () => {
 			const texts = textOf(heading, "sh");
+			let server = common;
+			if (texts.join().includes("starling &")) { /* it starts a server itself */
+				const port = await freePort();
+				server = { port, url: `http://127.0.0.1:${port}` };
+			}
 			assert.equal(texts.length, blocks.length);
 			for (const [i, patterns] of blocks.entries()) {
 				const printed = await shell(server, texts[i]);
@@ -144,17 +157,18 @@ describe("readme", () => {
 			assert.equal(texts.length, blocks.length);
 			const [target, body] = meanwhile[heading] ?? [];
 			for (const [i, patterns] of blocks.entries()) {
-				await page(server, texts[i], patterns, () => target &&
-					call(server, "POST", target, { body: JSON.stringify(body) }));
+				await page(common, texts[i], patterns, () => target &&
+					call(common, "POST", target, { body: JSON.stringify(body) }));
 			}
 		});
 	}
 
+	/* How a backend makes tokens is tried in token.test.mjs. */
 	it("no shell or browser block is left out", () => {
-		for (const [language, rows] of [["sh", shells], ["js", pages]]) {
+		for (const [language, rows, elsewhere] of [["sh", shells, 0], ["js", pages, 1]]) {
 			const all = readme.match(new RegExp(`^\`\`\`${language}$`, "gm")).length;
 			const tested = rows.reduce((sum, [, blocks]) => sum + blocks.length, 0);
-			assert.equal(tested, all);
+			assert.equal(tested + elsewhere, all);
 		}
 	});
 });
