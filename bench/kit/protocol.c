@@ -5,7 +5,8 @@
 #define CURSOR_MAX 64
 
 static const struct protocol *const protocols[] = {
-	&protocol_native, &protocol_websocket, &protocol_sse, &protocol_poll, &protocol_post,
+	&protocol_native, &protocol_websocket, &protocol_sse,
+	&protocol_poll,   &protocol_post,      &protocol_nats,
 };
 
 const struct protocol *protocol_at(size_t i)

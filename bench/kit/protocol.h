@@ -53,6 +53,7 @@ struct protocol {
 };
 
 extern const struct protocol protocol_native, protocol_websocket;        /* protocol_websocket.c */
+extern const struct protocol protocol_nats;                              /* protocol_nats.c */
 extern const struct protocol protocol_sse, protocol_poll, protocol_post; /* protocol_http.c */
 
 /* By its name; NULL: there is none. protocol_at() lists them, NULL behind the last. */
