@@ -12,6 +12,7 @@
 #   make bench      user memory per idle connection, in short
 #   make bench-programs  the load generator, the floor and the micro benches, to be run by hand
 #   make bench-micro  what an operation of each module costs; ARGS="--instructions walk" counts
+#   make bench-peers  the same work by nginx + nchan, nats-server, ws, socket.io and Redis
 #   make bench-million  a million connections; ARGS="50000 --rooms 1000 --resume 5000" fewer
 #   make format     clang-format, in place
 #   make install    the program, its unit and its sysctl file; DESTDIR= and PREFIX= are honoured
@@ -179,6 +180,9 @@ bench-programs: all $(BENCH)
 bench-micro: $(MICRO)
 	$Qbench/micro/run $B $(ARGS)
 
+bench-peers: all $B/bench/load $B/bench/floor
+	$Qbench/peers/run $B $(ARGS)
+
 bench-million: all $B/bench/crowd/crowd
 	$Qbench/million --build $B $(ARGS)
 
@@ -200,6 +204,6 @@ clean:
 
 FORCE:
 .PHONY: FORCE all run test check unit wire sim replay tidy tests fuzz-all coverage bench \
-	bench-programs bench-micro bench-million format install help clean
+	bench-programs bench-micro bench-peers bench-million format install help clean
 .SECONDARY:
 -include $(shell find $B -name '*.d' 2>/dev/null)
