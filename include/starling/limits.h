@@ -49,7 +49,7 @@
 #define TURN_RULES_MAX 16384 /* patterns tried on channels after a reload, about a millisecond */
 #define TURN_LOOKS_MAX 1024  /* channels looked at for a listing */
 
-#define WALK_RECORDS_MAX 64 /* records in one system call to a follower */
+#define WALK_RECORDS_MAX 256 /* records in one system call to a follower */
 #define WALK_BYTES_MAX (256 * 1024)
 
 /* A channel without followers is remembered for so long, that a client which comes back

@@ -226,9 +226,13 @@ size_t conn_write_parts(struct edge *edge, struct conn *conn, const struct iovec
 		return 0;
 	CHECK(conn->out == NULL);
 	size_t len = 0, taken = 0;
-	for (size_t i = 0; i < count; i++)
+	bool is_one = true; /* they lie one behind the other: one part is enough for the kernel */
+	for (size_t i = 0; i < count; i++) {
+		is_one &= (char *)parts[i].iov_base == (char *)parts[0].iov_base + len;
 		len += parts[i].iov_len;
-	size_t put = write_now(edge, conn, parts, count, len);
+	}
+	struct iovec whole = {parts[0].iov_base, len};
+	size_t put = write_now(edge, conn, is_one ? &whole : parts, is_one ? 1 : count, len);
 	while (taken < count && put >= parts[taken].iov_len)
 		put -= parts[taken++].iov_len;
 	if (taken < count && put > 0) {

@@ -20,6 +20,7 @@
 #include "base/map.h"
 #include "base/random.h"
 #include "dialect/dialect.h"
+#include "edge/burst.h"
 #include "edge/edge.h"
 #include "edge/rate.h"
 #include "http/request.h"
@@ -115,6 +116,7 @@ struct edge {
 	struct conn *corked; /* whose bytes lie in `cork` */
 	struct buf cork;     /* small writes of one connection, sent together */
 	struct buf text;     /* scratch of whoever needs it within one call */
+	struct burst_bytes burst;
 	struct dialect_reader reader;
 	struct jwt_reader tokens;
 	struct refusal {

@@ -176,6 +176,7 @@ void edge_destroy(struct edge *edge)
 	registry_free(&edge->registry);
 	buf_free(&edge->cork);
 	buf_free(&edge->text);
+	burst_bytes_free(&edge->burst);
 	buf_free(&edge->reader.scratch);
 	jwt_reader_free(&edge->tokens);
 	free(edge);

@@ -173,16 +173,10 @@ static void websocket_event(struct edge *edge, struct conn *conn, const struct h
 static size_t websocket_deliver(struct edge *edge, struct conn *conn,
                                 const struct delivery *delivery)
 {
-	const struct dialect_encoding *encoding = &native.websocket;
-	struct iovec parts[WALK_RECORDS_MAX];
-	for (size_t i = 0; i < delivery->count; i++) {
-		const struct blob *frame =
-			record_wire(delivery->records[i], encoding->wire, encoding->encode);
-		if (frame == NULL) {
-			conn_end(edge, conn, CLOSE_NO_MEMORY);
-			return 0;
-		}
-		parts[i] = (struct iovec){(void *)(uintptr_t)frame->bytes, frame->len};
+	const struct iovec *parts = burst_parts(&edge->burst, delivery, &native.websocket);
+	if (parts == NULL) {
+		conn_end(edge, conn, CLOSE_NO_MEMORY);
+		return 0;
 	}
 	return conn_write_parts(edge, conn, parts, delivery->count);
 }

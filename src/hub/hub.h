@@ -41,6 +41,7 @@ struct delivery {
 	const struct follower *follower;
 	struct record *const *records;
 	size_t count;
+	uint64_t burst; /* the same number, but 0: the same records as in the delivery before */
 };
 
 enum hub_end {

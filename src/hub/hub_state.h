@@ -26,6 +26,19 @@ struct request {
 	struct channel_name *name; /* MAIL_HISTORY: for the answer */
 };
 
+/* What followers at one place are sent in one piece. */
+struct burst {
+	uint64_t number; /* no other burst of this hub has it */
+	bool is_for_all; /* who stands at the same place gets the same */
+	bool is_of_keys; /* gathered along the keys, not along the log */
+	const struct channel *channel;
+	uint64_t from, limit; /* the place: where it begins, and the last record there is */
+	uint64_t next;        /* the number behind all of them, and behind those left out */
+	uint64_t bytes;
+	size_t count;
+	struct record *records[WALK_RECORDS_MAX];
+};
+
 struct hub {
 	struct hub_options options;
 	struct hub_out *out;
@@ -39,6 +52,7 @@ struct hub {
 	struct hub_counters counters;
 	uint32_t adopt_next; /* index of the channel to look at next; meanwhile is_adopting */
 	bool is_adopting;    /* some channels may still have rules of the set before */
+	struct burst burst;  /* the last one gathered; good within one walk */
 };
 
 /* hub.c: table, sessions */

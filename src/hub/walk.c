@@ -38,48 +38,83 @@ static bool has_more(const struct follower *follower)
 	return position_of(follower) <= limit_of(follower);
 }
 
-struct gathered {
-	struct record *records[WALK_RECORDS_MAX];
-	size_t count;
-	uint64_t bytes;
-	uint64_t next; /* the number behind all of them, and behind those left out */
-};
+/* ---- what one delivery holds ---- */
 
 /* False: enough. A record that is not for its session is left out. */
 static bool gather(const struct hub *hub, const struct follower *follower, struct record *record,
-                   struct gathered *gathered)
+                   struct burst *burst)
 {
-	if (gathered->count == WALK_RECORDS_MAX || gathered->bytes >= WALK_BYTES_MAX)
+	if (burst->count == WALK_RECORDS_MAX || burst->bytes >= WALK_BYTES_MAX)
 		return false;
-	gathered->next = record->seq + 1;
+	burst->next = record->seq + 1;
+	burst->is_for_all &= record->except == 0;
 	if (record->except != 0 && record->except == hub_session_number(hub, follower->session))
 		return true;
-	gathered->bytes += record_bytes(record);
-	gathered->records[gathered->count++] = record;
+	burst->bytes += record_bytes(record);
+	burst->records[burst->count++] = record;
 	return true;
 }
 
-static void gather_log(const struct hub *hub, const struct follower *follower,
-                       struct gathered *gathered)
+static void gather_log(const struct hub *hub, const struct follower *follower, struct burst *burst)
 {
 	const struct log *log = &follower->channel->log;
 	uint64_t seq = follower->next;
-	while (seq < log_next(log) && gather(hub, follower, log_at(log, seq), gathered))
+	while (seq < log_next(log) && gather(hub, follower, log_at(log, seq), burst))
 		seq++;
 }
 
 static void gather_latest(const struct hub *hub, const struct follower *follower,
-                          struct gathered *gathered)
+                          struct burst *burst)
 {
 	const struct latest *latest = &follower->channel->keyed->latest;
 	uint64_t limit = limit_of(follower);
 	const struct latest_entry *entry = latest_from(latest, position_of(follower));
 	while (entry != NULL && entry->record->seq <= limit) {
-		if (!gather(hub, follower, entry->record, gathered))
+		if (!gather(hub, follower, entry->record, burst))
 			return;
 		entry = latest_after(latest, entry);
 	}
-	gathered->next = limit + 1;
+	burst->next = limit + 1;
+}
+
+static bool walks_along_keys(const struct follower *follower)
+{
+	return follower->is_in_prelude || follower->is_conflating;
+}
+
+static bool is_same_for(const struct burst *burst, const struct follower *follower)
+{
+	return burst->is_for_all && burst->channel == follower->channel &&
+	       burst->from == position_of(follower) && burst->limit == limit_of(follower) &&
+	       burst->is_of_keys == walks_along_keys(follower);
+}
+
+/* What the follower is to be sent next. Most followers of a channel stand where the one before
+ * stood: what it got is theirs too, and is not put together again. */
+static const struct burst *burst_for(struct hub *hub, const struct follower *follower)
+{
+	struct burst *burst = &hub->burst;
+	if (is_same_for(burst, follower))
+		return burst;
+	burst->number++;
+	burst->is_for_all = true;
+	burst->is_of_keys = walks_along_keys(follower);
+	burst->channel = follower->channel;
+	burst->from = burst->next = position_of(follower);
+	burst->limit = limit_of(follower);
+	burst->count = 0;
+	burst->bytes = 0;
+	if (burst->is_of_keys)
+		gather_latest(hub, follower, burst);
+	else
+		gather_log(hub, follower, burst);
+	return burst;
+}
+
+/* The channel may change from here on: what was gathered is nobody's any more. */
+static void burst_forget(struct hub *hub)
+{
+	hub->burst.is_for_all = false;
 }
 
 /* ---- moving on ---- */
@@ -168,8 +203,8 @@ static void set_right(struct follower *follower)
 	}
 }
 
-/* Sends until the follower has all there is (true) or its session takes no more. */
-static bool follower_walk(struct hub *hub, struct follower *follower)
+/* Sends what the follower lags, in so many bursts at most. False: it has not got all there is. */
+static bool follower_walk(struct hub *hub, struct follower *follower, uint32_t bursts_max)
 {
 	struct session *session = follower->session;
 	if (follower->is_dropping && session_takes(session))
@@ -178,31 +213,39 @@ static bool follower_walk(struct hub *hub, struct follower *follower)
 		set_right(follower);
 	if (follower->is_conflating && has_more(follower) && session_takes(session))
 		tell_lost(hub, follower);
-	while (has_more(follower)) {
-		if (!session_takes(session))
+	for (; has_more(follower); bursts_max--) {
+		if (!session_takes(session) || bursts_max == 0)
 			return false;
-		struct gathered gathered = {.next = position_of(follower)};
-		if (follower->is_in_prelude || follower->is_conflating)
-			gather_latest(hub, follower, &gathered);
-		else
-			gather_log(hub, follower, &gathered);
-		struct delivery delivery = {follower->channel, follower, gathered.records,
-		                            gathered.count};
+		const struct burst *burst = burst_for(hub, follower);
+		struct delivery delivery = {follower->channel, follower, burst->records,
+		                            burst->count, burst->is_for_all ? burst->number : 0};
 		size_t taken =
-			gathered.count == 0 ? 0 : hub->out->deliver(hub->out, session, &delivery);
-		CHECK(taken <= gathered.count);
-		CHECK(taken == gathered.count || !session_takes(session));
+			burst->count == 0 ? 0 : hub->out->deliver(hub->out, session, &delivery);
+		CHECK(taken <= burst->count);
+		CHECK(taken == burst->count || !session_takes(session));
 		hub->counters.delivered += taken;
-		advance(follower,
-		        taken == gathered.count ? gathered.next : gathered.records[taken]->seq);
+		advance(follower, taken == burst->count ? burst->next : burst->records[taken]->seq);
 	}
 	return !follower->is_dropping;
 }
 
 static void feed(struct hub *hub, struct follower *follower)
 {
-	bool has_all = follower_walk(hub, follower);
+	bool has_all = follower_walk(hub, follower, UINT32_MAX);
 	channel_set_state(follower->channel, follower, has_all ? FOLLOWER_LIVE : FOLLOWER_STUCK);
+}
+
+/* One burst, and then it is the next follower's turn: where many lag, because records come faster
+ * than they can be sent to all, each gets its part, and what the kernel holds for one of them
+ * does not grow with the lag of all. */
+static void visit(struct hub *hub, struct follower *follower)
+{
+	bool has_all = follower_walk(hub, follower, 1);
+	if (!has_all && has_more(follower) && session_takes(follower->session))
+		follower->channel->walk_again = true;
+	else
+		channel_set_state(follower->channel, follower,
+		                  has_all ? FOLLOWER_LIVE : FOLLOWER_STUCK);
 }
 
 /* ---- those that lag: the channel's overflow rule ---- */
@@ -369,10 +412,12 @@ static void throttled_walk_over(struct hub *hub, struct channel *channel)
 
 void hub_feed(struct hub *hub, struct follower *follower)
 {
+	burst_forget(hub);
 	if (channel_is_throttled(follower->channel))
 		throttled_feed(hub, follower);
 	else
 		feed(hub, follower);
+	burst_forget(hub);
 }
 
 bool hub_keep(struct hub *hub, struct channel *channel, struct record *record)
@@ -420,7 +465,7 @@ static bool channel_walk(struct hub *hub, struct channel *channel, uint32_t *bud
 		if (channel_is_throttled(channel))
 			throttled_visit(hub, follower);
 		else if (is_astray(follower) || has_more(follower))
-			feed(hub, follower);
+			visit(hub, follower);
 	}
 }
 
@@ -435,7 +480,9 @@ bool hub_walk(struct hub *hub, uint32_t budget)
 		uint32_t part = budget < TURN_DELIVERIES_MAX / 8 ? budget : TURN_DELIVERIES_MAX / 8;
 		uint32_t left = part;
 		list_remove(node);
+		burst_forget(hub);
 		bool is_over = channel_walk(hub, channel, &left);
+		burst_forget(hub);
 		budget -= part - left;
 		if (!is_over)
 			list_append(&hub->dirty, &channel->dirty);

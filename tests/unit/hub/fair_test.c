@@ -8,7 +8,12 @@
 
 static struct session *crowd, few[2];
 static uint64_t delivered_to_crowd, delivered_to_few, ended;
-static bool is_stuck; /* nobody takes anything */
+static bool is_stuck;        /* nobody takes anything */
+static uint64_t most;        /* that one of the crowd has been delivered */
+static uint64_t *got;        /* by each of them */
+static struct delivery last; /* a copy of the one before, its records behind it */
+static struct record *last_records[WALK_RECORDS_MAX];
+static uint64_t gathered;
 static struct hub_out out;
 static struct hub *hub;
 static struct timer_wheel wheel;
@@ -21,6 +26,29 @@ static void ignore_event(struct hub_out *to, struct session *session, const stru
 	CHECK(event->type == EVENT_SUBSCRIBED || event->type == EVENT_ACK);
 }
 
+/* What has the same number as the delivery before is the same. */
+static void look_at_burst(const struct delivery *delivery)
+{
+	size_t bytes = delivery->count * sizeof(*last_records);
+	bool is_same = delivery->burst != 0 && delivery->burst == last.burst;
+	CHECK(delivery->count <= WALK_RECORDS_MAX);
+	if (is_same) {
+		CHECK(delivery->count == last.count);
+		CHECK(memcmp(delivery->records, last_records, bytes) == 0);
+	}
+	gathered += !is_same;
+	last = *delivery;
+	memcpy(last_records, delivery->records, bytes);
+}
+
+static void count_for_crowd(const struct session *session, size_t count)
+{
+	uint64_t *mine = &got[session - crowd];
+	*mine += count;
+	most = *mine > most ? *mine : most;
+	delivered_to_crowd += count;
+}
+
 static size_t count_delivery(struct hub_out *to, struct session *session,
                              const struct delivery *delivery)
 {
@@ -30,7 +58,11 @@ static size_t count_delivery(struct hub_out *to, struct session *session,
 		return 0;
 	}
 	bool is_of_few = session >= few && session < few + COUNT_OF(few);
-	*(is_of_few ? &delivered_to_few : &delivered_to_crowd) += delivery->count;
+	look_at_burst(delivery);
+	if (is_of_few)
+		delivered_to_few += delivery->count;
+	else
+		count_for_crowd(session, delivery->count);
 	return delivery->count;
 }
 
@@ -73,7 +105,8 @@ static void begin(void)
 	                       .deliver = count_delivery,
 	                       .end = end_session,
 	                       .has_room = has_room};
-	delivered_to_crowd = delivered_to_few = ended = 0;
+	delivered_to_crowd = delivered_to_few = ended = most = gathered = 0;
+	last = (struct delivery){0};
 	is_stuck = false;
 	timer_wheel_init(&wheel, 0);
 	hub = hub_create(&(struct hub_options){.workers = 1,
@@ -83,7 +116,8 @@ static void begin(void)
 	                                       .channels_per_session = 1,
 	                                       .outbound_bytes_max = LAG_MAX});
 	crowd = calloc(CROWD, sizeof(*crowd));
-	CHECK(hub != NULL && crowd != NULL);
+	got = calloc(CROWD, sizeof(*got));
+	CHECK(hub != NULL && crowd != NULL && got != NULL);
 	hub_set_time(hub, 0, 1);
 	for (uint32_t i = 0; i < CROWD; i++)
 		subscribe(&crowd[i], SLICE("crowd"));
@@ -100,6 +134,7 @@ static void end(void)
 		hub_session_close(hub, &few[i]);
 	hub_destroy(hub);
 	free(crowd);
+	free(got);
 }
 
 /* What a turn does is bounded, whatever is to be done; nothing is forgotten over that. */
@@ -133,6 +168,32 @@ static void few_come_between(void)
 	while (turn())
 		;
 	CHECK(delivered_to_crowd == 2 * CROWD);
+}
+
+/* A crowd that lags: nobody gets a second burst while others wait for their first. */
+static void all_get_their_part(void)
+{
+	uint64_t records = 2 * WALK_RECORDS_MAX + 1;
+	for (uint64_t i = 0; i < records; i++)
+		publish(SLICE("crowd"));
+	while (turn()) {
+		uint64_t rounds = delivered_to_crowd / CROWD / WALK_RECORDS_MAX;
+		CHECK(most <= (rounds + 1) * WALK_RECORDS_MAX);
+	}
+	CHECK(most == records);
+	CHECK(delivered_to_crowd == CROWD * records);
+}
+
+/* What all get is put together once a turn, or twice where two rounds meet in it. */
+static void bursts_are_shared(void)
+{
+	uint64_t turns = 1;
+	for (int i = 0; i < 8; i++)
+		publish(SLICE("crowd"));
+	while (turn())
+		turns++;
+	CHECK(delivered_to_crowd == CROWD * 8);
+	CHECK(gathered <= 2 * turns);
 }
 
 static uint64_t turns_to_the_end(void)
@@ -190,6 +251,8 @@ static const struct {
 } cases[] = {
 	{"a turn goes so far through a crowd and no farther", turns_are_bounded},
 	{"small channels are served between the turns of a large one", few_come_between},
+	{"nobody gets a second burst before all had one", all_get_their_part},
+	{"what all get is put together once", bursts_are_shared},
 	{"followers that have all there is are counted too", looks_are_bounded},
 	{"a crowd that is stuck is found out in time", stuck_on_little},
 	{"with large messages sooner", stuck_on_much},

@@ -1,0 +1,58 @@
+#include "edge/burst.h"
+
+#include "base/check.h"
+
+void burst_bytes_free(struct burst_bytes *burst)
+{
+	buf_free(&burst->bytes);
+	burst->number = 0;
+}
+
+/* Each record's own frame, where it lies. */
+static bool point_at_frames(struct burst_bytes *burst, const struct delivery *delivery,
+                            const struct dialect_encoding *encoding)
+{
+	for (size_t i = 0; i < delivery->count; i++) {
+		const struct blob *frame =
+			record_wire(delivery->records[i], encoding->wire, encoding->encode);
+		if (frame == NULL)
+			return false;
+		burst->parts[i] = (struct iovec){(void *)(uintptr_t)frame->bytes, frame->len};
+	}
+	return true;
+}
+
+/* Copies what the parts point at. Without memory for that they stay what they are. */
+static void make_whole(struct burst_bytes *burst, size_t count)
+{
+	buf_clear(&burst->bytes);
+	for (size_t i = 0; i < count; i++)
+		buf_append(&burst->bytes, burst->parts[i].iov_base, burst->parts[i].iov_len);
+	if (burst->bytes.is_broken)
+		return;
+	char *at = burst->bytes.at;
+	for (size_t i = 0; i < count; i++) {
+		burst->parts[i].iov_base = at;
+		at += burst->parts[i].iov_len;
+	}
+	burst->is_whole = true;
+}
+
+const struct iovec *burst_parts(struct burst_bytes *burst, const struct delivery *delivery,
+                                const struct dialect_encoding *encoding)
+{
+	CHECK(delivery->count <= WALK_RECORDS_MAX);
+	bool is_again = delivery->burst != 0 && delivery->burst == burst->number &&
+	                encoding->wire == burst->wire;
+	if (is_again && burst->is_whole)
+		return burst->parts;
+	burst->number = 0;
+	burst->is_whole = false;
+	if (!point_at_frames(burst, delivery, encoding))
+		return NULL;
+	burst->number = delivery->burst;
+	burst->wire = encoding->wire;
+	if (is_again && delivery->count > 1)
+		make_whole(burst, delivery->count);
+	return burst->parts;
+}
