@@ -103,6 +103,7 @@ static struct edge *edge_make(struct worker *worker)
 	};
 	edge->settings = &settings;
 	list_init(&edge->again);
+	list_init(&edge->ended);
 	CHECK(slab_init(&edge->conns, sizeof(struct conn), CLIENTS) == 0);
 	CHECK(map_init(&edge->peers) == 0);
 	CHECK(registry_init(&edge->registry) == 0);
@@ -196,6 +197,7 @@ static void come(struct client *client)
 	CHECK(conn != NULL);
 	conn->fd = sockets[0];
 	conn->is_proxied = true;
+	conn->state = CONN_ANSWER; /* of its handshake, which waits */
 	conn->exchange = calloc(1, sizeof(*conn->exchange));
 	CHECK(conn->exchange != NULL);
 	client->user = below(USERS + 1);
