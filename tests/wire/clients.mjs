@@ -302,6 +302,25 @@ export class RawWebSocket extends RawClient {
 
 /* ---- starling.v1 ---- */
 
+function readCounted(bytes, at) {
+	let length = 0;
+	for (let shift = 0; ; shift += 7) {
+		const byte = bytes[at++];
+		length |= (byte & 127) << shift;
+		if (byte < 128)
+			break;
+	}
+	return { text: bytes.toString("latin1", at, at + length), end: at + length };
+}
+
+/* A binary message: { channel, id, payload }. */
+export function parseBinary(bytes) {
+	assert.equal(bytes[0], 1);
+	const channel = readCounted(bytes, 1);
+	const id = readCounted(bytes, channel.end);
+	return { channel: channel.text, id: id.text, payload: bytes.subarray(id.end) };
+}
+
 export class NativeClient extends RawWebSocket {
 	#aside = [];
 	#lastRef = 0;
@@ -367,9 +386,11 @@ export class NativeClient extends RawWebSocket {
 					this.send(frame(opcodes.pong, next.payload));
 					continue;
 				}
-				assert.equal(next.opcode, opcodes.text, next.payload.toString());
 				assert.ok(next.fin);
-				if (isEnough(JSON.parse(next.payload.toString())))
+				const object = next.opcode === opcodes.binary
+					? { type: "message", ...parseBinary(next.payload) }
+					: JSON.parse(next.payload.toString());
+				if (isEnough(object))
 					return true;
 			}
 			return false;

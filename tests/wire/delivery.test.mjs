@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { EventStream, NativeClient, frame, opcodes } from "./clients.mjs";
+import { EventStream, NativeClient, frame, opcodes, parseBinary } from "./clients.mjs";
 import {
 	assertError, call, fresh, isSanitized, publish, publishCount, seqOf, until, useServer,
 } from "./harness.mjs";
@@ -732,25 +732,11 @@ function binary(channel, payload, id = "") {
 	return Buffer.concat([...head, Buffer.from(payload)]);
 }
 
-function readCounted(bytes, at) {
-	let length = 0;
-	for (let shift = 0; ; shift += 7) {
-		const byte = bytes[at++];
-		length |= (byte & 127) << shift;
-		if (byte < 128)
-			break;
-	}
-	return { text: bytes.toString("latin1", at, at + length), end: at + length };
-}
-
 /* The next message of a client, which is a binary one: { channel, id, payload }. */
 async function hearBinary(client) {
 	const { opcode, payload } = await client.message();
 	assert.equal(opcode, opcodes.binary, payload.toString());
-	assert.equal(payload[0], 1);
-	const channel = readCounted(payload, 1);
-	const id = readCounted(payload, channel.end);
-	return { channel: channel.text, id: id.text, payload: payload.subarray(id.end) };
+	return parseBinary(payload);
 }
 
 describe("delivery: binary", () => {
