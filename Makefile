@@ -9,7 +9,8 @@
 #   make tidy       layers, headers, banned calls, tables, formatting
 #   make fuzz-NAME  fuzz tests/fuzz/NAME_fuzz.c for FUZZ_SECONDS=60 (clang); make fuzz-all: each
 #   make coverage   the lines that the unit tests, simulations and replayed inputs reach
-#   make bench      user memory per idle connection, in short
+#   make bench      each kind of load in short, beside the floor; ARGS="rooms echo" some of them
+#   make bench-full the same at length, with plots into bench/README.md
 #   make bench-programs  the load generator, the floor and the micro benches, to be run by hand
 #   make bench-micro  what an operation of each module costs; ARGS="--instructions walk" counts
 #   make bench-peers  the same work by nginx + nchan, nats-server, ws, socket.io and Redis
@@ -54,7 +55,7 @@ FUZZ   := $(sort $(wildcard tests/fuzz/*_fuzz.c))
 MICRO  := $(patsubst %.c,$B/%,$(filter-out %/micro.c,$(wildcard bench/micro/*.c)))
 CROWD  := $(patsubst %.c,$B/%.c.o,$(wildcard bench/crowd/*.c))
 KIT    := $(sort $(wildcard bench/kit/*.c))
-BENCH  := $B/bench/idle $B/bench/load $B/bench/floor $(MICRO) $B/bench/crowd/crowd
+BENCH  := $B/bench/load $B/bench/floor $(MICRO) $B/bench/crowd/crowd
 C      := $(shell find src include tests bench -name '*.[ch]' -not -path '*/node_modules/*')
 
 all: $B/starling
@@ -172,8 +173,11 @@ fuzz-all: $(FUZZ:tests/fuzz/%_fuzz.c=fuzz-%)
 coverage:
 	$Qtests/coverage
 
-bench: all $B/bench/idle
-	$Qbench/run $B --connections 3000
+bench: all $B/bench/load $B/bench/floor
+	$Qbench/run --build $B $(ARGS)
+
+bench-full: all $B/bench/load $B/bench/floor
+	$Qbench/run --full --build $B $(ARGS)
 
 bench-programs: all $(BENCH)
 
@@ -203,7 +207,7 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: FORCE all run test check unit wire sim replay tidy tests fuzz-all coverage bench \
+.PHONY: FORCE all run test check unit wire sim replay tidy tests fuzz-all coverage bench bench-full \
 	bench-programs bench-micro bench-peers bench-million format install help clean
 .SECONDARY:
 -include $(shell find $B -name '*.d' 2>/dev/null)

@@ -32,6 +32,7 @@
 #define INPUT_BYTES (512u * 1024)
 #define LOOK_NS 20000
 #define WARMUP_ROUNDS 3
+#define AHEAD_MAX 1000 /* of the listener's queue: what is beyond it would be tried again later */
 
 struct floor {
 	uint32_t connections, size, frames, send_cpu, read_cpu;
@@ -44,6 +45,7 @@ struct floor {
 	char *bytes;
 	struct iovec *parts;
 	_Atomic uint64_t bytes_read;
+	_Atomic uint32_t accepted;
 };
 
 static void pin(uint32_t cpu)
@@ -70,7 +72,10 @@ static void files_allow(void)
 
 static void connect_all(struct floor *floor, int epoll)
 {
+	const struct timespec look = {0, LOOK_NS};
 	for (uint32_t i = 0; i < floor->connections; i++) {
+		while (i - atomic_load_explicit(&floor->accepted, memory_order_relaxed) > AHEAD_MAX)
+			nanosleep(&look, NULL);
 		int fd = endpoint_dial(&floor->endpoint, i);
 		if (fd < 0)
 			die(-fd, "connection %u", i);
@@ -134,6 +139,7 @@ static void accept_all(struct floor *floor, int listener)
 		floor->sockets[i] = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (floor->sockets[i] < 0)
 			die(errno, "accept");
+		atomic_store_explicit(&floor->accepted, i + 1, memory_order_relaxed);
 	}
 }
 
