@@ -1,0 +1,47 @@
+/*
+ * tls_handshake.h - the handshake of one connection, by OpenSSL; and what came out of it.
+ *
+ * OpenSSL reads and writes bytes that are handed to it, a record at a time, and never touches a
+ * descriptor. When it is done its object, which would hold 13 KiB for as long as the connection
+ * lives, is freed, and the keys of both directions go on with net/tls_record.
+ *
+ * Threads:   the connection's worker.
+ * Ownership: tls_handshake_begin() gives what tls_handshake_end() takes back.
+ * Limits:    how long one may take, and how many steps a turn has time for, is the caller's.
+ * Source:    RFC 8446, RFC 5246. The traffic secrets of TLS 1.3 are had from OpenSSL by
+ *            SSL_CTX_set_keylog_callback(), the one way there is.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "net/tls_keys.h"
+#include "net/tls_ticket.h"
+
+struct ssl_ctx_st;
+struct tls_handshake;
+
+enum tls_shake {
+	TLS_SHAKE_MORE = 0, /* of the peer's records */
+	TLS_SHAKE_DONE,
+	TLS_SHAKE_FAILED, /* an alert is in `out`, where there is one to send */
+};
+
+/* What a finished handshake leaves. */
+struct tls_agreed {
+	struct tls_suite suite;
+	struct tls_keys reading, writing; /* of the server, which we are */
+};
+
+/* Lets handshakes of this context take part in tickets and give away their secrets. */
+MUST_CHECK bool tls_handshake_allow(struct ssl_ctx_st *context);
+
+/* NULL: no memory. */
+struct tls_handshake *tls_handshake_begin(struct ssl_ctx_st *context, struct tls_tickets *tickets);
+void tls_handshake_end(struct tls_handshake *handshake);
+
+/* A whole record of the peer; what is to be sent is appended to `out`. */
+enum tls_shake tls_handshake_step(struct tls_handshake *handshake, struct slice record,
+                                  uint64_t now_ms, struct buf *out);
+/* Once it is done. False: OpenSSL failed. */
+MUST_CHECK bool tls_handshake_agreed(const struct tls_handshake *handshake,
+                                     struct tls_agreed *agreed);
