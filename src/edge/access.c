@@ -202,13 +202,15 @@ enum error_code access_refresh(struct edge *edge, struct conn *conn, struct slic
 
 /* ---- origins ---- */
 
-static bool is_same_origin(const struct http_request *request, struct slice origin)
+/* A plain connection may come from a proxy that speaks TLS with the client. */
+static bool is_same_origin(const struct conn *conn, const struct http_request *request,
+                           struct slice origin)
 {
 	struct slice rest = origin, scheme;
 	if (!slice_cut(&rest, ':', &scheme) || !slice_starts(rest, SLICE("//")))
 		return false;
-	if (!slice_equals_nocase(scheme, SLICE("http")) &&
-	    !slice_equals_nocase(scheme, SLICE("https")))
+	bool is_http = !conn->is_secure && slice_equals_nocase(scheme, SLICE("http"));
+	if (!is_http && !slice_equals_nocase(scheme, SLICE("https")))
 		return false;
 	return slice_equals_nocase(slice_after(rest, 2), request->host);
 }
@@ -222,7 +224,8 @@ static const char *listed_origin(const struct edge_settings *settings, struct sl
 	return NULL;
 }
 
-bool access_origin_is_good(const struct edge *edge, const struct http_request *request)
+bool access_origin_is_good(const struct edge *edge, const struct conn *conn,
+                           const struct http_request *request)
 {
 	size_t count = http_request_header_count(request, "origin");
 	if (count == 0)
@@ -230,7 +233,8 @@ bool access_origin_is_good(const struct edge *edge, const struct http_request *r
 	if (count > 1)
 		return false;
 	struct slice origin = *http_request_header(request, "origin");
-	return edge->settings->origins == EDGE_ORIGINS_ANY || is_same_origin(request, origin) ||
+	return edge->settings->origins == EDGE_ORIGINS_ANY ||
+	       is_same_origin(conn, request, origin) ||
 	       listed_origin(edge->settings, origin) != NULL;
 }
 

@@ -25,7 +25,8 @@ enum error_code access_identify_backend(struct edge *edge, struct conn *conn,
 void access_forget(struct session *session); /* an anonymous client again */
 
 /* False: the request comes from a page of an origin that is not let in. */
-bool access_origin_is_good(const struct edge *edge, const struct http_request *request);
+bool access_origin_is_good(const struct edge *edge, const struct conn *conn,
+                           const struct http_request *request);
 /* What Access-Control-Allow-Origin answers; NULL: nothing. */
 const char *access_allow_origin(const struct edge *edge, const struct http_request *request);
 

@@ -7,6 +7,7 @@
 #include "edge/access.h"
 #include "edge/peer.h"
 #include "edge/registry.h"
+#include "edge/secure.h"
 #include "net/stream.h"
 
 #define CLOSING_MS 3000 /* for the peer to take our last bytes and to close */
@@ -109,7 +110,7 @@ void conn_set_transport(struct edge *edge, struct conn *conn, const struct trans
 
 /* ---- opening ---- */
 
-struct conn *conn_open(struct edge *edge, int fd)
+struct conn *conn_open(struct edge *edge, int fd, bool is_secure)
 {
 	struct conn *conn = slab_take(&edge->conns);
 	if (conn == NULL)
@@ -123,11 +124,16 @@ struct conn *conn_open(struct edge *edge, int fd)
 	conn->heard_ms = (uint32_t)edge_now_ms(edge);
 	struct slab_handle handle = slab_handle_of(&edge->conns, conn);
 	uint64_t tag = (uint64_t)handle.generation << 32 | handle.index;
-	if (loop_watch(edge->loop, fd, tag) != 0)
+	if (is_secure && !secure_open(conn))
 		goto release;
+	if (loop_watch(edge->loop, fd, tag) != 0)
+		goto drop_tls;
 	arm_deadline(edge, conn); /* of the state that all begin in */
 	return conn;
 
+drop_tls:
+	if (is_secure)
+		secure_close(edge, conn, false);
 release:
 	edge->clients[EDGE_HTTP]--;
 	slab_release(&edge->conns, conn);
@@ -138,14 +144,20 @@ close_fd:
 
 /* ---- writing ---- */
 
+static struct buf **out_of(struct conn *conn)
+{
+	return conn->is_secure ? &conn->tls->out : &conn->out;
+}
+
 /* Adds to what the socket did not take. */
 static void out_append(struct edge *edge, struct conn *conn, struct slice bytes)
 {
-	if (conn->out == NULL)
-		conn->out = calloc(1, sizeof(*conn->out));
-	if (conn->out != NULL)
-		buf_slice(conn->out, bytes);
-	if (conn->out == NULL || conn->out->is_broken)
+	struct buf **out = out_of(conn);
+	if (*out == NULL)
+		*out = calloc(1, sizeof(**out));
+	if (*out != NULL)
+		buf_slice(*out, bytes);
+	if (*out == NULL || (*out)->is_broken)
 		conn_end(edge, conn, CLOSE_NO_MEMORY);
 	else
 		conn->session.is_blocked = true;
@@ -153,16 +165,17 @@ static void out_append(struct edge *edge, struct conn *conn, struct slice bytes)
 
 static void out_free(struct conn *conn)
 {
-	if (conn->out == NULL)
+	struct buf **out = out_of(conn);
+	if (*out == NULL)
 		return;
-	buf_free(conn->out);
-	free(conn->out);
-	conn->out = NULL;
+	buf_free(*out);
+	free(*out);
+	*out = NULL;
 }
 
-/* Bytes taken now; an error ends the connection and counts as all of them. */
-static size_t write_now(struct edge *edge, struct conn *conn, const struct iovec *parts,
-                        size_t count, size_t len)
+/* Bytes that the socket took now; an error ends the connection and counts as all of them. */
+static size_t put_now(struct edge *edge, struct conn *conn, const struct iovec *parts, size_t count,
+                      size_t len)
 {
 	ssize_t put = conn->is_finished ? -EPIPE : stream_write(conn->fd, parts, count);
 	if (put >= 0)
@@ -171,6 +184,36 @@ static size_t write_now(struct edge *edge, struct conn *conn, const struct iovec
 		return 0;
 	conn_end(edge, conn, CLOSE_GONE);
 	return len;
+}
+
+void conn_put(struct edge *edge, struct conn *conn, struct slice bytes)
+{
+	struct iovec part = {(void *)(uintptr_t)bytes.at, bytes.len};
+	size_t put = conn_out(conn) == NULL ? put_now(edge, conn, &part, 1, part.iov_len) : 0;
+	if (put < bytes.len)
+		out_append(edge, conn, slice_after(bytes, put));
+}
+
+/* Here, and not by the kernel. */
+static bool is_sealed(const struct conn *conn)
+{
+	return conn->is_secure && !conn->tls->is_offloaded;
+}
+
+/* The same of bytes that are to be sealed, if they are. */
+static size_t write_now(struct edge *edge, struct conn *conn, const struct iovec *parts,
+                        size_t count, size_t len)
+{
+	return is_sealed(conn) ? secure_write(edge, conn, parts, count, len)
+	                       : put_now(edge, conn, parts, count, len);
+}
+
+static void write_later(struct edge *edge, struct conn *conn, struct slice bytes)
+{
+	if (is_sealed(conn))
+		secure_append(edge, conn, bytes);
+	else
+		out_append(edge, conn, bytes);
 }
 
 void conn_uncork(struct edge *edge)
@@ -185,7 +228,7 @@ void conn_uncork(struct edge *edge)
 	else if (part.iov_len > 0) {
 		size_t put = write_now(edge, conn, &part, 1, part.iov_len);
 		if (put < part.iov_len)
-			out_append(edge, conn, slice_after(buf_view(&edge->cork), put));
+			write_later(edge, conn, slice_after(buf_view(&edge->cork), put));
 	}
 	buf_clear(&edge->cork);
 }
@@ -194,8 +237,8 @@ void conn_write(struct edge *edge, struct conn *conn, struct slice bytes)
 {
 	if (conn->state == CONN_DEAD)
 		return;
-	if (conn->out != NULL) {
-		out_append(edge, conn, bytes);
+	if (conn_out(conn) != NULL) {
+		write_later(edge, conn, bytes);
 		return;
 	}
 	if (edge->corked != conn) {
@@ -211,7 +254,8 @@ void conn_write(struct edge *edge, struct conn *conn, struct slice bytes)
 bool conn_has_room(struct edge *edge, struct conn *conn, size_t len)
 {
 	size_t most = edge->settings->outbound_bytes_max;
-	bool has_room = conn->out == NULL || (len <= most && conn->out->len <= most - len);
+	const struct buf *out = conn_out(conn);
+	bool has_room = out == NULL || (len <= most && out->len <= most - len);
 	if (!has_room)
 		conn_end(edge, conn, CLOSE_SLOW_CONSUMER);
 	return has_room;
@@ -224,7 +268,7 @@ size_t conn_write_parts(struct edge *edge, struct conn *conn, const struct iovec
 		conn_uncork(edge);
 	if (!session_takes(&conn->session))
 		return 0;
-	CHECK(conn->out == NULL);
+	CHECK(conn_out(conn) == NULL);
 	size_t len = 0, taken = 0;
 	bool is_one = true; /* they lie one behind the other: one part is enough for the kernel */
 	for (size_t i = 0; i < count; i++) {
@@ -237,7 +281,7 @@ size_t conn_write_parts(struct edge *edge, struct conn *conn, const struct iovec
 		put -= parts[taken++].iov_len;
 	if (taken < count && put > 0) {
 		struct slice part = slice_of(parts[taken].iov_base, parts[taken].iov_len);
-		out_append(edge, conn, slice_after(part, put));
+		write_later(edge, conn, slice_after(part, put));
 		taken++;
 	}
 	conn->session.is_blocked |= taken < count;
@@ -247,13 +291,14 @@ size_t conn_write_parts(struct edge *edge, struct conn *conn, const struct iovec
 /* The socket takes bytes again. */
 static void conn_flush(struct edge *edge, struct conn *conn)
 {
-	if (conn->out != NULL) {
-		struct iovec part = {conn->out->at, conn->out->len};
-		size_t put = write_now(edge, conn, &part, 1, part.iov_len);
-		buf_use(conn->out, put);
+	struct buf *out = *out_of(conn);
+	if (out != NULL) {
+		struct iovec part = {out->at, out->len};
+		size_t put = put_now(edge, conn, &part, 1, part.iov_len);
+		buf_use(out, put);
 		if (put > 0 && conn->transport == &transport_sse)
 			conn->heard_ms = (uint32_t)edge_now_ms(edge);
-		if (conn->out->len > 0)
+		if (out->len > 0)
 			return;
 		out_free(conn);
 	}
@@ -271,7 +316,7 @@ bool conn_may_read(struct edge *edge, struct conn *conn)
 	if (is_congested || conn->is_served)
 		conn_again(edge, conn);
 	conn->is_paused = session->request_count >= SESSION_REQUESTS_MAX ||
-	                  (conn->out != NULL && conn->out->len >= CONN_OUT_PAUSE_BYTES);
+	                  (conn_out(conn) != NULL && conn_out(conn)->len >= CONN_OUT_PAUSE_BYTES);
 	return !is_congested && !conn->is_served && !conn->is_paused;
 }
 
@@ -298,7 +343,29 @@ bool conn_may_say(struct edge *edge, struct conn *conn)
 void conn_again(struct edge *edge, struct conn *conn)
 {
 	if (!list_is_linked(&conn->in_list))
-		list_append(&edge->again, &conn->in_list);
+		list_append(conn_is_shaking(conn) ? &edge->shaking : &edge->again, &conn->in_list);
+}
+
+/* As stream_read(), into edge->input. `has_more`: there may be, and no event will tell. Where less
+ * came than there was room for, the rest comes with another one, but for the end, whose event
+ * has been. */
+static ssize_t conn_read(struct edge *edge, struct conn *conn, bool *has_more)
+{
+	if (conn->is_secure)
+		return secure_read(edge, conn, has_more);
+	ssize_t got = stream_read(conn->fd, edge->input, sizeof(edge->input));
+	*has_more = got == (ssize_t)sizeof(edge->input) || (got > 0 && conn->has_end);
+	return got;
+}
+
+/* Nothing more will come. */
+static void read_no_more(struct edge *edge, struct conn *conn, ssize_t why)
+{
+	conn->is_hung_up |= why == 0;
+	conn_end(edge, conn,
+	         why == -EPROTO   ? CLOSE_TLS
+	         : why == -ENOMEM ? CLOSE_NO_MEMORY
+	                          : CLOSE_GONE);
 }
 
 void conn_step(struct edge *edge, struct conn *conn)
@@ -310,18 +377,14 @@ void conn_step(struct edge *edge, struct conn *conn)
 	conn->transport->input(edge, conn, edge->input, 0);
 	if (!conn->is_readable || !conn_may_read(edge, conn))
 		return;
-	ssize_t got = stream_read(conn->fd, edge->input, sizeof(edge->input));
-	/* Less than there was room for: the rest comes with another event, but for the end,
-	 * whose event has been. */
-	conn->is_readable = got == (ssize_t)sizeof(edge->input) || (got > 0 && conn->has_end);
+	bool has_more;
+	ssize_t got = conn_read(edge, conn, &has_more);
+	conn->is_readable = has_more;
 	if (got > 0) {
 		conn_heard(edge, conn);
 		conn->transport->input(edge, conn, edge->input, (size_t)got);
-	} else if (got == 0) {
-		conn->is_hung_up = true;
-		conn_end(edge, conn, CLOSE_GONE);
 	} else if (got != -EAGAIN) {
-		conn_end(edge, conn, CLOSE_GONE);
+		read_no_more(edge, conn, got);
 	}
 	if (conn->is_readable && conn_may_read(edge, conn))
 		conn_again(edge, conn);
@@ -342,6 +405,8 @@ void conn_ready(struct edge *edge, struct conn *conn, unsigned ready)
 		conn->has_end = true;
 	if (conn->state == CONN_CLOSING)
 		closing_input(edge, conn);
+	else if (conn_is_shaking(conn) && !conn->session.is_ended)
+		conn_again(edge, conn);
 	else if (!conn->session.is_ended)
 		conn_step(edge, conn);
 }
@@ -388,7 +453,7 @@ void conn_heartbeat(struct edge *edge, struct conn *conn, struct slice beat, boo
 		return;
 	}
 	/* One whose socket takes nothing has bytes enough on the way. */
-	if (conn->out == NULL)
+	if (conn_out(conn) == NULL)
 		conn_write(edge, conn, beat);
 	set_heartbeat(edge, conn, timeout - silent < interval ? timeout - silent : interval);
 }
@@ -420,7 +485,10 @@ void conn_destroy(struct edge *edge, struct conn *conn)
 		list_remove(&conn->in_list);
 	edge->closes[conn->reason]++;
 	edge->clients[conn->transport->client]--;
+	bool is_whole = conn_out(conn) == NULL;
 	out_free(conn);
+	if (conn->is_secure)
+		secure_close(edge, conn, is_whole);
 	access_forget(&conn->session);
 	close(conn->fd);
 	slab_release(&edge->conns, conn);
@@ -429,9 +497,11 @@ void conn_destroy(struct edge *edge, struct conn *conn)
 /* True: nothing is left to be done for it. */
 static bool closing_is_over(struct edge *edge, struct conn *conn)
 {
-	if (conn->out != NULL)
+	if (conn_out(conn) != NULL)
 		conn_flush(edge, conn);
-	if (conn->out != NULL)
+	if (conn_out(conn) == NULL && conn->is_secure && conn->state == CONN_CLOSING)
+		secure_finish(edge, conn);
+	if (conn_out(conn) != NULL)
 		return false;
 	if (!conn->is_finished && conn->state == CONN_CLOSING) {
 		conn->is_finished = true;
@@ -471,8 +541,9 @@ void conn_reap(struct edge *edge, struct conn *conn)
 	bool is_worth_waiting = conn->transport->goodbye(edge, conn);
 	if (edge->corked == conn)
 		conn_uncork(edge);
-	/* Who has said all it wanted may still be reading. */
-	is_worth_waiting |= conn->is_hung_up && conn->out != NULL;
+	/* Who has said all it wanted may still be reading, and who did it wrong is to be told. */
+	is_worth_waiting |=
+		(conn->is_hung_up && conn_out(conn) != NULL) || conn->reason == CLOSE_TLS;
 	conn_enter(edge, conn, is_worth_waiting ? CONN_CLOSING : CONN_DEAD);
 	if (conn->state == CONN_DEAD) {
 		conn_destroy(edge, conn);

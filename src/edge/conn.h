@@ -1,8 +1,9 @@
 /*
  * conn.h - one client connection, and the inside of the edge that its transports share.
  *
- * At rest a connection owns no memory but itself: `out` holds what the socket did not take,
- * `exchange` or `socket` what came in part, and each is freed when it is empty.
+ * At rest a connection owns no memory but itself, and with TLS its keys: `out` holds what the
+ * socket did not take, `exchange` or `socket` what came in part, and each is freed when it is
+ * empty.
  *
  * A connection ends by conn_end(), from wherever the reason is found: its transport says
  * goodbye and it leaves the hub at the end of the turn, never inside a callback; the memory
@@ -25,6 +26,7 @@
 #include "edge/rate.h"
 #include "http/request.h"
 #include "http/response.h"
+#include "net/tls.h"
 
 enum conn_state {
 #define CONN_STATE(name, deadline, what) CONN_##name,
@@ -62,7 +64,10 @@ struct conn {
 	struct session session;
 	struct list_node in_list; /* edge->again, or edge->ended */
 	const struct transport *transport;
-	struct buf *out; /* bytes that the socket did not take; NULL: none */
+	union {
+		struct buf *out; /* bytes that the socket did not take; NULL: none */
+		struct tls *tls; /* is_secure: they are in tls->out, sealed */
+	};
 	union {
 		struct exchange *exchange;   /* HTTP: the request under way, or NULL */
 		struct socket_input *socket; /* WebSocket: input in part, or NULL */
@@ -85,6 +90,7 @@ struct conn {
 	bool has_seat : 1;     /* and by user or address: see registry.h */
 	bool has_peer : 1;     /* peer.c knows more of it than its socket says */
 	bool is_served : 1;    /* has had its share of this turn; what is left waits for the next */
+	bool is_secure : 1;    /* TLS */
 };
 
 #define CONN_INDEX_MAX (1u << 24) /* places in the slab: what an id has room for */
@@ -101,6 +107,7 @@ struct edge {
 	struct hub *hub;
 	struct slab conns;
 	struct list again;   /* connections with something to do next turn */
+	struct list shaking; /* those of them whose handshakes are under way */
 	struct list ended;   /* to be closed at the end of this one */
 	struct list surveys; /* notes on which answers go on */
 	struct registry {
@@ -125,8 +132,13 @@ struct edge {
 	} refusal;
 	char date[HTTP_DATE_SIZE];
 	uint64_t date_s; /* the second `date` is of */
-	int *listeners;
+	struct edge_listener {
+		int fd;
+		bool is_secure;
+	} * listeners;
 	uint32_t listener_count;
+	struct tls_desk *desk; /* NULL: no listener is secure */
+	uint64_t secure_count, offloaded_count;
 	bool accepts_again, is_stopping;
 	struct timer accept_timer; /* set while there are no descriptors left */
 	uint64_t closes[CLOSE_COUNT], visits[CONN_STATE_COUNT], connections_total;
@@ -147,8 +159,21 @@ static inline struct conn *conn_of(struct session *session)
 	return CONTAINER_OF(session, struct conn, session);
 }
 
+/* A handshake of TLS is under way: nothing can be written. */
+static inline bool conn_is_shaking(const struct conn *conn)
+{
+	return conn->is_secure && !conn->tls->is_ready;
+}
+
+/* What the socket did not take, as it goes over the wire; NULL: nothing. */
+static inline const struct buf *conn_out(const struct conn *conn)
+{
+	return conn->is_secure ? conn->tls->out : conn->out;
+}
+
 /* conn.c */
-struct conn *conn_open(struct edge *edge, int fd); /* takes over fd; NULL: it was closed */
+/* Takes over fd; NULL: it was closed. */
+struct conn *conn_open(struct edge *edge, int fd, bool is_secure);
 void conn_enter(struct edge *edge, struct conn *conn, enum conn_state state);
 void conn_set_transport(struct edge *edge, struct conn *conn, const struct transport *transport);
 void conn_set_timer(struct edge *edge, struct conn *conn, uint64_t delay_ms);
@@ -173,6 +198,8 @@ bool conn_has_room(struct edge *edge, struct conn *conn, size_t len);
 size_t conn_write_parts(struct edge *edge, struct conn *conn, const struct iovec *parts,
                         size_t count);
 void conn_uncork(struct edge *edge);
+/* Bytes that go over the wire as they are, behind all that was written. */
+void conn_put(struct edge *edge, struct conn *conn, struct slice bytes);
 /* Whether a client may ask for more now; when not, it is looked at again when it may. */
 bool conn_may_read(struct edge *edge, struct conn *conn);
 void conn_answered(struct edge *edge, struct conn *conn);

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "edge/conn.h"
 #include "edge/peer.h"
 #include "edge/registry.h"
+#include "edge/secure.h"
 #include "edge/survey.h"
 #include "net/listen.h"
 
@@ -118,6 +118,7 @@ struct edge *edge_create(const struct edge_options *options)
 	edge->random.state = options->seed;
 	edge->accept_timer.kind = EDGE_TIMER_ACCEPT;
 	list_init(&edge->again);
+	list_init(&edge->shaking);
 	list_init(&edge->ended);
 	list_init(&edge->surveys);
 	int error = slab_init(&edge->conns, sizeof(struct conn),
@@ -149,7 +150,7 @@ free_edge:
 static void close_listeners(struct edge *edge)
 {
 	for (uint32_t i = 0; i < edge->listener_count; i++)
-		close(edge->listeners[i]);
+		close(edge->listeners[i].fd);
 	free(edge->listeners);
 	edge->listeners = NULL;
 	edge->listener_count = 0;
@@ -174,6 +175,7 @@ void edge_destroy(struct edge *edge)
 	slab_free(&edge->conns);
 	map_free(&edge->peers);
 	registry_free(&edge->registry);
+	tls_desk_destroy(edge->desk);
 	buf_free(&edge->cork);
 	buf_free(&edge->text);
 	burst_bytes_free(&edge->burst);
@@ -201,26 +203,31 @@ bool edge_has_adopted(const struct edge *edge)
 
 /* ---- accepting ---- */
 
-int edge_listen(struct edge *edge, int listener)
+int edge_listen(struct edge *edge, int listener, bool is_secure)
 {
 	size_t count = edge->listener_count + 1;
-	int *listeners = realloc(edge->listeners, count * sizeof(*listeners));
+	struct edge_listener *listeners = realloc(edge->listeners, count * sizeof(*listeners));
 	if (listeners == NULL)
+		return -ENOMEM;
+	CHECK(!is_secure || edge->settings->tls != NULL);
+	if (is_secure && edge->desk == NULL)
+		edge->desk = tls_desk_create(edge->options.tls_seed);
+	if (is_secure && edge->desk == NULL)
 		return -ENOMEM;
 	edge->listeners = listeners;
 	int error = loop_watch(edge->loop, listener, edge->listener_count);
 	if (error != 0)
 		return error;
-	edge->listeners[edge->listener_count++] = listener;
+	edge->listeners[edge->listener_count++] = (struct edge_listener){listener, is_secure};
 	return 0;
 }
 
 /* True: there may be more. */
-static bool accept_some(struct edge *edge, int listener)
+static bool accept_some(struct edge *edge, const struct edge_listener *listener)
 {
 	struct listen_address peer;
 	for (int i = 0; i < TURN_ACCEPTS_MAX; i++) {
-		int fd = listen_accept(listener, &peer);
+		int fd = listen_accept(listener->fd, &peer);
 		if (fd == -EAGAIN)
 			return false;
 		if (fd < 0) {
@@ -229,13 +236,16 @@ static bool accept_some(struct edge *edge, int listener)
 			          ACCEPT_WAIT_MS);
 			return false;
 		}
-		struct conn *conn = conn_open(edge, fd);
-		if (conn != NULL) {
-			peer_begin(edge, conn, &peer);
-			/* Most have sent their request already. */
-			conn->is_readable = true;
+		struct conn *conn = conn_open(edge, fd, listener->is_secure);
+		if (conn == NULL)
+			continue;
+		peer_begin(edge, conn, &peer);
+		/* Most have sent their request already. */
+		conn->is_readable = true;
+		if (conn_is_shaking(conn))
+			conn_again(edge, conn);
+		else
 			conn_step(edge, conn);
-		}
 	}
 	return true;
 }
@@ -244,7 +254,7 @@ static void accept_all(struct edge *edge)
 {
 	edge->accepts_again = false;
 	for (uint32_t i = 0; i < edge->listener_count; i++)
-		edge->accepts_again |= accept_some(edge, edge->listeners[i]);
+		edge->accepts_again |= accept_some(edge, &edge->listeners[i]);
 }
 
 /* ---- the turn ---- */
@@ -318,6 +328,21 @@ static void step_again(struct edge *edge)
 	}
 }
 
+/* So many that a storm of them keeps nobody else waiting. */
+static void step_shaking(struct edge *edge)
+{
+	for (int i = 0; i < TURN_HANDSHAKES_MAX && !list_is_empty(&edge->shaking); i++) {
+		struct list_node *node = list_first(&edge->shaking);
+		list_remove(node);
+		conn_step(edge, CONTAINER_OF(node, struct conn, in_list));
+	}
+}
+
+static bool has_steps(const struct edge *edge)
+{
+	return !list_is_empty(&edge->again) || !list_is_empty(&edge->shaking);
+}
+
 static void reap(struct edge *edge)
 {
 	struct list_node *node;
@@ -332,8 +357,10 @@ bool edge_after(struct edge *edge)
 	if (edge->accepts_again && !edge->is_stopping)
 		accept_all(edge);
 	bool is_congested = up->is_congested(up);
-	if (!is_congested)
+	if (!is_congested) {
 		step_again(edge);
+		step_shaking(edge);
+	}
 	bool has_surveys = survey_go_on(edge);
 	bool has_seats = registry_go_on(edge);
 	/* Last, because all of the above may publish: nothing is left behind unseen. */
@@ -342,7 +369,7 @@ bool edge_after(struct edge *edge)
 	reap(edge);
 	conn_uncork(edge);
 	return is_adopting || has_surveys || has_seats || has_walks || edge->accepts_again ||
-	       !list_is_empty(&edge->ended) || (!is_congested && !list_is_empty(&edge->again));
+	       !list_is_empty(&edge->ended) || (!is_congested && has_steps(edge));
 }
 
 /* ---- figures ---- */
@@ -350,6 +377,8 @@ bool edge_after(struct edge *edge)
 void edge_count(const struct edge *edge, struct edge_stats *stats)
 {
 	*stats = (struct edge_stats){.connections_total = edge->connections_total,
+	                             .secure = edge->secure_count,
+	                             .offloaded = edge->offloaded_count,
 	                             .hub = *hub_counters(edge->hub)};
 	memcpy(stats->clients, edge->clients, sizeof(stats->clients));
 	memcpy(stats->closes, edge->closes, sizeof(stats->closes));
@@ -365,6 +394,8 @@ void edge_stats_add(struct edge_stats *sum, const struct edge_stats *stats)
 	for (int i = 0; i < ERROR_COUNT; i++)
 		sum->errors[i] += stats->errors[i];
 	sum->connections_total += stats->connections_total;
+	sum->secure += stats->secure;
+	sum->offloaded += stats->offloaded;
 	hub_counters_add(&sum->hub, &stats->hub);
 }
 
@@ -410,6 +441,8 @@ void edge_stats_write(struct buf *out, const struct edge_stats *stats)
 	write_figure(out, "connections", clients);
 	for (size_t i = 0; i < COUNT_OF(transports); i++)
 		write_figure(out, transports[i], stats->clients[i]);
+	write_figure(out, "connections_tls", stats->secure);
+	write_figure(out, "connections_ktls", stats->offloaded);
 	write_figure(out, "connections_total", stats->connections_total);
 	write_figure(out, "channels", stats->hub.channels);
 	write_figure(out, "subscriptions", stats->hub.followers);

@@ -20,6 +20,7 @@
 #include "edge/tally.h"
 #include "hub/hub.h"
 #include "net/loop.h"
+#include "net/tls_ticket.h"
 #include "starling/close.h"
 #include "starling/error.h"
 
@@ -61,6 +62,7 @@ struct edge_settings {
 	const struct network *proxies; /* whose word about addresses counts */
 	size_t proxy_count;
 	const struct rules *rules;
+	struct ssl_ctx_st *tls; /* NULL: no certificate */
 };
 
 /* What clients are counted by: see registry.h. */
@@ -118,6 +120,7 @@ enum edge_client { EDGE_WEBSOCKET = 0, EDGE_SSE, EDGE_POLL, EDGE_HTTP, EDGE_CLIE
 struct edge_stats {
 	uint64_t clients[EDGE_CLIENT_COUNT]; /* now */
 	uint64_t connections_total;
+	uint64_t secure, offloaded; /* TLS now; of them those that the kernel seals for */
 	uint64_t closes[CLOSE_COUNT], errors[ERROR_COUNT];
 	struct hub_counters hub;
 };
@@ -138,6 +141,7 @@ struct edge_options {
 	struct loop *loop;
 	uint32_t worker, workers;
 	uint64_t seed;
+	const struct tls_seed *tls_seed; /* read in edge_listen() alone */
 };
 
 struct edge;
@@ -145,7 +149,8 @@ struct edge;
 struct edge *edge_create(const struct edge_options *options); /* NULL: no memory */
 void edge_destroy(struct edge *edge);                         /* closes what is still open */
 
-MUST_CHECK int edge_listen(struct edge *edge, int listener) WORKER_ONLY; /* 0 or -errno */
+/* Takes over the listener on success: 0, or -errno. */
+MUST_CHECK int edge_listen(struct edge *edge, int listener, bool is_secure) WORKER_ONLY;
 
 /* Goes over to other settings: what is asked from here on is judged by them. Channels follow
  * in the turns to come; until edge_has_adopted() the settings before must stay, and no others

@@ -270,6 +270,13 @@ static void refuse_and_close(struct edge *edge, struct conn *conn, enum error_co
 	buf_free(&body);
 }
 
+void exchange_refuse_plain(struct edge *edge, struct conn *conn)
+{
+	if (exchange_of(edge, conn) != NULL)
+		refuse_and_close(edge, conn, ERROR_BAD_REQUEST, 400,
+		                 "TLS is spoken here: https:// and wss://");
+}
+
 /* ---- carrying out ---- */
 
 /* Waits for the registry's answers, its request put aside. */

@@ -81,6 +81,8 @@ void exchange_refuse(struct edge *edge, struct conn *conn, enum error_code error
 /* For the server API: is the client a backend? False: it has been refused. */
 MUST_CHECK bool exchange_is_backend(struct edge *edge, struct conn *conn,
                                     const struct http_request *request);
+/* What a client in plain text is told where TLS is spoken. */
+void exchange_refuse_plain(struct edge *edge, struct conn *conn);
 /* The head of an answer that goes on until the connection ends (server-sent events). */
 void exchange_stream(struct edge *edge, struct conn *conn, struct slice type);
 /* What the client sent behind its request, for the protocol that is spoken from here on; the

@@ -152,7 +152,7 @@ static void poll_input(struct edge *edge, struct conn *conn, char *bytes, size_t
 		conn_end(edge, conn, CLOSE_BAD_HTTP);
 	else if (!conn->session.is_held && has_answer(conn)) {
 		/* What filled the answer blocked it; the socket did not. */
-		conn->session.is_blocked = conn->out != NULL;
+		conn->session.is_blocked = conn_out(conn) != NULL;
 		answer(edge, conn);
 	}
 }

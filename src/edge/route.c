@@ -149,7 +149,7 @@ void route_request(struct edge *edge, struct conn *conn, const struct http_reque
 {
 	const struct route *route = route_find(request);
 	exchange_set_origin(edge, conn, request);
-	if (!access_origin_is_good(edge, request))
+	if (!access_origin_is_good(edge, conn, request))
 		exchange_refuse(edge, conn, ERROR_FORBIDDEN,
 		                "pages of this origin are not let in (auth.allowed_origins)");
 	else if (route == NULL)

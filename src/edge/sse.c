@@ -245,7 +245,7 @@ static bool sse_goodbye(struct edge *edge, struct conn *conn)
 {
 	(void)edge;
 	/* Half an event that is stuck will not be missed: the client resumes before it. */
-	return conn->out == NULL &&
+	return conn_out(conn) == NULL &&
 	       (conn->reason == CLOSE_DRAIN || conn->reason == CLOSE_TOKEN_EXPIRED);
 }
 

@@ -437,7 +437,7 @@ static bool websocket_goodbye(struct edge *edge, struct conn *conn)
 	/* Those were answered where they were found, with the code and text that fit. */
 	bool is_said = reason == CLOSE_CLIENT || reason == CLOSE_PROTOCOL ||
 	               reason == CLOSE_NOT_TEXT || reason == CLOSE_TOO_LARGE;
-	if (!is_said && conn->out != NULL)
+	if (!is_said && conn_out(conn) != NULL)
 		return false; /* no frame fits behind half a frame that is stuck */
 	if (reason == CLOSE_DRAIN && conn->transport == &transport_websocket)
 		say_reconnect(edge, conn);

@@ -163,6 +163,12 @@ int listen_open(const struct listen_address *address, uint32_t silence_ms_max)
 	return error;
 }
 
+void listen_remove(const struct listen_address *address)
+{
+	if (listen_is_unix(address))
+		(void)unlink(unix_path(address));
+}
+
 int listen_accept(int listener, struct listen_address *peer)
 {
 	/* A local peer without a name leaves the rest as it was: empty. */

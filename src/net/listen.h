@@ -37,5 +37,6 @@ MUST_CHECK int listen_claim(struct listen_address *address);
  * `silence_ms_max` of what was sent (TCP_USER_TIMEOUT). TCP addresses may be opened by several
  * threads, between which the kernel then spreads connections (SO_REUSEPORT). */
 MUST_CHECK int listen_open(const struct listen_address *address, uint32_t silence_ms_max);
+void listen_remove(const struct listen_address *address); /* the path that it leaves, if any */
 /* A descriptor; -EAGAIN: none waits now; or -errno. */
 MUST_CHECK int listen_accept(int listener, struct listen_address *peer);

@@ -24,9 +24,9 @@ struct node {
 	struct post_office *office;
 	uint32_t worker_count, started;
 	struct worker *workers;
-	struct listen_address *addresses;
-	int *shared; /* by address: a unix listener that all workers share, or -1 */
-	size_t address_count;
+	struct tls_seed tls_seed; /* until all workers have it */
+	struct entrance *entrances;
+	size_t entrance_count;
 	sem_t is_up;
 	sigset_t signals, stop_signals; /* those we wait for, and those of them that mean stop */
 };
@@ -54,41 +54,46 @@ static bool address_of(const struct config_address *configured, struct listen_ad
 	return listen_ip(address, configured->host, configured->port);
 }
 
-static int claim_addresses(struct node *node)
+static int claim(struct node *node, const struct config_address *configured, bool is_secure)
 {
-	const struct config_addresses *configured = &config_of(node)->listen.http;
-	node->addresses = calloc(configured->count + 1, sizeof(*node->addresses));
-	node->shared = calloc(configured->count + 1, sizeof(*node->shared));
-	if (node->addresses == NULL || node->shared == NULL)
-		return fail(STATUS_FAILED, "cannot start", "", -ENOMEM);
-	for (size_t i = 0; i < configured->count; i++) {
-		struct listen_address *address = &node->addresses[i];
-		CHECK(address_of(&configured->list[i], address)); /* the config was checked */
-		int error = listen_claim(address);
-		node->shared[i] = -1;
-		if (error == 0 && listen_is_unix(address)) {
-			node->shared[i] = listen_open(address, 0);
-			error = node->shared[i] < 0 ? node->shared[i] : 0;
-		}
-		if (error != 0)
-			return fail(STATUS_FAILED, "cannot listen on", configured->list[i].text,
-			            error);
-		node->address_count++;
+	struct entrance *entrance = &node->entrances[node->entrance_count];
+	*entrance = (struct entrance){.shared = -1, .is_secure = is_secure};
+	CHECK(address_of(configured, &entrance->address)); /* the config was checked */
+	int error = listen_claim(&entrance->address);
+	if (error == 0 && listen_is_unix(&entrance->address)) {
+		entrance->shared = listen_open(&entrance->address, 0);
+		error = entrance->shared < 0 ? entrance->shared : 0;
 	}
+	if (error != 0)
+		return fail(STATUS_FAILED, "cannot listen on", configured->text, error);
+	node->entrance_count++;
 	return STATUS_DONE;
 }
 
-static void release_addresses(struct node *node)
+static int claim_entrances(struct node *node)
 {
-	for (size_t i = 0; i < node->address_count; i++) {
-		if (node->shared[i] < 0)
+	const struct config_addresses *http = &config_of(node)->listen.http;
+	const struct config_addresses *https = &config_of(node)->listen.https;
+	int status = STATUS_DONE;
+	node->entrances = calloc(http->count + https->count, sizeof(*node->entrances));
+	if (node->entrances == NULL)
+		return fail(STATUS_FAILED, "cannot start", "", -ENOMEM);
+	for (size_t i = 0; i < http->count && status == STATUS_DONE; i++)
+		status = claim(node, &http->list[i], false);
+	for (size_t i = 0; i < https->count && status == STATUS_DONE; i++)
+		status = claim(node, &https->list[i], true);
+	return status;
+}
+
+static void release_entrances(struct node *node)
+{
+	for (size_t i = 0; i < node->entrance_count; i++) {
+		if (node->entrances[i].shared < 0)
 			continue;
-		close(node->shared[i]);
-		const struct config_address *address = &config_of(node)->listen.http.list[i];
-		(void)unlink(address->host);
+		close(node->entrances[i].shared);
+		listen_remove(&node->entrances[i].address);
 	}
-	free(node->addresses);
-	free(node->shared);
+	free(node->entrances);
 }
 
 /* ---- workers ---- */
@@ -117,9 +122,9 @@ static int start_worker(struct node *node, const cpu_set_t *allowed)
 		.node = &node->self,
 		.common = &node->common,
 		.generation = node->generation,
-		.addresses = node->addresses,
-		.shared = node->shared,
-		.address_count = node->address_count,
+		.tls_seed = &node->tls_seed,
+		.entrances = node->entrances,
+		.entrance_count = node->entrance_count,
 		.pins_cpu = config_of(node)->workers.pin_cpus,
 		.has_private_fds = config_of(node)->workers.private_fds,
 		.cpu = nth_cpu(allowed, number),
@@ -299,19 +304,20 @@ static void greet(const struct node *node)
 	if (has_weak_secret(settings->token_keys))
 		fprintf(stderr, "  warning     auth.jwt_secret has less than 32 bytes: it can be "
 		                "guessed from a token\n");
-	for (size_t i = 0; i < node->address_count; i++) {
+	for (size_t i = 0; i < node->entrance_count; i++) {
 		char text[LISTEN_TEXT_MAX];
-		const struct listen_address *address = &node->addresses[i];
-		listen_text(address, text);
-		if (listen_is_unix(address)) {
-			fprintf(stderr, "  listens on  %s\n", text);
-		} else {
-			fprintf(stderr, "  page        http://%s/\n", text);
-			fprintf(stderr,
-			        "  publish     curl --json '\"hello\"' %s"
-			        "'http://%s/publish?channel=chat:lobby'\n",
-			        credentials, text);
+		const struct entrance *entrance = &node->entrances[i];
+		const char *scheme = entrance->is_secure ? "https" : "http";
+		listen_text(&entrance->address, text);
+		if (listen_is_unix(&entrance->address)) {
+			fprintf(stderr, "  listens on  %s (%s)\n", text, scheme);
+			continue;
 		}
+		fprintf(stderr, "  page        %s://%s/\n", scheme, text);
+		fprintf(stderr,
+		        "  publish     curl --json '\"hello\"' %s"
+		        "'%s://%s/publish?channel=chat:lobby'\n",
+		        credentials, scheme, text);
 	}
 }
 
@@ -320,8 +326,8 @@ static void make_name(struct node *node)
 	const char *name = config_of(node)->mesh.name;
 	if (name != NULL && name[0] != '\0')
 		snprintf(node->name, sizeof(node->name), "%s", name);
-	else if (node->address_count > 0)
-		listen_text(&node->addresses[0], node->name);
+	else if (node->entrance_count > 0)
+		listen_text(&node->entrances[0].address, node->name);
 	else
 		snprintf(node->name, sizeof(node->name), "starling");
 }
@@ -341,8 +347,11 @@ static int make_self(struct node *node)
 		.started_unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
 	};
 	if (!draw(&node->self.hash_key, sizeof(node->self.hash_key)) ||
-	    !draw(&node->self.boot_id, sizeof(node->self.boot_id)))
+	    !draw(&node->self.boot_id, sizeof(node->self.boot_id)) ||
+	    !draw(node->tls_seed.bytes, sizeof(node->tls_seed.bytes)))
 		return fail(STATUS_FAILED, "cannot start", "", -EIO);
+	CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0); /* as the loops tell the time */
+	node->tls_seed.from_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 	node->self.boot_id >>= 24; /* 40 bits are enough, and short */
 	return STATUS_DONE;
 }
@@ -350,10 +359,14 @@ static int make_self(struct node *node)
 static int start(struct node *node) CONTROL_ONLY;
 static int start(struct node *node)
 {
-	int status = claim_addresses(node);
+	int status = claim_entrances(node);
 	if (status == STATUS_DONE)
 		status = make_self(node);
-	return status == STATUS_DONE ? start_workers(node) : status;
+	if (status == STATUS_DONE)
+		status = start_workers(node);
+	/* Each worker has made its own of it: see net/tls_ticket.h. */
+	explicit_bzero(&node->tls_seed, sizeof(node->tls_seed));
+	return status;
 }
 
 static void stop(struct node *node) CONTROL_ONLY;
@@ -364,7 +377,7 @@ static void stop(struct node *node)
 		discard_letters(node);
 	post_office_destroy(node->office);
 	free(node->workers);
-	release_addresses(node);
+	release_entrances(node);
 }
 
 int node_run(struct config *config)

@@ -5,6 +5,7 @@
 
 #include "auth/key_file.h"
 #include "edge/access.h"
+#include "net/tls_context.h"
 #include "ops/complaint.h"
 #include "ops/config_setting.h"
 
@@ -178,6 +179,14 @@ static enum edge_origins origins_of(const struct config *config)
 	return EDGE_ORIGINS_SAME;
 }
 
+static int add_tls(struct edge_settings *settings, const struct config *config, struct buf *error)
+{
+	if (config->tls.cert[0] == '\0')
+		return 0;
+	settings->tls = tls_context_create(config->tls.cert, config->tls.key, error);
+	return settings->tls == NULL ? -EINVAL : 0;
+}
+
 int settings_make(struct edge_settings *settings, const struct config *config, struct buf *error)
 {
 	*settings = (struct edge_settings){
@@ -208,6 +217,8 @@ int settings_make(struct edge_settings *settings, const struct config *config, s
 	if (result == 0)
 		result = settings_make_keys(&settings->token_keys, config, error);
 	if (result == 0)
+		result = add_tls(settings, config, error);
+	if (result == 0)
 		return 0;
 	if (error->len == 0)
 		buf_format(error, "cannot read the configuration: %s", strerror(-result));
@@ -219,5 +230,6 @@ void settings_free(struct edge_settings *settings)
 {
 	free(settings->api_key_digests);
 	key_set_destroy(settings->token_keys);
+	tls_context_destroy(settings->tls);
 	*settings = (struct edge_settings){0};
 }

@@ -154,13 +154,13 @@ static int open_listeners(struct worker *worker)
 {
 	const struct worker_options *options = &worker->options;
 	uint32_t silence_ms_max = (uint32_t)worker->generation->settings.heartbeat_timeout_ms;
-	for (size_t i = 0; i < options->address_count; i++) {
-		int fd = options->shared[i] >= 0
-		                 ? dup(options->shared[i])
-		                 : listen_open(&options->addresses[i], silence_ms_max);
+	for (size_t i = 0; i < options->entrance_count; i++) {
+		const struct entrance *entrance = &options->entrances[i];
+		int fd = entrance->shared >= 0 ? dup(entrance->shared)
+		                               : listen_open(&entrance->address, silence_ms_max);
 		if (fd < 0)
-			return options->shared[i] >= 0 ? -errno : fd;
-		int error = edge_listen(worker->edge, fd);
+			return entrance->shared >= 0 ? -errno : fd;
+		int error = edge_listen(worker->edge, fd, entrance->is_secure);
 		if (error != 0) {
 			close(fd);
 			return error;
@@ -195,6 +195,7 @@ static int set_up(struct worker *worker)
 		.worker = options->number,
 		.workers = options->workers,
 		.seed = options->seed,
+		.tls_seed = options->tls_seed,
 	};
 	worker->edge = edge_create(&edge_options);
 	if (worker->edge == NULL)

@@ -35,16 +35,23 @@ struct letter {
 	};
 };
 
+/* Where clients come in. */
+struct entrance {
+	struct listen_address address;
+	int shared; /* a descriptor where all workers listen on one, or -1 */
+	bool is_secure;
+};
+
 struct worker_options {
 	uint32_t number, workers;
 	uint32_t control; /* the control thread's number in the post office */
 	struct post_office *office;
 	const struct edge_node *node;
 	struct edge_common *common;
-	struct generation *generation; /* to begin with; worker_start() takes a reference */
-	const struct listen_address *addresses;
-	const int *shared; /* a descriptor where all workers listen on one, or -1 */
-	size_t address_count;
+	struct generation *generation;   /* to begin with; worker_start() takes a reference */
+	const struct tls_seed *tls_seed; /* read until is_up is posted */
+	const struct entrance *entrances;
+	size_t entrance_count;
 	bool pins_cpu, has_private_fds;
 	int cpu; /* to be pinned to */
 	uint64_t seed;
