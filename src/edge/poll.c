@@ -171,7 +171,7 @@ static bool poll_goodbye(struct edge *edge, struct conn *conn)
 {
 	(void)edge;
 	exchange_free(conn);
-	return conn->reason == CLOSE_DRAIN;
+	return conn->reason == CLOSE_DRAIN || conn->reason == CLOSE_ANSWERED;
 }
 
 const struct transport transport_poll = {

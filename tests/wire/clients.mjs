@@ -7,7 +7,6 @@
  */
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import http from "node:http";
 import net from "node:net";
 
 import { Signal, turn, within } from "./harness.mjs";
@@ -75,12 +74,11 @@ export class RawClient {
 
 	/* `options` as net.connect() takes them: localAddress, or the path of a socket. */
 	static async connect(server, options = {}) {
-		const to = options.path ? {} : { port: server.port, host: "127.0.0.1" };
-		const socket = server.track(net.connect({ ...to, ...options }));
+		const { socket, event } = server.connect(options);
 		socket.setNoDelay(true);
 		const client = new this(socket);
 		await within(new Promise((resolve, reject) => {
-			socket.once("connect", resolve);
+			socket.once(event, resolve);
 			socket.once("error", reject);
 		}), "a connection");
 		return client;
@@ -441,8 +439,8 @@ export class EventStream {
 
 	#connect(server, target, headers) {
 		return new Promise((resolve, reject) => {
-			this.request = http.get(server.url,
-				{ path: target, headers, agent: false });
+			this.request = server.request({ path: target, headers });
+			this.request.end();
 			this.request.on("socket", (socket) => server.track(socket));
 			this.request.on("error", (error) => { this.#end(); reject(error); });
 			this.request.on("response", (response) => {
@@ -545,8 +543,8 @@ export class Line {
 		await new Promise((resolve) =>
 			line.listener.listen(0, "127.0.0.1", resolve).unref());
 		line.port = line.listener.address().port;
-		line.url = `http://127.0.0.1:${line.port}`;
-		line.wsUrl = `ws://127.0.0.1:${line.port}/ws`;
+		line.url = `${server.scheme}://127.0.0.1:${line.port}`;
+		line.wsUrl = `${server.isSecure ? "wss" : "ws"}://127.0.0.1:${line.port}/ws`;
 		return line;
 	}
 

@@ -267,6 +267,7 @@ history_size = 1
 		it(`SSE first gets ${claim}`, async () => {
 			const channel = await prepare(kind, published);
 			const stream = await EventStream.open(server, `/events?channel=${channel}`);
+			await stream.until(() => stream.id, "the id where the stream begins");
 			await publish(server, channel, "live");
 			const got = await stream.take(data.length + 1);
 			assert.deepEqual(got.map((event) => JSON.parse(event.data)),

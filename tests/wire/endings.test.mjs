@@ -4,7 +4,30 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { NativeClient, RawClient, frame, handshake, opcodes } from "./clients.mjs";
-import { call, fresh, until, useServer } from "./harness.mjs";
+import { call, fresh, publish, until, useServer } from "./harness.mjs";
+
+describe("endings: the last answer", () => {
+	const server = useServer({ options: ["workers.count=1"] });
+
+	/* To close a socket with unread bytes in it would take the answer back. */
+	it("of a poll arrives whole, whatever came behind its request", async () => {
+		const channel = fresh(), data = "x".repeat(60_000);
+		for (let i = 0; i < 10; i++)
+			await publish(server, channel, data);
+		const client = await RawClient.connect(server);
+		client.socket.once("data", () => client.socket.pause());
+		client.send(`GET /poll?channel=${channel}&since=start HTTP/1.1\r\nHost: x\r\n` +
+			"Connection: close\r\n\r\n", "x".repeat(300_000));
+		await client.until((bytes) => bytes.length > 0, "the answer to begin");
+		/* Answered behind it, by the same worker: what the socket did not take waits. */
+		assert.equal((await call(server, "GET", "/health")).status, 200);
+		client.socket.resume();
+		const { messages } = JSON.parse((await client.response()).text);
+		assert.equal(messages.length, 10);
+		assert.ok(messages.every((message) => message.data === data));
+		client.close();
+	});
+});
 
 describe("endings: requests under way between workers", () => {
 	const server = useServer({ options: ["workers.count=4"] });

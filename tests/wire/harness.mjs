@@ -7,16 +7,21 @@
  *
  * STARLING        path of the binary (default build/release/starling)
  * STARLING_SCALE  share of the long tests' work to do (default 1; 0.1 for a sanitizer build)
+ * STARLING_TLS    1: servers speak TLS, and so do their clients, in every test
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import fs from "node:fs";
 import http from "node:http";
+import https from "node:https";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { after, before } from "node:test";
+import tls from "node:tls";
 import { fileURLToPath } from "node:url";
+
+import { commonCertificate } from "./certificates.mjs";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 
@@ -130,6 +135,11 @@ function assertClean(stderr) {
 		throw new Error(`the server says that it is broken:\n${stderr}`);
 }
 
+/* Certificates of the tests are signed by themselves. */
+const trusting = { rejectUnauthorized: false };
+if (process.env.STARLING_TLS === "1")
+	process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0"; /* for libraries that take no options */
+
 export class Server {
 	#settings;
 	#child = null;
@@ -137,24 +147,44 @@ export class Server {
 	#stderr = "";
 	#sockets = new Set();
 
-	/* `options` as after -o, `config` the text of a file, `port` a free one unless given;
-	 * `program` another one than STARLING. */
-	constructor({ options = [], env = {}, config, args = [], port, program = binary } = {}) {
+	/*
+	 * `options` as after -o, `config` the text of a file, `port` a free one unless given;
+	 * `program` another one than STARLING. A server that `isSecure` speaks TLS, with the
+	 * certificate { cert, key }.
+	 */
+	constructor({
+		options = [], env = {}, config, args = [], port, program = binary,
+		isSecure = process.env.STARLING_TLS === "1", certificate,
+	} = {}) {
 		this.port = port;
+		this.isSecure = isSecure;
 		this.#settings = { options, env, args, program };
+		if (isSecure)
+			this.certificate = certificate ?? commonCertificate();
 		this.#settings.file = config === undefined
 			? null : writeScratch("starling.conf", config);
 	}
 
-	get url() { return `http://127.0.0.1:${this.port}`; }
-	get wsUrl() { return `ws://127.0.0.1:${this.port}/ws`; }
+	get scheme() { return this.isSecure ? "https" : "http"; }
+	get url() { return `${this.scheme}://127.0.0.1:${this.port}`; }
+	get wsUrl() { return `${this.isSecure ? "wss" : "ws"}://127.0.0.1:${this.port}/ws`; }
 	get pid() { return this.#child?.pid; }
 	stderr() { return this.#stderr; }
+
+	#listeners() {
+		if (!this.isSecure)
+			return [`listen.http=127.0.0.1:${this.port}`];
+		const { cert, key } = this.certificate;
+		return [
+			"listen.http=", `listen.https=127.0.0.1:${this.port}`,
+			`tls.cert=${cert}`, `tls.key=${key}`,
+		];
+	}
 
 	#arguments() {
 		const given = this.#settings.options.map((option) => option.split("=")[0]);
 		const defaults = [
-			`listen.http=127.0.0.1:${this.port}`, "workers.count=2", "drain.time=1s",
+			...this.#listeners(), "workers.count=2", "drain.time=1s",
 		].filter((option) => !given.includes(option.split("=")[0]));
 		const options = [...defaults, ...this.#settings.options];
 		return [
@@ -193,6 +223,22 @@ export class Server {
 			throw new Error(`the server ended at its start:\n${this.#stderr}`);
 		const answer = await call(this, "GET", "/health").catch(() => null);
 		return answer?.status === 200;
+	}
+
+	/* A new connection, and the event that says that it stands. `options` as of net.connect(), or
+	 * tls.connect(). */
+	connect(options = {}) {
+		const to = options.path ? {} : { port: this.port, host: "127.0.0.1" };
+		const socket = this.isSecure
+			? tls.connect({ ...to, ...trusting, ALPNProtocols: ["http/1.1"], ...options })
+			: net.connect({ ...to, ...options });
+		return { socket: this.track(socket), event: this.isSecure ? "secureConnect" : "connect" };
+	}
+
+	/* A request as by http.request(), on a connection of its own. */
+	request(options) {
+		const { request } = this.isSecure ? https : http;
+		return request(this.url, { agent: false, ...trusting, ...options });
 	}
 
 	/* A socket of the tests; closed before the server is, so that a drain waits for nobody. */
@@ -315,8 +361,7 @@ export function fresh(stem = "channel") {
 /* One request on a connection of its own: { status, headers, text, json() }. */
 export function call(server, method, target, { headers = {}, body } = {}) {
 	const answer = new Promise((resolve, reject) => {
-		const request = http.request(server.url,
-			{ method, path: target, headers, agent: false });
+		const request = server.request({ method, path: target, headers });
 		request.on("socket", (socket) => server.track?.(socket));
 		request.on("error", reject);
 		request.on("response", (response) => {

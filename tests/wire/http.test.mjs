@@ -386,8 +386,6 @@ describe("http: timeouts", () => {
 	});
 });
 
-const own = (server) => `http://127.0.0.1:${server.port}`;
-
 function getFrom(server, origin, path = "/health") {
 	return call(server, "GET", path, { headers: { origin } });
 }
@@ -427,7 +425,7 @@ describe("http: origins, same", () => {
 	}
 
 	it("a WebSocket of the server's own origin is accepted", async () => {
-		assert.equal((await handshakeFrom(server, own(server))).status, 101);
+		assert.equal((await handshakeFrom(server, server.url)).status, 101);
 	});
 
 	it("a WebSocket without an origin is accepted", async () => {
