@@ -15,6 +15,9 @@ import sys
 import tempfile
 import time
 
+# Who is told to end stops what it has started.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SERVER_CPU, LOAD_CPU = 0, 1
 PATIENCE = 30  # seconds for a server to start or to end
