@@ -39,9 +39,9 @@
 #define CONN_OUT_PAUSE_BYTES (64 * 1024) /* answers that its socket did not take yet */
 
 /* One turn of a worker. What is left waits for the next turn, after everybody else. */
-#define TURN_EVENTS_MAX 512         /* descriptors */
-#define TURN_ACCEPTS_MAX 128        /* new connections a listener */
-#define TURN_HANDSHAKES_MAX 4       /* steps of TLS handshakes: each may sign, a millisecond with RSA */
+#define TURN_EVENTS_MAX 512   /* descriptors */
+#define TURN_ACCEPTS_MAX 128  /* new connections a listener */
+#define TURN_HANDSHAKES_MAX 4 /* steps of TLS handshakes: each may sign, a millisecond with RSA */
 #define TURN_READ_BYTES (64 * 1024) /* from one connection */
 #define TURN_MAILS_MAX 256          /* letters of other workers */
 #define TURN_DELIVERIES_MAX 4096    /* followers walked */
