@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -37,6 +38,7 @@ function here(server, text) {
 	return text
 		.replace(/\bsleep 1\b/g, `sleep ${isSanitized ? 6 : 2}`)
 		.replaceAll("127.0.0.1:8000", `127.0.0.1:${server.port}`)
+		.replaceAll("127.0.0.1:8443", `127.0.0.1:${server.securePort}`)
 		.replace(/build\/release\/starling( (?:pub|sub|status)\b| &)?/g, (_, what = "") =>
 			`'${binary}'${what === " &"
 				? ` -o listen.http=127.0.0.1:${server.port} &`
@@ -45,10 +47,14 @@ function here(server, text) {
 
 /* ---- in a shell ---- */
 
+/* Where they leave their files. */
+const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "starling-readme-"));
+after(() => fs.rmSync(scratch, { recursive: true, force: true }));
+
 /* What the commands print, run as they stand there, the first that fails ending them. */
 async function shell(server, text) {
 	const child = spawn("bash", ["-euo", "pipefail", "-c", here(server, text)],
-		{ detached: true, stdio: ["ignore", "pipe", "pipe"] });
+		{ detached: true, cwd: scratch, stdio: ["ignore", "pipe", "pipe"] });
 	let out = "", err = "";
 	child.stdout.setEncoding("utf8").on("data", (piece) => { out += piece; });
 	child.stderr.setEncoding("utf8").on("data", (piece) => { err += piece; });
@@ -115,6 +121,7 @@ const shells = [
 	["Token streaming", [[/data: The\n[^]*data: quick\n[^]*data: fox\n/, /"published":4/]]],
 	["Notifications", [[/data: \{"unread":3\}/, /"code":"forbidden"/]]],
 	["Tokens and rights", [[/"id":"\w+-1","duplicate":false/, /"messages":\[\{.*"data":"hello"/]]],
+	["HTTPS", [[/"status":"ok"/]]],
 	["From the shell", [[/^node\s+\S/m, /"channel":"trades".*"data":\{"price":101.5\}/]]],
 ];
 
@@ -139,8 +146,8 @@ describe("readme", () => {
 			const texts = textOf(heading, "sh");
 			let server = common;
 			if (texts.join().includes("starling &")) { /* it starts a server itself */
-				const port = await freePort();
-				server = { port, url: `http://127.0.0.1:${port}` };
+				const port = await freePort(), securePort = await freePort();
+				server = { port, securePort, url: `http://127.0.0.1:${port}` };
 			}
 			assert.equal(texts.length, blocks.length);
 			for (const [i, patterns] of blocks.entries()) {
