@@ -6,6 +6,7 @@
 #                   which line to run), then all tests
 #   make check      all tests, with what is there
 #   make unit       the unit tests alone, in MODE; so do make sim, make wire and make replay
+#   make mutants    plants faults in the hub, and says how soon its simulation finds each
 #   make tidy       layers, headers, banned calls, tables, formatting
 #   make fuzz-NAME  fuzz tests/fuzz/NAME_fuzz.c for FUZZ_SECONDS=60 (clang); make fuzz-all: each
 #   make coverage   the lines that the unit tests, simulations and replayed inputs reach
@@ -74,6 +75,9 @@ unit wire:
 
 sim:
 	$Qtests/run sim-asan
+
+mutants:
+	$Qtests/sim/mutants
 
 replay:
 	$Qtests/run fuzz-asan
@@ -207,7 +211,7 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: FORCE all run test check unit wire sim replay tidy tests fuzz-all coverage bench bench-full \
-	bench-programs bench-micro bench-peers bench-million format install help clean
+.PHONY: FORCE all run test check unit wire sim mutants replay tidy tests fuzz-all coverage bench \
+	bench-full bench-programs bench-micro bench-peers bench-million format install help clean
 .SECONDARY:
 -include $(shell find $B -name '*.d' 2>/dev/null)

@@ -1,15 +1,19 @@
 /*
  * The hubs of several workers in one thread, from a seed: real hub code, letters that arrive in
  * order between two workers but else in any, sinks that stall and break, clients that come, ask,
- * stall and go, and time that jumps. After each step everything is held against hub_model.h and
- * against what a hub promises about its own inside.
+ * stall and go, and time that jumps. After each step everything is held against hub_model.h (the
+ * channel), hub_reader.h (each subscriber) and against what a hub promises about its own inside.
  *
  * In the last scenarios memory is short: allocations fail within the hubs, and the post has no
  * room. What is refused for that must not have happened, and nobody must miss anything without
  * being told.
  *
- * SIM_SEEDS says how many seeds to run; a number as argument runs that seed alone. When a check
- * fails the seed is the last line.
+ *   build/MODE/tests/sim/hub_model_test              seeds 0 to 999
+ *   build/MODE/tests/sim/hub_model_test 4711         this one: the same to the last step
+ *   build/MODE/tests/sim/hub_model_test 1000 99000   so many from there on
+ *
+ * When a check fails the last line says the seed. `make mutants` plants faults in the hub, one at
+ * a time, and says which seed found each (tests/sim/mutants).
  */
 #include <signal.h>
 #include <unistd.h>
@@ -19,7 +23,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "hub/hub_state.h"
-#include "hub_model.h"
+#include "hub_reader.h"
 
 #define SEEDS_DEFAULT 1000
 #define ROUNDS 3 /* each ends in a calm in which everything must arrive */
@@ -29,55 +33,200 @@
 #define CHANNELS 6
 #define CHANNELS_PER_SESSION 4
 #define UNIX_MS_AHEAD 1700000000000u
+#define THROTTLE_MS_MAX 900   /* of the rules */
+#define KEPT_OVER_MS_MAX 1100 /* what is too old goes within a second and two ticks */
 
 static const struct scenario {
 	const char *name;
 	uint32_t workers;
 	uint32_t stall_percent; /* of deliveries that a sink does not take whole */
 	uint32_t jump_ms_max;
+	uint32_t again_percent;   /* of publications with a key that was used before */
+	uint32_t in_time_percent; /* of publications that come as long after as it takes */
+	uint32_t burst_percent;   /* of publications that are very many */
 	uint64_t outbound_bytes_max;
 	uint32_t failing_percent; /* of calls of the hub: an allocation fails, if it comes to it */
 	uint32_t full_percent;    /* of looks at the post: it has no room */
 } scenarios[] = {
-	{"one worker keeps what the protocol promises", 1, 10, 2000, UINT64_MAX, 0, 0},
-	{"two workers keep it together", 2, 10, 2000, UINT64_MAX, 0, 0},
-	{"four workers keep it together", 4, 10, 2000, UINT64_MAX, 0, 0},
-	{"clients that stall most of the time miss nothing", 3, 70, 2000, UINT64_MAX, 0, 0},
-	{"clients that lag too far are ended, no others", 3, 40, 500, 9000, 0, 0},
-	{"channels end, and begin anew under another epoch", 2, 5, 30000, UINT64_MAX, 0, 0},
-	{"records are gone before slow letters arrive", 4, 20, 30000, 30000, 0, 0},
-	{"without memory a command is refused, or a session ended", 1, 10, 5000, UINT64_MAX, 20, 0},
-	{"without memory two workers keep together what there is", 2, 10, 5000, UINT64_MAX, 20, 0},
-	{"without memory four workers do", 4, 20, 2000, UINT64_MAX, 5, 0},
-	{"without room in the post nothing is lost", 3, 10, 5000, UINT64_MAX, 0, 20},
+	{.name = "one worker keeps what the protocol promises",
+         .workers = 1,
+         .stall_percent = 10,
+         .jump_ms_max = 2000,
+         .again_percent = 3,
+         .outbound_bytes_max = UINT64_MAX},
+	{.name = "two workers keep it together",
+         .workers = 2,
+         .stall_percent = 10,
+         .jump_ms_max = 2000,
+         .again_percent = 3,
+         .outbound_bytes_max = UINT64_MAX},
+	{.name = "four workers keep it together",
+         .workers = 4,
+         .stall_percent = 10,
+         .jump_ms_max = 2000,
+         .again_percent = 3,
+         .outbound_bytes_max = UINT64_MAX},
+	{.name = "clients that stall most of the time miss nothing",
+         .workers = 3,
+         .stall_percent = 70,
+         .jump_ms_max = 2000,
+         .again_percent = 3,
+         .outbound_bytes_max = UINT64_MAX},
+	{.name = "clients that lag too far get what their channel's rule says",
+         .workers = 3,
+         .stall_percent = 40,
+         .jump_ms_max = 500,
+         .again_percent = 3,
+         .outbound_bytes_max = 9000},
+	{.name = "the same where little may wait",
+         .workers = 2,
+         .stall_percent = 60,
+         .jump_ms_max = 300,
+         .again_percent = 3,
+         .outbound_bytes_max = 2500},
+	{.name = "channels end, and begin anew under another epoch",
+         .workers = 2,
+         .stall_percent = 5,
+         .jump_ms_max = 30000,
+         .again_percent = 3,
+         .outbound_bytes_max = UINT64_MAX},
+	{.name = "records are gone before slow letters arrive",
+         .workers = 4,
+         .stall_percent = 20,
+         .jump_ms_max = 30000,
+         .again_percent = 3,
+         .outbound_bytes_max = 30000},
+	{.name = "publishing again is noticed for five minutes",
+         .workers = 3,
+         .stall_percent = 5,
+         .jump_ms_max = 200000,
+         .again_percent = 40,
+         .in_time_percent = 5,
+         .outbound_bytes_max = UINT64_MAX},
+	{.name = "bursts are taken whole",
+         .workers = 2,
+         .stall_percent = 20,
+         .jump_ms_max = 500,
+         .again_percent = 10,
+         .burst_percent = 1,
+         .outbound_bytes_max = 60000},
+	{
+		.name = "without memory a command is refused, or a session ended",
+		.workers = 1,
+		.stall_percent = 10,
+		.jump_ms_max = 5000,
+		.again_percent = 3,
+		.outbound_bytes_max = UINT64_MAX,
+		.failing_percent = 20,
+	},
+	{
+		.name = "without memory two workers keep together what there is",
+		.workers = 2,
+		.stall_percent = 10,
+		.jump_ms_max = 5000,
+		.again_percent = 3,
+		.outbound_bytes_max = UINT64_MAX,
+		.failing_percent = 20,
+	},
+	{
+		.name = "without memory four workers do",
+		.workers = 4,
+		.stall_percent = 20,
+		.jump_ms_max = 2000,
+		.again_percent = 3,
+		.outbound_bytes_max = UINT64_MAX,
+		.failing_percent = 5,
+	},
+	{
+		.name = "without room in the post nothing is lost",
+		.workers = 3,
+		.stall_percent = 10,
+		.jump_ms_max = 5000,
+		.again_percent = 3,
+		.outbound_bytes_max = UINT64_MAX,
+		.full_percent = 20,
+	},
 };
 
-/* The last rule is for no channel of ours; a set of rules ends with it. */
-static struct rule rule_list[CHANNELS + 1] = {
-	{.pattern = "none:*", .history_size = 0, .history_ttl_ms = 1000},
-	{.pattern = "one:*", .history_size = 1, .history_ttl_ms = 60000},
-	{.pattern = "few:*", .history_size = 3, .history_ttl_ms = 2000},
-	{.pattern = "short:*", .history_size = 100, .history_ttl_ms = 500},
-	{.pattern = "some:*", .history_size = 20, .history_ttl_ms = 8000},
-	{.pattern = "long:*", .history_size = 150, .history_ttl_ms = 60000},
+/* A world has CHANNELS of these. The last rule is for no channel of ours; a set of rules ends
+ * with it. */
+static struct rule rule_list[] = {
+	{.pattern = "none:*", .history_size = 0, .history_ttl_ms = 1000, .max_keys = 9},
+	{.pattern = "one:*", .history_size = 1, .history_ttl_ms = 60000, .max_keys = 9},
+	{.pattern = "few:*", .history_size = 3, .history_ttl_ms = 2000, .max_keys = 9},
+	{.pattern = "short:*", .history_size = 100, .history_ttl_ms = 500, .max_keys = 9},
+	{.pattern = "some:*", .history_size = 20, .history_ttl_ms = 8000, .max_keys = 9},
+	{.pattern = "long:*", .history_size = 150, .history_ttl_ms = 60000, .max_keys = 9},
+	{.pattern = "last:*",
+         .history_size = 10,
+         .history_ttl_ms = 5000,
+         .deliver_last = true,
+         .max_keys = 3},
+	{.pattern = "lasting:*", .history_ttl_ms = 3000, .deliver_last = true, .max_keys = 9},
+	{.pattern = "slow:*",
+         .history_size = 20,
+         .history_ttl_ms = 8000,
+         .max_keys = 9,
+         .throttle_ms = 200},
+	{.pattern = "slower:*",
+         .history_size = 3,
+         .history_ttl_ms = 2000,
+         .max_keys = 3,
+         .throttle_ms = 900},
+	{.pattern = "board:*",
+         .history_size = 5,
+         .history_ttl_ms = 4000,
+         .deliver_last = true,
+         .max_keys = 9,
+         .throttle_ms = 150},
+	{.pattern = "drop:*",
+         .history_size = 20,
+         .history_ttl_ms = 8000,
+         .max_keys = 9,
+         .overflow = RULE_OVERFLOW_DROP},
+	{.pattern = "droplast:*",
+         .history_ttl_ms = 8000,
+         .deliver_last = true,
+         .max_keys = 9,
+         .overflow = RULE_OVERFLOW_DROP},
+	{.pattern = "game:*",
+         .history_size = 5,
+         .history_ttl_ms = 20000,
+         .max_keys = 9,
+         .overflow = RULE_OVERFLOW_CONFLATE},
+	{.pattern = "merge:*",
+         .history_size = 10,
+         .history_ttl_ms = 6000,
+         .deliver_last = true,
+         .max_keys = 4,
+         .overflow = RULE_OVERFLOW_CONFLATE},
 	{.pattern = "*"},
 };
 static const struct rules rules = {rule_list, COUNT_OF(rule_list)};
+
+enum hub_timers { TIMER_CHANNEL = 1, TIMER_WALK };
+
+/* What a worker knows of a channel: its records up to `head`. */
+struct known {
+	uint64_t epoch, head;
+	bool is_appended; /* the last step did it */
+};
 
 struct worker {
 	struct hub_out out;
 	struct hub *hub;
 	struct timer_wheel wheel;
+	bool is_entered; /* since it was last checked */
+	struct known known[CHANNELS];
+	uint64_t delivered, published, duplicates, ended; /* as its hub should have counted */
 };
 
 enum following_state { NOT_FOLLOWING = 0, ASKED, FOLLOWING };
 
-/* What a client must see of a channel: everything behind `seen` that is not left out for it. */
 struct following {
 	enum following_state state;
-	struct model_era *era;
-	uint64_t start, seen; /* where it began, and the last one it was given */
-	uint64_t replay_end;
+	struct reader reader;
+	uint32_t overlooked; /* records that came though it lagged too far already */
 };
 
 struct client {
@@ -97,7 +246,7 @@ struct question {
 	uint32_t generation, channel;
 	enum command_type type;
 	struct cursor since;
-	bool has_since;
+	bool has_since, is_unanswered;
 	bool is_answered, is_settled;
 	bool is_first; /* the client did not follow the channel: the answer makes it a follower */
 	enum error_code refusal; /* the answer is an error */
@@ -106,8 +255,10 @@ struct question {
 	struct model_said said;
 	struct model_era *era;
 	struct model_position position;
+	struct model_list first;
 	struct model_page page;
 	uint64_t seq;
+	bool is_duplicate;
 };
 
 struct letter {
@@ -118,7 +269,7 @@ struct letter {
 static struct world {
 	const struct scenario *scenario;
 	struct claims *ann; /* what those of her connections hold that are not anonymous */
-	uint64_t seed, now_ms, next_number;
+	uint64_t seed, now_ms, next_number, next_once;
 	struct random random;
 	struct worker workers[SIM_WORKERS_MAX];
 	struct buf queues[SIM_WORKERS_MAX][SIM_WORKERS_MAX]; /* of letters: from, to */
@@ -126,6 +277,8 @@ static struct world {
 	struct model_channel channels[CHANNELS];
 	struct question *questions; /* all that were ever asked */
 	struct question *question;  /* the one that is being dealt with */
+	struct client *subscribed;  /* who has just been answered, */
+	uint32_t subscribed_to;     /* about which channel */
 	uint32_t letters_posted;
 	bool is_calm;  /* every sink takes all, and there is memory */
 	bool is_short; /* there has been too little memory, or no room, at some time */
@@ -134,7 +287,8 @@ static struct world {
 /* That it came to pass at all, in some seed: a simulation that never goes there proves nothing. */
 static struct {
 	uint64_t recovered, gaps, again, cancelled, slow, renamed, pages, left_out, taken_in_part,
-		too_many, found_none, refused, abandoned;
+		too_many, found_none, first, throttled, dropped, lost, conflated, duplicates,
+		forgotten, binary, unanswered, refused, abandoned;
 } seen;
 
 static uint32_t below(uint32_t bound)
@@ -189,6 +343,25 @@ static bool has_memory_failed(void)
 	return has_failed;
 }
 
+/* Each channel of a world has a rule of its own. */
+static uint32_t channel_index(const struct channel *channel)
+{
+	uint32_t i = 0;
+	while (world.channels[i].rule != channel->rule) {
+		i++;
+		CHECK(i < CHANNELS);
+	}
+	return i;
+}
+
+/* What that worker knows of a channel; 0: nothing. */
+static uint64_t head_at(const struct worker *worker, uint32_t channel)
+{
+	struct slice name = slice_string(world.channels[channel].name);
+	const struct channel *found = hub_find(worker->hub, name, hub_hash(worker->hub, name));
+	return found == NULL ? 0 : log_next(&found->log) - 1;
+}
+
 /* ---- what the agent has done with a question, by the model ---- */
 
 static const struct cursor *since_of(const struct question *question)
@@ -196,7 +369,41 @@ static const struct cursor *since_of(const struct question *question)
 	return question->has_since ? &question->since : NULL;
 }
 
-static void question_settle(struct question *question, uint64_t epoch, uint64_t seq)
+/* What is published again within the time has the place of the first one, and no other. */
+static void publish_settle(struct question *question)
+{
+	struct model_channel *channel = &world.channels[question->channel];
+	struct model_said *said = &question->said;
+	uint64_t earlier = model_once(channel, said->once, world.now_ms);
+	question->is_duplicate = earlier != 0;
+	if (question->is_duplicate) {
+		question->seq = earlier;
+		agent_of(question->channel)->duplicates++;
+		seen.duplicates++;
+		return;
+	}
+	for (uint64_t seq = 1; said->once != 0 && seq <= channel->era->count; seq++) {
+		const struct model_said *other = &channel->era->said[seq - 1];
+		seen.forgotten += other->once == said->once;
+	}
+	said->added_ms = world.now_ms;
+	model_say(channel, said);
+	question->seq = channel->era->count;
+	agent_of(question->channel)->published++;
+	seen.binary += said->is_binary;
+}
+
+static void subscribe_settle(struct question *question)
+{
+	const struct model_channel *channel = &world.channels[question->channel];
+	question->position = model_follow(channel, since_of(question), world.now_ms);
+	if (channel->rule->deliver_last && !question->has_since)
+		question->first = model_latest(channel, 0, world.now_ms);
+	seen.recovered += question->has_since && question->position.is_recovered;
+	seen.gaps += question->has_since && !question->position.is_recovered;
+}
+
+static void question_settle(struct question *question, uint64_t epoch)
 {
 	struct model_channel *channel = &world.channels[question->channel];
 	CHECK(!question->is_settled);
@@ -205,14 +412,9 @@ static void question_settle(struct question *question, uint64_t epoch, uint64_t 
 	model_epoch(channel, epoch, world.now_ms);
 	question->era = channel->era;
 	if (question->type == COMMAND_PUBLISH) {
-		question->said.added_ms = world.now_ms;
-		model_say(channel, &question->said);
-		question->seq = channel->era->count;
-		CHECK(seq == question->seq);
+		publish_settle(question);
 	} else if (question->type == COMMAND_SUBSCRIBE) {
-		question->position = model_follow(channel, since_of(question), world.now_ms);
-		seen.recovered += question->has_since && question->position.is_recovered;
-		seen.gaps += question->has_since && !question->position.is_recovered;
+		subscribe_settle(question);
 	} else {
 		CHECK(question->type == COMMAND_HISTORY);
 		question->page =
@@ -221,15 +423,12 @@ static void question_settle(struct question *question, uint64_t epoch, uint64_t 
 	}
 }
 
-static void records_check(struct record *const *records, size_t count, const struct model_era *era,
-                          uint64_t first)
+static void records_check(struct record *const *records, size_t count,
+                          const struct question *question, uint64_t first)
 {
-	for (size_t i = 0; i < count; i++) {
-		CHECK(records[i]->epoch == era->epoch);
-		CHECK(records[i]->seq == first + i);
-		CHECK(records[i]->seq <= era->count);
-		CHECK(model_is_payload(record_payload(records[i]), &era->said[first + i - 1]));
-	}
+	const struct model_channel *channel = &world.channels[question->channel];
+	for (size_t i = 0; i < count; i++)
+		model_hear(records[i], channel, question->era, first + i);
 }
 
 /* ---- answers ---- */
@@ -238,47 +437,50 @@ static void answered_first(struct client *client, const struct question *questio
                            const struct hub_event *event)
 {
 	const struct model_position *position = &question->position;
+	struct following *following = &client->following[question->channel];
 	CHECK(event->epoch == question->era->epoch);
 	CHECK(event->seq == position->from);
 	CHECK(event->is_recovered == position->is_recovered);
-	client->following[question->channel] = (struct following){
-		.state = FOLLOWING,
-		.era = question->era,
-		.start = position->from,
-		.seen = position->from,
-		.replay_end = position->head,
-	};
+	*following = (struct following){.state = FOLLOWING};
+	reader_begin(&following->reader, &world.channels[question->channel], client->number,
+	             position, &question->first);
 	world.channels[question->channel].followers++;
+	world.subscribed = client;
+	world.subscribed_to = question->channel;
 }
 
-static bool is_left_out(const struct client *client, const struct model_era *era, uint64_t from,
-                        uint64_t to)
+static bool is_dropping(const struct client *client, uint32_t channel)
 {
-	for (uint64_t seq = from; seq <= to; seq++) {
-		if (era->said[seq - 1].except != client->number)
-			return false;
-	}
-	return true;
+	const struct follower *follower = client->session.first;
+	while (channel_index(follower->channel) != channel)
+		follower = follower->next_of_session;
+	return follower->is_dropping;
 }
 
 /* The answer says where the client stands, and "recovered" only when it missed nothing. */
 static void answered_again(const struct client *client, const struct question *question,
                            const struct hub_event *event)
 {
-	const struct following *following = &client->following[question->channel];
+	const struct reader *reader = &client->following[question->channel].reader;
 	const struct cursor *since = &question->since;
-	CHECK(event->epoch == following->era->epoch);
-	CHECK(event->seq >= following->seen);
-	CHECK(event->seq <= following->era->count);
-	CHECK(is_left_out(client, following->era, following->seen + 1, event->seq));
+	uint64_t head = head_at(client->worker, question->channel);
+	CHECK(event->epoch == reader->era->epoch);
+	CHECK(event->seq <= head);
+	CHECK((event->seq == reader->begun && reader_is_at_first(reader)) ||
+	      (event->seq >= reader->seen &&
+	       reader_may_lack_until(reader, event->seq + 1, head, world.now_ms)));
 	seen.again++;
 	if (!question->has_since)
 		return;
-	bool is_ours = !since->is_start && since->epoch == following->era->epoch;
-	bool is_behind = is_ours && since->seq >= following->start;
-	if (since->is_start || (is_behind && since->seq <= event->seq))
+	if (is_dropping(client, question->channel)) {
+		CHECK(event->is_recovered == since->is_start);
+		return;
+	}
+	bool is_ours = !since->is_start && since->epoch == reader->era->epoch;
+	bool is_behind = is_ours && since->seq >= reader->start;
+	if (since->is_start || (is_behind && since->seq <= event->seq && !reader->was_late))
 		CHECK(event->is_recovered);
-	else if (!is_behind || since->seq > following->era->count)
+	else if (!is_behind || since->seq > reader->era->count)
 		CHECK(!event->is_recovered);
 }
 
@@ -294,18 +496,19 @@ static void subscribe_answered(struct client *client, struct question *question,
 	}
 	CHECK(client->following[question->channel].state == ASKED);
 	if (!question->is_settled)
-		question_settle(question, event->epoch, event->seq);
+		question_settle(question, event->epoch);
 	answered_first(client, question, event);
 }
 
 static void publish_answered(struct question *question, const struct hub_event *event)
 {
 	CHECK(event->type == EVENT_ACK);
+	CHECK(!question->is_unanswered);
 	if (!question->is_settled)
-		question_settle(question, event->epoch, event->seq);
+		question_settle(question, event->epoch);
 	CHECK(event->epoch == question->era->epoch);
 	CHECK(event->seq == question->seq);
-	CHECK(!event->is_duplicate);
+	CHECK(event->is_duplicate == question->is_duplicate);
 }
 
 static void history_answered(struct question *question, const struct hub_event *event)
@@ -314,12 +517,28 @@ static void history_answered(struct question *question, const struct hub_event *
 	CHECK(event->type == EVENT_HISTORY);
 	CHECK(slice_is(event->channel, world.channels[question->channel].name));
 	if (!question->is_settled)
-		question_settle(question, event->epoch, event->seq);
+		question_settle(question, event->epoch);
 	CHECK(event->epoch == question->era->epoch);
 	CHECK(event->seq == page->cursor);
 	CHECK(event->has_more == page->has_more);
 	CHECK(event->record_count == page->end - page->first);
-	records_check(event->records, event->record_count, question->era, page->first);
+	records_check(event->records, event->record_count, question, page->first);
+}
+
+/* No answer: it comes when something was left out. */
+static void told_gap(struct client *client, const struct hub_event *event)
+{
+	uint32_t channel = channel_by_name(event->channel);
+	struct following *following = &client->following[channel];
+	CHECK(session_takes(&client->session));
+	CHECK(event->ref.len == 0);
+	CHECK(following->state == FOLLOWING);
+	CHECK(event->epoch == following->reader.era->epoch);
+	reader_is_told_gap(&following->reader, event->seq, head_at(client->worker, channel),
+	                   world.now_ms);
+	bool is_drop = world.channels[channel].rule->overflow == RULE_OVERFLOW_DROP;
+	seen.dropped += is_drop;
+	seen.lost += !is_drop;
 }
 
 static void unfollow(struct client *client, uint32_t channel);
@@ -374,34 +593,33 @@ static void out_event(struct hub_out *out, struct session *session, const struct
 	struct client *client = client_of(session);
 	CHECK(&client->worker->out == out);
 	failing_pause();
-	event_check(client, event);
+	if (event->type == EVENT_GAP)
+		told_gap(client, event);
+	else
+		event_check(client, event);
 	failing_resume();
 }
 
 /* ---- deliveries ---- */
 
-/* Nothing is left out between what the client has and this record but what is not for it. */
-static void record_seen(struct client *client, uint32_t channel, const struct record *record)
+static void record_seen(struct client *client, uint32_t channel, const struct record *record,
+                        uint64_t head)
 {
-	struct following *following = &client->following[channel];
-	const struct model_era *era = following->era;
-	CHECK(record->epoch == era->epoch);
-	CHECK(record->seq > following->seen);
-	CHECK(record->seq <= era->count);
-	CHECK(is_left_out(client, era, following->seen + 1, record->seq - 1));
-	CHECK(!is_left_out(client, era, record->seq, record->seq));
-	CHECK(slice_is(record_channel(record), world.channels[channel].name));
-	CHECK(model_is_payload(record_payload(record), &era->said[record->seq - 1]));
-	CHECK(record_bytes(record) == era->said[record->seq - 1].bytes);
-	seen.left_out += record->seq - following->seen - 1;
-	following->seen = record->seq;
+	struct reader *reader = &client->following[channel].reader;
+	uint64_t before = reader->seen > reader->begun ? reader->seen : reader->begun;
+	uint64_t lacks = reader_is_given(reader, record->seq, head, world.now_ms);
+	model_hear(record, &world.channels[channel], reader->era, record->seq);
+	seen.left_out += record->seq > before && record->seq - before - 1 > lacks;
+	seen.throttled += reader_is_throttled(reader) ? lacks : 0;
+	seen.conflated += reader_is_throttled(reader) ? 0 : lacks;
+	seen.first += record->seq <= reader->begun;
 }
 
 static size_t out_deliver(struct hub_out *out, struct session *session,
                           const struct delivery *delivery)
 {
 	struct client *client = client_of(session);
-	uint32_t channel = channel_by_name(channel_name(delivery->channel));
+	uint32_t channel = channel_index(delivery->channel);
 	CHECK(&client->worker->out == out);
 	CHECK(session_takes(session));
 	CHECK(delivery->follower->session == session);
@@ -416,8 +634,10 @@ static size_t out_deliver(struct hub_out *out, struct session *session,
 		session->is_ended = chance(5); /* it broke */
 		seen.taken_in_part++;
 	}
+	uint64_t head = log_next(&delivery->channel->log) - 1;
 	for (size_t i = 0; i < taken; i++)
-		record_seen(client, channel, delivery->records[i]);
+		record_seen(client, channel, delivery->records[i], head);
+	client->worker->delivered += taken;
 	return taken;
 }
 
@@ -440,20 +660,21 @@ static void out_end(struct hub_out *out, struct session *session, enum hub_end w
 		return;
 	}
 	client->was_slow = true;
+	client->worker->ended++;
 	seen.slow++;
 }
 
+/* Bytes that its worker has for the client, but for what it asked for by a cursor. */
 static uint64_t lag_of(const struct client *client)
 {
 	uint64_t bytes = 0;
 	for (uint32_t i = 0; i < CHANNELS; i++) {
-		const struct following *following = &client->following[i];
-		if (following->state != FOLLOWING)
+		const struct reader *reader = &client->following[i].reader;
+		if (client->following[i].state != FOLLOWING)
 			continue;
-		uint64_t from = following->seen > following->replay_end ? following->seen
-		                                                        : following->replay_end;
-		for (uint64_t seq = from + 1; seq <= following->era->count; seq++)
-			bytes += following->era->said[seq - 1].bytes;
+		uint64_t from =
+			reader->seen > reader->replay_end ? reader->seen : reader->replay_end;
+		bytes += model_bytes_between(reader->era, from, client->worker->known[i].head);
 	}
 	return bytes;
 }
@@ -477,6 +698,25 @@ static struct session *out_find(struct hub_out *out, struct slab_handle handle)
 
 /* ---- letters ---- */
 
+/* The records that come with the answer to a MAIL_FOLLOW. */
+static void followed_check(const struct question *question, const struct mail_answer *answer)
+{
+	const struct model_channel *channel = &world.channels[question->channel];
+	const struct model_position *position = &question->position;
+	CHECK(answer->from == position->from);
+	if (!answer->is_latest) {
+		CHECK(answer->count == position->head - position->from);
+		records_check(answer->records, answer->count, question, position->from + 1);
+		return;
+	}
+	bool wants_all = channel->rule->deliver_last && !question->has_since;
+	struct model_list latest =
+		model_latest(channel, wants_all ? 0 : position->from, world.now_ms);
+	CHECK(answer->count == latest.count);
+	for (uint32_t i = 0; i < latest.count; i++)
+		model_hear(answer->records[i], channel, channel->era, latest.seq[i]);
+}
+
 /* An answer leaves the agent: what it says is held against the model at this moment. */
 static void letter_check(const struct hub_mail *mail)
 {
@@ -488,18 +728,17 @@ static void letter_check(const struct hub_mail *mail)
 	}
 	switch ((enum mail_kind)mail->kind) {
 	case MAIL_PUBLISHED:
-		question_settle(question, mail->epoch, mail->seq);
+		question_settle(question, mail->epoch);
+		CHECK(mail->seq == question->seq);
+		CHECK(mail->is_duplicate == question->is_duplicate);
 		break;
 	case MAIL_FOLLOWED:
-		question_settle(question, mail->epoch, mail->seq);
+		question_settle(question, mail->epoch);
 		CHECK(mail->seq == question->position.head);
-		CHECK(mail->answer->from == question->position.from);
-		CHECK(mail->answer->count == mail->seq - mail->answer->from);
-		records_check(mail->answer->records, mail->answer->count, question->era,
-		              mail->answer->from + 1);
+		followed_check(question, mail->answer);
 		break;
 	case MAIL_HISTORY_READY:
-		question_settle(question, mail->epoch, mail->seq);
+		question_settle(question, mail->epoch);
 		break;
 	case MAIL_PUBLISH:
 	case MAIL_FOLLOW:
@@ -538,17 +777,31 @@ static bool out_has_room(struct hub_out *out)
 static void hub_enter(struct worker *worker)
 {
 	hub_set_time(worker->hub, world.now_ms, world.now_ms + UNIX_MS_AHEAD);
+	worker->is_entered = true;
 }
 
-/* A client that was ended while it waited gets no answer. */
+/* A client that was ended while it waited gets no answer, nor one that wants none. */
 static void question_forget(struct question *question)
 {
 	struct client *client = question->client;
 	if (question->is_answered || !client->is_open || client->generation != question->generation)
 		return;
-	CHECK(client->session.is_ended);
+	CHECK(client->session.is_ended || question->is_unanswered);
 	question->is_answered = true;
 	client->unanswered--;
+}
+
+/* "What `since` or `deliver_last` bring follows at once"; only a throttle may keep some back. */
+static void subscribed_check(void)
+{
+	const struct client *client = world.subscribed;
+	world.subscribed = NULL;
+	if (client == NULL || !session_takes(&client->session))
+		return;
+	const struct reader *reader = &client->following[world.subscribed_to].reader;
+	uint64_t head = head_at(client->worker, world.subscribed_to);
+	if (!reader_is_throttled(reader) || reader->first.count > 0)
+		CHECK(reader_may_lack_until(reader, reader->replay_end + 1, head, world.now_ms));
 }
 
 static void letter_deliver(uint32_t from, uint32_t to)
@@ -567,6 +820,7 @@ static void letter_deliver(uint32_t from, uint32_t to)
 	hub_receive(world.workers[to].hub, &letter.mail);
 	has_memory_failed();
 	world.question = NULL;
+	subscribed_check();
 	uint32_t others = world.scenario->workers - 1;
 	/* What was owed may come to it. */
 	CHECK(world.scenario->full_percent > 0 ||
@@ -686,9 +940,24 @@ static struct cursor any_cursor(const struct client *client, uint32_t channel)
 		seq = head - below(head < 5 ? (uint32_t)head + 1 : 5);
 	if (chance(5))
 		seq = chance(50) ? head + 1 + below(3) : UINT64_MAX;
-	if (client->following[channel].era == era && chance(40))
-		seq = client->following[channel].seen;
+	if (client->following[channel].reader.era == era && chance(40))
+		seq = client->following[channel].reader.seen;
 	return (struct cursor){.epoch = era->epoch, .seq = seq};
+}
+
+/* Nothing was said, but it was published, or found to be so already. */
+static void silence_settle(struct question *question)
+{
+	const struct hub *hub = question->client->worker->hub;
+	struct slice name = slice_string(world.channels[question->channel].name);
+	const struct channel *channel = hub_find(hub, name, hub_hash(hub, name));
+	CHECK(!question->is_answered);
+	CHECK(channel != NULL);
+	question_settle(question, channel->epoch);
+	CHECK(log_next(&channel->log) == question->era->count + 1);
+	question->is_answered = true;
+	question->client->unanswered--;
+	seen.unanswered++;
 }
 
 static void question_ask(struct question *question, struct hub_command *command)
@@ -710,7 +979,11 @@ static void question_ask(struct question *question, struct hub_command *command)
 	memory_fails();
 	hub_execute(client->worker->hub, &client->session, command);
 	has_memory_failed();
+	if (question->is_unanswered && !question->is_answered &&
+	    agent_of(question->channel) == client->worker)
+		silence_settle(question);
 	world.question = NULL;
+	subscribed_check();
 	CHECK(question->is_answered || !is_here || question->type != COMMAND_SUBSCRIBE);
 	CHECK(question->is_answered || agent_of(question->channel) != client->worker);
 }
@@ -765,27 +1038,59 @@ static uint64_t any_session_number(void)
 	return other->is_open ? other->number : 0;
 }
 
-static void ask_publish(struct client *client)
+/* Few keys are used often, and some again while the first is still on its way. */
+static uint64_t any_once(void)
+{
+	if (chance(100 - world.scenario->again_percent) && chance(90))
+		return 0;
+	uint64_t back = chance(70) ? below(4) : below(2000);
+	return chance(40) || world.next_once <= back ? ++world.next_once : world.next_once - back;
+}
+
+static void ask_publish_to(struct client *client, uint32_t channel, uint64_t once)
 {
 	struct question *question = question_make(client, COMMAND_PUBLISH);
-	char payload[MODEL_PAYLOAD_MAX];
-	uint32_t len = chance(90) ? below(300) : below(MODEL_PAYLOAD_MAX);
 	struct hub_command command = {.is_unechoed = chance(20)};
+	question->channel = channel;
 	if (client->session.is_backend) {
 		command.except = chance(30) ? any_session_number() : 0;
 		command.user = chance(50) ? SLICE("bob") : slice_of(NULL, 0);
 	}
+	struct slice user =
+		client->session.is_backend ? command.user : session_user(&client->session);
 	question->said = (struct model_said){
 		.number = ++world.next_number,
 		.except = command.is_unechoed ? client->number : command.except,
+		.once = once,
+		.user = user.len == 0                ? NULL
+	                : client->session.is_backend ? "bob"
+	                                             : "ann",
+		.len = chance(90) ? below(300) : below(MODEL_PAYLOAD_MAX),
+		.key = (uint8_t)(chance(60) ? below(MODEL_KEYS) : below(2)),
+		.event = (uint8_t)(chance(30) ? below(3) : 0),
+		.is_binary = chance(10),
 	};
-	question->said.len = model_payload(payload, question->said.number, len);
-	command.publication.payload = slice_of(payload, question->said.len);
-	struct slice user =
-		client->session.is_backend ? command.user : session_user(&client->session);
-	question->said.bytes = sizeof(struct record) + question->said.len + user.len +
-	                       strlen(world.channels[question->channel].name);
+	struct model_words words;
+	model_write(&words, &question->said, &world.channels[channel]);
+	question->said.bytes = model_bytes(&words);
+	question->is_unanswered = question->said.is_binary && chance(80);
+	command.is_unanswered = question->is_unanswered;
+	command.publication = words.publication;
 	question_ask(question, &command);
+}
+
+static void world_check(void);
+
+static void ask_publish(struct client *client)
+{
+	uint32_t channel = below(CHANNELS);
+	ask_publish_to(client, channel, any_once());
+	if (!chance(world.scenario->burst_percent))
+		return;
+	for (uint32_t left = below(500); left > 0 && !client->session.is_ended; left--) {
+		world_check();
+		ask_publish_to(client, channel, any_once());
+	}
 }
 
 static void ask_history(struct client *client)
@@ -813,10 +1118,23 @@ static void time_passes(uint64_t ms)
 	}
 }
 
+/* As long as a loop would wait. */
+static void time_passes_to_timer(void)
+{
+	uint64_t wait = 1000;
+	for (uint32_t i = 0; i < world.scenario->workers; i++) {
+		uint64_t left = timer_wait_ms(&world.workers[i].wheel, world.now_ms);
+		wait = left < wait ? left : wait;
+	}
+	time_passes(wait);
+}
+
 static void time_passes_somehow(void)
 {
 	uint32_t what = below(100);
-	if (what < 50)
+	if (what < 25)
+		time_passes_to_timer();
+	else if (what < 55)
 		time_passes(below(20));
 	else
 		time_passes(below(what < 80 ? 1500 : world.scenario->jump_ms_max));
@@ -829,18 +1147,34 @@ struct standing {
 	uint64_t first; /* the lowest position of a follower */
 };
 
+/* Where the hub says that the follower stands it has been given everything that it must. */
+static void position_check(const struct follower *follower, uint64_t head)
+{
+	uint32_t channel = channel_index(follower->channel);
+	const struct client *client = client_of(follower->session);
+	const struct following *following = &client->following[channel];
+	if (follower->is_in_prelude || follower->is_dropping)
+		return; /* more of what is before comes first, or the gap */
+	CHECK(following->state == FOLLOWING);
+	CHECK(reader_may_lack_until(&following->reader, follower->next, head, world.now_ms));
+}
+
 static void follower_check(const struct channel *channel, const struct follower *follower,
                            struct standing *standing)
 {
 	const struct log *log = &channel->log;
 	CHECK(follower->channel == channel);
-	CHECK(follower->next >= log_first(log));
 	CHECK(follower->next <= log_next(log));
+	position_check(follower, log_next(log) - 1);
 	/* Behind, it waits for a walk that is due, or for its session. */
 	if (follower->state == FOLLOWER_STUCK)
 		CHECK(!session_takes(follower->session));
 	else if (follower->next < log_next(log))
-		CHECK(list_is_linked(&channel->dirty));
+		CHECK(list_is_linked(&channel->dirty) ||
+		      (channel_is_throttled(channel) && timer_is_armed(&channel->keyed->timer)));
+	if (!follower_stands(follower))
+		return;
+	CHECK(follower->next >= log_first(log));
 	standing->count++;
 	if (follower->next < standing->first)
 		standing->first = follower->next;
@@ -857,27 +1191,57 @@ static void list_check(const struct channel *channel, const struct list *list,
 	}
 }
 
+/* History goes when it is too old, even where nothing happens. */
+static void age_check(const struct channel *channel, uint64_t first_wanted)
+{
+	uint64_t first = log_first(&channel->log), ttl = channel->rule->history_ttl_ms;
+	if (first < first_wanted)
+		CHECK(log_age_ms(&channel->log, world.now_ms) < ttl + KEPT_OVER_MS_MAX);
+}
+
 /* An agent keeps what history holds, and what somebody waits for; a tail only the latter. */
 static void kept_check(const struct channel *channel, uint64_t first_wanted)
 {
-	const struct model_channel *model = &world.channels[channel_by_name(channel_name(channel))];
+	const struct model_channel *model = &world.channels[channel_index(channel)];
 	uint64_t first = log_first(&channel->log), next = log_next(&channel->log);
+	bool is_due = list_is_linked(&channel->dirty); /* is trimmed behind the walk */
 	if (channel->is_agent) {
 		bool is_present = model->era != NULL && model->era->epoch == channel->epoch;
 		CHECK(!is_present || next == model->era->count + 1);
 		CHECK(!is_present || first <= model_oldest(model, world.now_ms));
 		uint64_t size = model->rule->history_size;
 		uint64_t by_size = next > size ? next - size : 1;
-		first_wanted = by_size < first_wanted ? by_size : first_wanted;
-		CHECK(list_is_linked(&channel->dirty) || first >= first_wanted);
+		CHECK(is_due || first >= (by_size < first_wanted ? by_size : first_wanted));
+		if (!is_due)
+			age_check(channel, first_wanted);
 	} else {
-		CHECK(list_is_linked(&channel->dirty) || first == first_wanted);
+		CHECK(is_due || first == first_wanted);
 	}
+}
+
+/* One of each key, not too many, in order, and nothing that is said to be lost. */
+static void latest_check(const struct channel *channel)
+{
+	const struct latest *latest = &channel->keyed->latest;
+	const struct latest_entry *entry = latest_from(latest, 0);
+	uint64_t before = latest->lost;
+	uint32_t count = 0;
+	for (; entry != NULL; entry = latest_after(latest, entry)) {
+		CHECK(entry->record->seq > before);
+		before = entry->record->seq;
+		count++;
+	}
+	CHECK(before < log_next(&channel->log));
+	CHECK(count == latest->count);
+	CHECK(count <= channel->rule->max_keys);
+	if (!list_is_linked(&channel->dirty))
+		CHECK(latest_age_ms(latest, world.now_ms) <
+		      channel->rule->history_ttl_ms + KEPT_OVER_MS_MAX);
 }
 
 static uint32_t followers_by_model(const struct worker *worker, const struct channel *channel)
 {
-	uint32_t i = channel_by_name(channel_name(channel)), count = 0;
+	uint32_t i = channel_index(channel), count = 0;
 	for (const struct client *client = world.clients; client < world.clients + CLIENTS;
 	     client++)
 		count += client->is_open && client->worker == worker &&
@@ -885,10 +1249,11 @@ static uint32_t followers_by_model(const struct worker *worker, const struct cha
 	return count;
 }
 
-static void channel_check(const struct worker *worker, const struct channel *channel)
+static void channel_check(struct worker *worker, const struct channel *channel)
 {
 	const struct log *log = &channel->log;
 	struct standing standing = {.first = log_next(log)};
+	CHECK(channel_by_name(channel_name(channel)) == channel_index(channel));
 	list_check(channel, &channel->live, FOLLOWER_LIVE, &standing);
 	list_check(channel, &channel->stuck, FOLLOWER_STUCK, &standing);
 	CHECK(followers_by_model(worker, channel) == channel->follower_count);
@@ -897,12 +1262,34 @@ static void channel_check(const struct worker *worker, const struct channel *cha
 		counted += log_entry(log, seq)->standing;
 	CHECK(counted == standing.count);
 	kept_check(channel, standing.first);
+	if (channel->keyed != NULL)
+		latest_check(channel);
+	CHECK(channel->duplicates == NULL || channel->duplicates->count <= DUPLICATES_MAX);
+
+	struct known *known = &worker->known[channel_index(channel)];
+	uint64_t head = log_next(log) - 1;
+	known->is_appended = known->epoch == channel->epoch && head > known->head;
+	known->epoch = channel->epoch;
+	known->head = head;
 }
 
-static void worker_check(const struct worker *worker)
+static void counters_check(const struct worker *worker, uint32_t channels, uint32_t followers)
+{
+	const struct hub_counters *counters = hub_counters(worker->hub);
+	CHECK(counters->channels == channels);
+	CHECK(counters->followers == followers);
+	CHECK(counters->published == worker->published);
+	CHECK(counters->duplicates == worker->duplicates);
+	CHECK(counters->delivered == worker->delivered);
+	CHECK(counters->slow_disconnected == worker->ended);
+}
+
+static void worker_check(struct worker *worker)
 {
 	const struct hub *hub = worker->hub;
 	uint32_t channels = 0, followers = 0;
+	for (uint32_t i = 0; i < CHANNELS; i++)
+		worker->known[i].is_appended = false;
 	for (size_t i = 0; i < map_buckets(&hub->table); i++) {
 		struct map_node *node = map_bucket(&hub->table, i);
 		for (; node != NULL; node = node->next) {
@@ -921,23 +1308,94 @@ static void worker_check(const struct worker *worker)
 			followers += channels_of(client);
 		}
 	}
-	CHECK(hub_counters(hub)->channels == channels);
-	CHECK(hub_counters(hub)->followers == followers);
+	counters_check(worker, channels, followers);
 }
 
-static void world_check(void)
+/* Bytes that lie in logs because this client does not take them. */
+static uint64_t kept_for(const struct client *client)
 {
-	for (uint32_t i = 0; i < world.scenario->workers; i++)
-		worker_check(&world.workers[i]);
-	for (struct client *client = world.clients; client < world.clients + CLIENTS; client++) {
-		if (client->is_open && client->was_slow) {
-			CHECK(lag_of(client) > world.scenario->outbound_bytes_max);
-			client->was_slow = false;
-		}
+	uint64_t bytes = 0;
+	const struct follower *follower = client->session.first;
+	for (; follower != NULL; follower = follower->next_of_session) {
+		if (follower->state != FOLLOWER_STUCK || !follower_stands(follower))
+			continue;
+		uint32_t i = channel_index(follower->channel);
+		const struct reader *reader = &client->following[i].reader;
+		uint64_t had = follower->next - 1;
+		bytes += model_bytes_between(reader->era,
+		                             had > reader->replay_end ? had : reader->replay_end,
+		                             client->worker->known[i].head);
+	}
+	return bytes;
+}
+
+/* Who lags too far is noticed by one of the next two records of a channel, and then less, or
+ * nothing, is kept for it. */
+static void bound_check(struct client *client)
+{
+	bool is_over = kept_for(client) > world.scenario->outbound_bytes_max;
+	const struct follower *follower = client->session.first;
+	for (; follower != NULL; follower = follower->next_of_session) {
+		uint32_t i = channel_index(follower->channel);
+		struct following *following = &client->following[i];
+		if (!is_over || follower->state != FOLLOWER_STUCK || !follower_stands(follower))
+			following->overlooked = 0;
+		else if (client->worker->known[i].is_appended)
+			following->overlooked++;
+		CHECK(following->overlooked < 2);
 	}
 }
 
+static void client_check(struct client *client)
+{
+	bool is_over = lag_of(client) > world.scenario->outbound_bytes_max;
+	CHECK(is_over || !client->was_slow);
+	client->was_slow = false;
+	if (client->session.is_ended)
+		return;
+	bound_check(client);
+	for (uint32_t i = 0; i < CHANNELS; i++) {
+		struct following *following = &client->following[i];
+		if (following->state != FOLLOWING || session_takes(&client->session) || !is_over ||
+		    !client->worker->known[i].is_appended)
+			continue;
+		following->reader.may_overflow = following->reader.was_late = true;
+	}
+}
+
+/* Of the workers that did anything. */
+static void world_check(void)
+{
+	for (uint32_t i = 0; i < world.scenario->workers; i++) {
+		if (world.workers[i].is_entered)
+			worker_check(&world.workers[i]);
+	}
+	for (struct client *client = world.clients; client < world.clients + CLIENTS; client++) {
+		if (client->is_open && client->worker->is_entered)
+			client_check(client);
+	}
+	for (uint32_t i = 0; i < world.scenario->workers; i++)
+		world.workers[i].is_entered = false;
+}
+
 /* ---- steps ---- */
+
+/* A key that was used before comes again when its time is over, or nearly. */
+static void ask_again_in_time(struct client *client)
+{
+	uint32_t channel = below(CHANNELS);
+	const struct model_era *era = world.channels[channel].era;
+	if (era == NULL || era->count == 0)
+		return;
+	const struct model_said said = era->said[below((uint32_t)era->count)];
+	uint64_t over_ms = said.added_ms + MODEL_ONCE_MS;
+	if (said.once == 0 || over_ms <= world.now_ms)
+		return;
+	time_passes(over_ms - world.now_ms - 1 + below(2));
+	world_check();
+	if (!client->session.is_ended)
+		ask_publish_to(client, channel, said.once);
+}
 
 static void client_acts(struct client *client)
 {
@@ -952,6 +1410,8 @@ static void client_acts(struct client *client)
 		ask_subscribe(client);
 	else if (what < 42)
 		ask_unsubscribe(client);
+	else if (what < 82 && chance(world.scenario->in_time_percent))
+		ask_again_in_time(client);
 	else if (what < 82)
 		ask_publish(client);
 	else if (what < 88)
@@ -1004,7 +1464,35 @@ static bool is_any_lost(const struct hub *hub)
 	return is_any;
 }
 
-/* Everybody reads, all letters arrive, all walks are done: nobody lacks anything. */
+static void walks_end(void)
+{
+	do
+		world_check();
+	while (walk_all());
+	world_check();
+}
+
+/* Of each channel, or only of those without a throttle. */
+static void nobody_lacks(bool of_each)
+{
+	for (struct client *client = world.clients; client < world.clients + CLIENTS; client++) {
+		if (!client->is_open)
+			continue;
+		CHECK(client->unanswered == 0);
+		for (uint32_t i = 0; i < CHANNELS; i++) {
+			const struct following *following = &client->following[i];
+			const struct reader *reader = &following->reader;
+			CHECK(following->state != ASKED);
+			if (following->state != FOLLOWING ||
+			    (reader_is_throttled(reader) && !of_each))
+				continue;
+			CHECK(reader_has_all(reader, reader->era->count, world.now_ms));
+		}
+	}
+}
+
+/* Everybody reads, all letters arrive, all walks are done: nobody lacks anything. What a throttle
+ * holds back comes within two of its intervals. */
 static void calm(void)
 {
 	world.is_calm = true;
@@ -1017,24 +1505,16 @@ static void calm(void)
 	do {
 		while (letter_deliver_any())
 			world_check();
-		while (walk_all())
-			world_check();
-		world_check();
+		walks_end();
 	} while (letter_is_any());
 	for (uint32_t i = 0; i < world.scenario->workers; i++)
 		CHECK(!is_any_lost(world.workers[i].hub));
-	for (struct client *client = world.clients; client < world.clients + CLIENTS; client++) {
-		if (!client->is_open)
-			continue;
-		CHECK(client->unanswered == 0);
-		for (uint32_t i = 0; i < CHANNELS; i++) {
-			const struct following *following = &client->following[i];
-			CHECK(following->state != ASKED);
-			if (following->state == FOLLOWING)
-				CHECK(is_left_out(client, following->era, following->seen + 1,
-				                  following->era->count));
-		}
+	nobody_lacks(false);
+	for (int i = 0; i < 3; i++) {
+		time_passes(THROTTLE_MS_MAX);
+		walks_end();
 	}
+	nobody_lacks(true);
 	world.is_calm = false;
 }
 
@@ -1060,6 +1540,8 @@ static void worker_begin(uint32_t i, struct hash_key hash_key)
 		.out = &worker->out,
 		.rules = &rules,
 		.wheel = &worker->wheel,
+		.timer_kind = TIMER_CHANNEL,
+		.walk_timer_kind = TIMER_WALK,
 		.hash_key = hash_key,
 		.seed = random_next(&world.random),
 		.channels_per_session = CHANNELS_PER_SESSION,
@@ -1079,12 +1561,18 @@ static void world_begin(const struct scenario *scenario, uint64_t seed)
 	struct hash_key hash_key = {{random_next(&world.random), random_next(&world.random)}};
 	for (uint32_t i = 0; i < scenario->workers; i++)
 		worker_begin(i, hash_key);
+	const struct rule *left[COUNT_OF(rule_list) - 1];
+	for (uint32_t i = 0; i < COUNT_OF(left); i++)
+		left[i] = &rule_list[i];
 	for (uint32_t i = 0; i < CHANNELS; i++) {
 		struct model_channel *channel = &world.channels[i];
-		int stem = (int)strlen(rule_list[i].pattern) - 1;
-		snprintf(channel->name, sizeof(channel->name), "%.*s%u", stem, rule_list[i].pattern,
+		uint32_t at = i + below(COUNT_OF(left) - i);
+		const struct rule *rule = left[at];
+		left[at] = left[i];
+		int stem = (int)strlen(rule->pattern) - 1;
+		snprintf(channel->name, sizeof(channel->name), "%.*s%u", stem, rule->pattern,
 		         below(1000));
-		channel->rule = &rule_list[i];
+		channel->rule = rule;
 	}
 }
 
@@ -1098,6 +1586,10 @@ static void world_fades(void)
 	calm();
 	for (int i = 0; i < 20; i++) {
 		time_passes(4000);
+		world_check();
+	}
+	for (int i = 0; i < 4; i++) { /* keys are remembered longer than anything else */
+		time_passes(MODEL_ONCE_MS / 3);
 		world_check();
 	}
 	for (uint32_t i = 0; i < world.scenario->workers; i++) {
@@ -1142,9 +1634,9 @@ static void world_end(void)
 	}
 }
 
-static void world_run(const struct scenario *scenario, uint64_t seed)
+static void world_run(uint64_t seed)
 {
-	world_begin(scenario, seed);
+	world_begin(&scenarios[seed % COUNT_OF(scenarios)], seed);
 	for (int round = 0; round < ROUNDS; round++) {
 		for (int i = 0; i < STEPS_PER_ROUND; i++)
 			step();
@@ -1160,16 +1652,16 @@ static void world_run(const struct scenario *scenario, uint64_t seed)
 
 static void say_seed(void)
 {
-	char line[64];
-	int len =
-		snprintf(line, sizeof(line), "the seed was %llu\n", (unsigned long long)world.seed);
+	char line[160];
+	int len = snprintf(line, sizeof(line), "%s: the seed was %llu\n", world.scenario->name,
+	                   (unsigned long long)world.seed);
 	ssize_t written = write(STDERR_FILENO, line, (size_t)len);
 	(void)written;
 }
 
-static void say_seed_on_abort(int signal_number)
+static void say_seed_and_die(int signal_number)
 {
-	(void)signal_number;
+	signal(signal_number, SIG_DFL);
 	say_seed();
 }
 
@@ -1191,30 +1683,37 @@ static void seen_check(void)
 	CHECK(seen.found_none > 0);
 	CHECK(seen.refused > 0);
 	CHECK(seen.abandoned > 0);
+	CHECK(seen.first > 0);
+	CHECK(seen.throttled > 0);
+	CHECK(seen.dropped > 0);
+	CHECK(seen.lost > 0);
+	CHECK(seen.conflated > 0);
+	CHECK(seen.duplicates > 0);
+	CHECK(seen.forgotten > 0);
+	CHECK(seen.binary > 0);
+	CHECK(seen.unanswered > 0);
 }
 
 int main(int argc, char **argv)
 {
-	const char *text = getenv("SIM_SEEDS");
-	uint64_t first = 0, end = SEEDS_DEFAULT;
-	if (argc > 1) {
+	uint64_t first = 0, count = argc == 2 ? 1 : SEEDS_DEFAULT;
+	if (argc > 1)
 		CHECK(text_to_u64(slice_string(argv[1]), &first));
-		end = first + 1;
-	} else if (text != NULL) {
-		CHECK(text_to_u64(slice_string(text), &end));
-	}
-	signal(SIGABRT, say_seed_on_abort);
+	if (argc > 2)
+		CHECK(text_to_u64(slice_string(argv[2]), &count));
+	signal(SIGABRT, say_seed_and_die);
 	if (__sanitizer_set_death_callback != NULL)
 		__sanitizer_set_death_callback(say_seed);
+	else
+		signal(SIGSEGV, say_seed_and_die);
 
-	for (size_t i = 0; i < COUNT_OF(scenarios); i++) {
-		printf("hub_model: %s\n", scenarios[i].name);
-		for (uint64_t seed = first; seed < end; seed++) {
-			if (seed % COUNT_OF(scenarios) == i)
-				world_run(&scenarios[i], seed);
-		}
+	for (uint64_t i = 0; i < count; i++) {
+		if (i < COUNT_OF(scenarios))
+			printf("hub_model: %s\n",
+			       scenarios[(first + i) % COUNT_OF(scenarios)].name);
+		world_run(first + i);
 	}
-	if (end - first >= 500)
+	if (count >= SEEDS_DEFAULT)
 		seen_check();
 	return 0;
 }
