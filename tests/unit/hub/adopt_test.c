@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "../../failing.h"
 #include "base/buf.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -513,6 +514,34 @@ static void last_from_history(void)
 	CHECK(were_told("a got y5"));
 }
 
+/* It goes by the rule it has until there is memory for the keys, and then by the new one: the
+ * first allocation fails, the second, ... and a value that comes meanwhile is the latest too. */
+static void last_without_memory(void)
+{
+	publish(HERE, "xyxzx");
+	adopt_at(0, &last_first);
+	uint32_t waited = 0;
+	for (;; waited++) {
+		failing_arm(waited + 1, FAILING_ONE);
+		enum hub_adoption result = hub_adopt(hubs[0], UINT32_MAX);
+		if (failing_disarm() == 0) {
+			CHECK(result == HUB_ADOPTED);
+			break;
+		}
+		CHECK(result == HUB_ADOPTION_WAITS);
+		CHECK(!hub_has_adopted(hubs[0]));
+		publish(HERE, "y");
+	}
+	drop_former(0);
+	CHECK(waited > 0);
+	subscribe(a, HERE);
+	struct buf expected = {0};
+	buf_format(&expected, "a at %u; a got z4 x5 y%u", 5 + waited, 5 + waited);
+	buf_char(&expected, '\0');
+	CHECK(were_told(expected.at));
+	buf_free(&expected);
+}
+
 static void last_no_more(void)
 {
 	subscribe(a, HERE);
@@ -778,6 +807,7 @@ static const struct {
 	{"channels go over in steps", &plain, in_steps},
 	{"bounds of a session change", &plain, other_bounds},
 	{"deliver_last gives what history holds", &plain, last_from_history},
+	{"without memory a channel goes over later, whole", &plain, last_without_memory},
 	{"deliver_last no more: keys go", &last_first, last_no_more},
 	{"keys that nobody follows go at once", &last_first, keys_go_unfollowed},
 	{"fewer keys: the longest unchanged make room", &last_first, fewer_keys},

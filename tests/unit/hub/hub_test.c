@@ -1235,6 +1235,62 @@ static void bad_names(void)
 	}
 }
 
+/* ---- what is shown ---- */
+
+static void looked_up(void)
+{
+	struct hub_listed listed;
+	CHECK(!hub_look_up(hubs[0], SLICE(HERE), &listed));
+	subscribe(&a, HERE);
+	publish_many(&b, HERE, 2);
+	CHECK(hub_look_up(hubs[0], SLICE(HERE), &listed));
+	CHECK(slice_is(listed.name, HERE));
+	CHECK(listed.followers == 1);
+	CHECK(listed.is_agent);
+	CHECK(listed.seq == 2);
+	CHECK(!hub_look_up(hubs[0], SLICE("her"), &listed));
+	unsubscribe(&a, HERE);
+	CHECK(hub_look_up(hubs[0], SLICE(HERE), &listed)); /* for what it holds */
+	pass(61000);
+	publish_many(&b, "live:1", 1);
+	CHECK(!hub_look_up(hubs[0], SLICE("live:1"), &listed)); /* there, and holds nothing */
+	buf_clear(&told);
+}
+
+static void counted_together(void)
+{
+	struct hub_counters sum = {0};
+	subscribe(&a, THERE);
+	subscribe(&b, HERE);
+	deliver_all();
+	publish_many(&a, HERE, 3);
+	publish_many(&c, THERE, 2);
+	deliver_all();
+	walk(&a);
+	for (uint32_t i = 0; i < workers; i++)
+		hub_counters_add(&sum, hub_counters(hubs[i]));
+	CHECK(sum.published == 5);
+	CHECK(sum.delivered == 5);
+	CHECK(sum.channels == 2);
+	CHECK(sum.followers == 2);
+	CHECK(sum.duplicates + sum.stale_letters + sum.slow_disconnected + sum.slow_dropped +
+	              sum.slow_conflated ==
+	      0);
+	const struct hub_counters others = {.duplicates = 1,
+	                                    .stale_letters = 2,
+	                                    .slow_disconnected = 3,
+	                                    .slow_dropped = 4,
+	                                    .slow_conflated = 5};
+	hub_counters_add(&sum, &others);
+	hub_counters_add(&sum, &others);
+	CHECK(sum.duplicates == 2);
+	CHECK(sum.stale_letters == 4);
+	CHECK(sum.slow_disconnected == 6);
+	CHECK(sum.slow_dropped == 8);
+	CHECK(sum.slow_conflated == 10);
+	buf_clear(&told);
+}
+
 /* ---- two workers: a and b are on worker 0, c is on worker 1 ---- */
 
 static void by_letter(void)
@@ -1577,6 +1633,8 @@ static const struct {
 	{"a ping is answered", 1, pings},
 	{"what was no command is refused with its ref", 1, refused},
 	{"a name that is none is refused", 1, bad_names},
+	{"a channel is shown that is followed or holds something", 1, looked_up},
+	{"figures of two workers add up", 2, counted_together},
 	{"another worker's channel is asked by letter", 2, by_letter},
 	{"a worker follows once for all its sessions", 2, followed_once},
 	{"and gives up when the last one left", 2, given_up_once},
