@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import net from "node:net";
 
-import { Signal, turn, within } from "./harness.mjs";
+import { Signal, requestTo, turn, within } from "./harness.mjs";
 
 /* ---- bytes ---- */
 
@@ -439,7 +439,7 @@ export class EventStream {
 
 	#connect(server, target, headers) {
 		return new Promise((resolve, reject) => {
-			this.request = server.request({ path: target, headers });
+			this.request = requestTo(server.url, { path: target, headers });
 			this.request.end();
 			this.request.on("socket", (socket) => server.track(socket));
 			this.request.on("error", (error) => { this.#end(); reject(error); });

@@ -28,6 +28,12 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 export const binary = path.resolve(
 	process.env.STARLING ?? path.join(here, "../../build/release/starling"));
 
+/* Certificates of the tests are signed by themselves. */
+const isSecureByDefault = process.env.STARLING_TLS === "1";
+const trusting = { rejectUnauthorized: false };
+if (isSecureByDefault)
+	process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0"; /* for libraries that take no options */
+
 /* A sanitizer build is slower, and its memory says nothing about the server's. */
 export const isSanitized = ["__asan_init", "__tsan_init"].some((symbol) =>
 	fs.existsSync(binary) && fs.readFileSync(binary).includes(symbol));
@@ -104,7 +110,8 @@ process.on("SIGTERM", () => process.exit(1));
 function cleanEnvironment(extra) {
 	const env = Object.fromEntries(
 		Object.entries(process.env).filter(([name]) => !name.startsWith("STARLING")));
-	return { UBSAN_OPTIONS: "print_stacktrace=1", ...env, ...extra };
+	const trusted = isSecureByDefault ? { SSL_CERT_FILE: commonCertificate().cert } : {};
+	return { UBSAN_OPTIONS: "print_stacktrace=1", ...env, ...trusted, ...extra };
 }
 
 export function scratchDirectory() {
@@ -135,11 +142,6 @@ function assertClean(stderr) {
 		throw new Error(`the server says that it is broken:\n${stderr}`);
 }
 
-/* Certificates of the tests are signed by themselves. */
-const trusting = { rejectUnauthorized: false };
-if (process.env.STARLING_TLS === "1")
-	process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0"; /* for libraries that take no options */
-
 export class Server {
 	#settings;
 	#child = null;
@@ -154,7 +156,7 @@ export class Server {
 	 */
 	constructor({
 		options = [], env = {}, config, args = [], port, program = binary,
-		isSecure = process.env.STARLING_TLS === "1", certificate,
+		isSecure = isSecureByDefault, certificate,
 	} = {}) {
 		this.port = port;
 		this.isSecure = isSecure;
@@ -225,20 +227,19 @@ export class Server {
 		return answer?.status === 200;
 	}
 
-	/* A new connection, and the event that says that it stands. `options` as of net.connect(), or
-	 * tls.connect(). */
-	connect(options = {}) {
+	/* A new connection, and the event that says that it stands. `options` as of net.connect();
+	 * `secure` as of tls.connect(). */
+	connect({ secure = {}, ...options } = {}) {
 		const to = options.path ? {} : { port: this.port, host: "127.0.0.1" };
-		const socket = this.isSecure
-			? tls.connect({ ...to, ...trusting, ALPNProtocols: ["http/1.1"], ...options })
-			: net.connect({ ...to, ...options });
-		return { socket: this.track(socket), event: this.isSecure ? "secureConnect" : "connect" };
-	}
-
-	/* A request as by http.request(), on a connection of its own. */
-	request(options) {
-		const { request } = this.isSecure ? https : http;
-		return request(this.url, { agent: false, ...trusting, ...options });
+		const plain = this.track(net.connect({ ...to, ...options }));
+		if (!this.isSecure || options.path)
+			return { socket: plain, event: "connect" };
+		const socket = this.track(tls.connect({
+			socket: plain, ALPNProtocols: ["http/1.1"], ...trusting, ...secure }));
+		plain.on("error", (error) => socket.destroy(error));
+		socket.plain = plain;
+		socket.resetAndDestroy = () => plain.resetAndDestroy();
+		return { socket, event: "secureConnect" };
 	}
 
 	/* A socket of the tests; closed before the server is, so that a drain waits for nobody. */
@@ -358,10 +359,16 @@ export function fresh(stem = "channel") {
 
 /* ---- HTTP ---- */
 
+/* As http.request(), on a connection of its own. */
+export function requestTo(url, options) {
+	const { request } = url.startsWith("https:") ? https : http;
+	return request(url, { agent: false, ...trusting, ...options });
+}
+
 /* One request on a connection of its own: { status, headers, text, json() }. */
 export function call(server, method, target, { headers = {}, body } = {}) {
 	const answer = new Promise((resolve, reject) => {
-		const request = server.request({ method, path: target, headers });
+		const request = requestTo(server.url, { method, path: target, headers });
 		request.on("socket", (socket) => server.track?.(socket));
 		request.on("error", reject);
 		request.on("response", (response) => {
