@@ -97,8 +97,8 @@ void secure_finish(struct edge *edge, struct conn *conn)
 
 /* ---- reading ---- */
 
-/* tls_offload() has been refused by every kernel that it was tried on. Until it has been seen to work
- * on one that can, no client is made to depend on it. */
+/* tls_offload() has been refused by every kernel that it was tried on. Until it has been seen to
+ * work on one that can, no client is made to depend on it. */
 #define OFFLOADS_TO_KERNEL false
 
 /* The handshake is over. */
