@@ -41,6 +41,8 @@ int registry_init(struct registry *registry)
 	error = map_init(&registry->by_conn);
 	for (int i = 0; i < REGISTRY_TALLIES && error == 0; i++)
 		error = tally_init(&registry->tallies[i]);
+	if (error != 0)
+		registry_free(registry);
 	return error;
 }
 
