@@ -188,8 +188,7 @@ static inline void model_epoch(struct model_channel *channel, uint64_t epoch, ui
 	CHECK(era != NULL);
 	era->epoch = epoch;
 	era->before = channel->era;
-	channel->era = era;
-	channel->used_ms = now_ms;
+	channel->era = era; /* to ask about a channel is not to use it */
 }
 
 static inline void model_say(struct model_channel *channel, const struct model_said *said)
