@@ -33,6 +33,9 @@ async function addressOf(server, pieces, changes = {}, options = {}) {
 	const { connection } = JSON.parse((await client.message()).payload.toString());
 	const { address } = (await call(server, "GET", `/api/connections/${connection}`)).json();
 	client.close();
+	/* Its place is another's only when it is gone. */
+	await until(async () => (await call(server, "GET", `/api/connections/${connection}`)).status === 404,
+		"the connection to be gone");
 	return address;
 }
 
@@ -222,8 +225,7 @@ describe("proxy: local sockets", () => {
 	}
 
 	it("are trusted where the list says unix", () =>
-		/* 2: the first one may still be counted when its address comes again. */
-		withSocket(["listen.trusted_proxies=unix", "limits.connections_per_ip=2"], async (server, at) => {
+		withSocket(["listen.trusted_proxies=unix", "limits.connections_per_ip=1"], async (server, at) => {
 			assert.equal(await addressOf(server, [line("203.0.113.9")], {}, at), "203.0.113.9");
 			assert.equal(await addressOf(server, [v6], {}, at), "2001:db8::9");
 			const changes = { "X-Forwarded-For": "203.0.113.9" };
