@@ -13,6 +13,8 @@
 
 /* ---- a publication as a JSON object ---- */
 
+#define PUBLICATION_DEPTH_MAX (MESSAGE_DEPTH_MAX + 1)
+
 enum field {
 	FIELD_CHANNEL = 0,
 	FIELD_CHANNELS,
@@ -94,7 +96,7 @@ static const char *read_publication(struct edge *edge, struct slice object, stru
 	*error = ERROR_BAD_REQUEST;
 	for (int i = 0; i < FIELD_COUNT; i++)
 		r->fields[i].name = field_names[i];
-	if (!json_read_object(object, MESSAGE_DEPTH_MAX + 1, r->fields, FIELD_COUNT, &bad_at))
+	if (!json_read_object(object, PUBLICATION_DEPTH_MAX, r->fields, FIELD_COUNT, &bad_at))
 		return "not a JSON object, or nested too deep";
 	struct slice data = r->fields[FIELD_DATA].value.raw;
 	if (r->fields[FIELD_DATA].value.kind == JSON_NONE)
@@ -186,6 +188,8 @@ void api_publish(struct edge *edge, struct conn *conn, const struct http_request
 
 /* ---- POST /api/batch ---- */
 
+#define BATCH_DEPTH 2 /* brackets around an entry */
+
 static void execute_entry(struct edge *edge, struct conn *conn, struct batch *batch,
                           struct slice object, struct buf *made)
 {
@@ -208,7 +212,7 @@ static void execute_entries(struct edge *edge, struct conn *conn, struct json_va
 	struct json_value entry;
 	size_t count = 0;
 	struct slice rest = json_open(messages);
-	while (json_next_element(&rest, &entry))
+	while (json_skim_element(&rest, PUBLICATION_DEPTH_MAX, &entry))
 		count++;
 	if (count == 0 || count > BATCH_MAX) {
 		exchange_refuse(edge, conn, ERROR_BAD_REQUEST, "messages is a list of 1 to 1000");
@@ -218,7 +222,7 @@ static void execute_entries(struct edge *edge, struct conn *conn, struct json_va
 	if (batch == NULL)
 		return;
 	rest = json_open(messages);
-	while (json_next_element(&rest, &entry))
+	while (json_skim_element(&rest, PUBLICATION_DEPTH_MAX, &entry))
 		execute_entry(edge, conn, batch, entry.raw, made);
 	batch_end(edge, conn);
 }
@@ -233,7 +237,8 @@ void api_batch(struct edge *edge, struct conn *conn, const struct http_request *
 	enum error_code error = access_identify_backend(edge, conn, request, &why);
 	if (error != ERROR_NONE)
 		exchange_refuse(edge, conn, error, why);
-	else if (!json_read_object(body, JSON_DEPTH_MAX, &messages, 1, &bad_at) ||
+	else if (!json_skim_object(body, BATCH_DEPTH + PUBLICATION_DEPTH_MAX, &messages, 1,
+	                           &bad_at) ||
 	         messages.value.kind != JSON_ARRAY)
 		exchange_refuse(edge, conn, ERROR_BAD_REQUEST,
 		                "the body is not a JSON object with messages, a list");

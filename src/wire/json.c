@@ -15,6 +15,7 @@ struct json_scan {
 	const char *start, *at, *end;
 	uint64_t objects; /* a bit for each open bracket, set for '{', the innermost lowest */
 	unsigned depth, depth_max;
+	bool is_skim; /* what lies deeper is passed over, not refused */
 };
 
 enum json_step {
@@ -195,8 +196,30 @@ static bool scan_close(struct json_scan *scan)
 	return true;
 }
 
+/* To the bracket that closes the one here, whatever kinds those between are of. */
+static bool scan_over(struct json_scan *scan)
+{
+	size_t open = 0;
+	do {
+		if (scan->at == scan->end)
+			return false;
+		char c = *scan->at;
+		if (c == '"') {
+			if (!scan_string(scan))
+				return false;
+			continue;
+		}
+		scan->at++;
+		open += c == '[' || c == '{';
+		open -= c == ']' || c == '}';
+	} while (open > 0);
+	return true;
+}
+
 static enum json_step scan_begin_container(struct json_scan *scan, char bracket)
 {
+	if (scan->is_skim && scan->depth == scan->depth_max)
+		return scan_over(scan) ? JSON_STEP_ENDED : JSON_STEP_BAD;
 	if (!scan_open(scan, bracket))
 		return JSON_STEP_BAD;
 	if (scan_close(scan))
@@ -352,14 +375,28 @@ static bool scan_fields(struct json_scan *scan, struct json_field *fields, size_
 	return scan_close(scan);
 }
 
-bool json_read_object(struct slice text, unsigned depth_max, struct json_field *fields,
-                      size_t count, size_t *bad_at)
+static bool read_fields(struct json_scan *scan, struct json_field *fields, size_t count,
+                        size_t *bad_at)
 {
 	for (size_t i = 0; i < count; i++)
 		fields[i].value = (struct json_value){0};
+	bool is_good = scan_fields(scan, fields, count);
+	return scan_end(scan, is_good, bad_at);
+}
+
+bool json_read_object(struct slice text, unsigned depth_max, struct json_field *fields,
+                      size_t count, size_t *bad_at)
+{
 	struct json_scan scan = scan_of(text, depth_max);
-	bool is_good = scan_fields(&scan, fields, count);
-	return scan_end(&scan, is_good, bad_at);
+	return read_fields(&scan, fields, count, bad_at);
+}
+
+bool json_skim_object(struct slice text, unsigned depth_max, struct json_field *fields,
+                      size_t count, size_t *bad_at)
+{
+	struct json_scan scan = scan_of(text, depth_max);
+	scan.is_skim = true;
+	return read_fields(&scan, fields, count, bad_at);
 }
 
 struct slice json_open(struct json_value value)
@@ -370,9 +407,9 @@ struct slice json_open(struct json_value value)
 }
 
 /* A scan of what is left in a container; false: nothing is. */
-static bool scan_rest(struct json_scan *scan, struct slice rest)
+static bool scan_rest(struct json_scan *scan, struct slice rest, unsigned depth_max)
 {
-	*scan = scan_of(rest, JSON_DEPTH_MAX);
+	*scan = scan_of(rest, depth_max);
 	scan_blanks(scan);
 	return scan->at < scan->end;
 }
@@ -388,8 +425,19 @@ static struct slice rest_after_comma(struct json_scan *scan)
 bool json_next_element(struct slice *rest, struct json_value *value)
 {
 	struct json_scan scan;
-	if (!scan_rest(&scan, *rest))
+	if (!scan_rest(&scan, *rest, JSON_DEPTH_MAX))
 		return false;
+	CHECK(scan_value(&scan, value)); /* accepted before */
+	*rest = rest_after_comma(&scan);
+	return true;
+}
+
+bool json_skim_element(struct slice *rest, unsigned depth_max, struct json_value *value)
+{
+	struct json_scan scan;
+	if (!scan_rest(&scan, *rest, depth_max))
+		return false;
+	scan.is_skim = true;
 	CHECK(scan_value(&scan, value)); /* accepted before */
 	*rest = rest_after_comma(&scan);
 	return true;
@@ -398,7 +446,7 @@ bool json_next_element(struct slice *rest, struct json_value *value)
 bool json_next_member(struct slice *rest, struct slice *key_raw, struct json_value *value)
 {
 	struct json_scan scan;
-	if (!scan_rest(&scan, *rest))
+	if (!scan_rest(&scan, *rest, JSON_DEPTH_MAX))
 		return false;
 	CHECK(scan_member(&scan, key_raw, value)); /* accepted before */
 	*rest = rest_after_comma(&scan);

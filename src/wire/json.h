@@ -71,6 +71,16 @@ bool json_next_element(struct slice *rest, struct json_value *value);
 bool json_next_member(struct slice *rest, struct slice *key_raw, struct json_value *value);
 
 /*
+ * The same for an object of which a part may be nested too deep without spoiling the rest: what
+ * is within more than `depth_max` brackets is passed over, its strings checked and its brackets
+ * counted, but no more. A value with such a part is to be read again, strictly. The elements of an
+ * array in it are taken with that `depth_max` less the brackets that are open around them.
+ */
+bool json_skim_object(struct slice text, unsigned depth_max, struct json_field *fields,
+                      size_t count, size_t *bad_at);
+bool json_skim_element(struct slice *rest, unsigned depth_max, struct json_value *value);
+
+/*
  * Both take an accepted string with its quotes. Decoding appends UTF-8 to `out`; false: a
  * lone surrogate, `out` is as it was.
  */

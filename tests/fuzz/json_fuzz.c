@@ -112,6 +112,21 @@ static void value_check(struct json_value value, unsigned level)
 		object_check(value, level);
 }
 
+/* What a skim takes it can walk, and of its elements those are good that a strict look takes. */
+static void skim_check(struct slice text, bool is_good)
+{
+	struct json_field field = {.name = "a"};
+	struct json_value element, again;
+	size_t bad_at;
+	bool is_skimmed = json_skim_object(text, 4, &field, 1, &bad_at);
+	CHECK(is_skimmed || !is_good);
+	if (!is_skimmed || field.value.kind != JSON_ARRAY)
+		return;
+	struct slice rest = json_open(field.value);
+	while (json_skim_element(&rest, 2, &element))
+		CHECK(json_check(element.raw, LEVELS - 2, &again, &bad_at) || !is_good);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice input = slice_of((const char *)data, size);
@@ -123,6 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool is_object = json_read_object(text, LEVELS, NULL, 0, &object_bad_at);
 	CHECK(is_object == (is_good && value.kind == JSON_OBJECT));
 	CHECK(is_object || object_bad_at <= bad_at);
+	skim_check(text, is_object);
 	if (is_good) {
 		CHECK(utf8_is_valid(text));
 		value_check(value, 0);

@@ -99,6 +99,16 @@ describe("api: several channels and batches", () => {
 		assert.deepEqual(codesOf(answer.json()), ["ok", "bad_request", "ok", "too_large"]);
 	});
 
+	it("an entry however deep, and whatever is down there, is refused alone", async () => {
+		const channel = fresh();
+		const good = JSON.stringify({ channel, data: 1 });
+		const bad = [62, 63, 64, 65, 10_000].map((levels) => `{"channel":"${channel}","data":` +
+			`${"[".repeat(levels)} nonsense "]" ${"]".repeat(levels)}}`);
+		const answer = await post(server, "/api/batch",
+			`{"messages":[${[good, ...bad, good].join(",")}]}`);
+		assert.deepEqual(codesOf(answer.json()), ["ok", ...bad.map(() => "bad_request"), "ok"]);
+	});
+
 	it("a thousand entries of one channel keep their order", async () => {
 		const channel = fresh();
 		const messages = Array.from({ length: 1000 }, (_, data) => ({ channel, data }));

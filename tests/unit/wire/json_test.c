@@ -187,6 +187,39 @@ static bool nested_check(unsigned levels, unsigned depth_max, size_t *bad_at)
 	return is_good;
 }
 
+static const struct {
+	const char *name, *text;
+	const char *elements[4]; /* NULL: the text is refused */
+} skims[] = {
+	{"a list is skimmed as it is read",
+         "{\"a\":[1,{\"b\":[]},\"]\"]}",
+         {"1", "{\"b\":[]}", "\"]\""}},
+	{"what is too deep is passed over, whatever it is",
+         "{\"a\":[[[[:{] nonsense,]]],2]}",
+         {"[[[:{] nonsense,]]]", "2"}},
+	{"a bracket in a string of it is none",
+         "{\"a\":[[[\"]\\\"]\"]],2]}",
+         {"[[\"]\\\"]\"]]", "2"}},
+	{"a part that is too deep must end", "{\"a\":[[[[0]]]", {NULL}},
+	{"a string in it must be good", "{\"a\":[[[[\"\\x\"]]]]}", {NULL}},
+	{"what is not too deep must be good", "{\"a\":[[nonsense]]}", {NULL}},
+};
+
+/* Two brackets around the elements, and two within them. */
+static void skim_run(size_t i)
+{
+	struct json_field a = {.name = "a"};
+	struct json_value element;
+	size_t bad_at = SIZE_MAX, n = 0;
+	bool is_good = json_skim_object(slice_string(skims[i].text), 4, &a, 1, &bad_at);
+	CHECK(is_good == (skims[i].elements[0] != NULL));
+	CHECK(is_good || bad_at <= strlen(skims[i].text));
+	struct slice rest = is_good ? json_open(a.value) : slice_of(NULL, 0);
+	while (json_skim_element(&rest, 2, &element))
+		CHECK(slice_is(element.raw, skims[i].elements[n++]));
+	CHECK(skims[i].elements[n] == NULL);
+}
+
 static void depth_run(void)
 {
 	printf("json: brackets may be open as deep as the limit, and no deeper\n");
@@ -450,6 +483,7 @@ int main(void)
 {
 	RUN(cases, case_run)
 	RUN(objects, object_run)
+	RUN(skims, skim_run)
 	RUN(strings, string_run)
 	RUN(written, written_run)
 	RUN(numbers, number_run)
