@@ -21,11 +21,9 @@ enum error_code following_begin(struct edge *edge, struct conn *conn,
 	enum error_code error = access_identify(edge, conn, request, why);
 	if (error != ERROR_NONE)
 		return error;
-	following->channels = parameter_channels(request, last_id, edge->settings->channels_max,
-	                                         &following->names, why);
-	if (following->channels == NULL)
-		return ERROR_BAD_REQUEST;
-	for (size_t i = 0; i < following->channels->count && error == ERROR_NONE; i++)
+	error = parameter_channels(request, last_id, edge->settings->channels_max,
+	                           &following->names, &following->channels, why);
+	for (size_t i = 0; error == ERROR_NONE && i < following->channels->count; i++)
 		error = hub_may_subscribe(edge->hub, &conn->session, name_of(following, i), why);
 	return error;
 }

@@ -56,6 +56,8 @@ static bool is_there_already(const struct parameter_channels *channels, const st
 	return false;
 }
 
+static const char *const why_too_many = "more channels than limits.channels_per_connection";
+
 static const char *read_names(const struct http_request *request, size_t count_max,
                               struct buf *names, struct parameter_channels *channels)
 {
@@ -64,7 +66,7 @@ static const char *read_names(const struct http_request *request, size_t count_m
 		if (!query_is(raw_name, "channel"))
 			continue;
 		if (channels->count == count_max)
-			return "more channels than one connection may follow";
+			return why_too_many;
 		size_t at = names->len;
 		if (!query_decode(raw, names))
 			return "a channel is not decodable";
@@ -114,20 +116,20 @@ static const char *read_since(const struct http_request *request, const struct s
 	return why;
 }
 
-struct parameter_channels *parameter_channels(const struct http_request *request,
-                                              const struct slice *last_id, size_t count_max,
-                                              struct buf *names, const char **why)
+enum error_code parameter_channels(const struct http_request *request, const struct slice *last_id,
+                                   size_t count_max, struct buf *names,
+                                   struct parameter_channels **channels, const char **why)
 {
-	struct parameter_channels *channels =
-		calloc(1, sizeof(*channels) + count_max * sizeof(channels->list[0]));
+	*channels = calloc(1, sizeof(**channels) + count_max * sizeof((*channels)->list[0]));
 	*why = why_no_memory;
-	if (channels == NULL)
-		return NULL;
-	*why = read_names(request, count_max, names, channels);
+	if (*channels == NULL)
+		return ERROR_UNAVAILABLE;
+	*why = read_names(request, count_max, names, *channels);
 	if (*why == NULL)
-		*why = read_since(request, last_id, channels);
+		*why = read_since(request, last_id, *channels);
 	if (*why == NULL)
-		return channels;
-	free(channels);
-	return NULL;
+		return ERROR_NONE;
+	free(*channels);
+	*channels = NULL;
+	return *why == why_too_many ? ERROR_TOO_MANY_CHANNELS : ERROR_BAD_REQUEST;
 }

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "hub/cursor.h"
 #include "http/request.h"
+#include "starling/error.h"
 #include "starling/limits.h"
 
 enum parameter_result {
@@ -44,10 +45,10 @@ struct parameter_channels {
 
 /*
  * Reads every `channel` and then `since` (unless `last_id` overrides it) with as many cursors.
- * Names are appended to `names`. The answer is malloc'd; NULL with a sentence in `*why` when
- * something is wrong: no channel, more than `count_max`, one twice, a malformed cursor or
- * another number of them.
+ * Names are appended to `names`. ERROR_NONE: `*channels` is malloc'd. Else it is NULL, with a
+ * sentence in `*why`: no channel, more than `count_max`, one twice, a malformed cursor or another
+ * number of them.
  */
-struct parameter_channels *parameter_channels(const struct http_request *request,
-                                              const struct slice *last_id, size_t count_max,
-                                              struct buf *names, const char **why);
+enum error_code parameter_channels(const struct http_request *request, const struct slice *last_id,
+                                   size_t count_max, struct buf *names,
+                                   struct parameter_channels **channels, const char **why);

@@ -26,6 +26,14 @@ describe("limits: channels_per_connection", () => {
 		client.close();
 	});
 
+	for (const path of ["/events", "/poll"])
+		it(`${path} of more is 403, and of as many as may be is not`, async () => {
+			const target = (count) => `${path}?${Array.from({ length: count },
+				(_, i) => `channel=c${i}`).join("&")}`;
+			assertError(await call(server, "GET", target(4)), 403, "too_many_channels");
+			assert.equal((await call(server, "HEAD", target(3))).status, 200);
+		});
+
 	it("subscribing twice counts once", async () => {
 		const client = await NativeClient.open(server);
 		const channel = fresh();
