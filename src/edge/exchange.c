@@ -350,6 +350,21 @@ static bool may_send_body(struct edge *edge, struct conn *conn, const struct htt
 	return true;
 }
 
+/* One that is still to come, and would be kept: nobody without a key may have us do that. */
+static bool may_have_body_kept(struct edge *edge, struct conn *conn,
+                               const struct http_request *request)
+{
+	const char *why;
+	if (!route_is_for_backends(request))
+		return true;
+	enum error_code error = access_identify_backend(edge, conn, request, &why);
+	if (error == ERROR_NONE)
+		return true;
+	exchange_set_origin(edge, conn, request);
+	refuse_and_close(edge, conn, error, error_status(error), why);
+	return false;
+}
+
 static const struct {
 	int status;
 	enum error_code error;
@@ -498,6 +513,8 @@ static size_t step_whole_head(struct edge *edge, struct conn *conn, const char *
 		dispatch(edge, conn, request, slice_of(at, used), slice_of(at + used, body_len));
 		return used + body_len;
 	}
+	if (!may_have_body_kept(edge, conn, request))
+		return len;
 	buf_append(&exchange->head, at, used);
 	if (exchange->head.is_broken) {
 		conn_end(edge, conn, CLOSE_NO_MEMORY);

@@ -91,6 +91,11 @@ uint64_t route_body_max(const struct edge *edge, const struct http_request *requ
 	return BODY_SMALL_MAX;
 }
 
+bool route_is_for_backends(const struct http_request *request)
+{
+	return slice_starts(request->path, SLICE("/api/")) && route_find(request) != NULL;
+}
+
 bool route_is_stream(const struct http_request *request)
 {
 	const struct route *route = route_find(request);

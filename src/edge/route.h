@@ -13,6 +13,8 @@
 void route_request(struct edge *edge, struct conn *conn, const struct http_request *request,
                    struct slice body);
 uint64_t route_body_max(const struct edge *edge, const struct http_request *request);
+/* Nobody but a backend may ask for it: whatever else a request says, it is refused to others. */
+bool route_is_for_backends(const struct http_request *request);
 /* Its handler is called with the head alone, and sets work that takes the body piece by piece. */
 bool route_is_stream(const struct http_request *request);
 

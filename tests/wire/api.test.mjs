@@ -604,6 +604,36 @@ describe("api: figures", () => {
 	});
 });
 
+describe("api: bodies of those who have no key", () => {
+	const server = useServer({ options: [...options, "auth.api_key=the-key"] });
+	const framings = {
+		"a length": "Content-Length: 1000",
+		"a length, and to be told to go on": "Content-Length: 1000\r\nExpect: 100-continue",
+		"chunks": "Transfer-Encoding: chunked",
+	};
+	for (const target of ["/api/publish", "/api/batch", "/api/stream?channel=c",
+		"/api/connections/1-1/send", "/api/stats"])
+		for (const [claim, framing] of Object.entries(framings))
+			it(`POST ${target} with ${claim}: refused by its head, and closed`, async () => {
+				const client = await RawClient.connect(server);
+				client.send(`POST ${target} HTTP/1.1\r\nHost: x\r\n${framing}\r\n\r\n`);
+				const answer = await client.response();
+				assertError(answer, 401, "unauthorized");
+				assert.equal(answer.headers.connection, "close");
+				assert.equal((await client.rest()).length, 0);
+			});
+
+	it("with the key it is told to go on", async () => {
+		const client = await RawClient.connect(server);
+		client.send("POST /api/publish HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer the-key\r\n" +
+			"Content-Length: 24\r\nExpect: 100-continue\r\n\r\n");
+		assert.equal((await client.response()).status, 100);
+		client.send('{"channel":"c","data":1}');
+		assert.equal((await client.response()).status, 200);
+		client.close();
+	});
+});
+
 describe("api: without the key", () => {
 	const server = useServer({ options: [...options, "auth.api_key=the-key"] });
 	const requests = [
