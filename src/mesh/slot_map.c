@@ -1,0 +1,126 @@
+/*
+ * The slot map: what each node knows of who has a slot. Who becomes home tells all; and everybody
+ * tells one node after the other which terms it knows, so that what was missed is found.
+ */
+#include "mesh/slots_state.h"
+
+#define DIGESTS_TO_NEW 256u /* a tick, to one that was just linked */
+#define ROUND_TICKS 100u    /* in which each slot's digest is sent to somebody */
+
+void slot_say_map(struct slots *slots, const struct slot *slot, struct boot_id to)
+{
+	wire_entry_write(slots_begin(slots), &slot->entry);
+	slots_send(slots, to, FRAME_MAP, slot->number);
+}
+
+void slot_say_digest(struct slots *slots, const struct slot *slot, struct boot_id to)
+{
+	wire_term_write(slots_begin(slots), &slot->entry.term);
+	slots_send(slots, to, FRAME_MAP_DIGEST, slot->number);
+}
+
+/* Another stream, opened beside the one that is home here and can still seal its set, gives way to
+ * it: a higher term of this one will tell so. */
+static bool defends(struct slots *slots, struct slot *slot, const struct slot_entry *entry)
+{
+	bool is_home =
+		slot->lead != NULL || (slot->takeover != NULL && !slot->takeover->is_unclean &&
+	                               slots_is_self(slots, slot->entry.term.boot));
+	if (!is_home || !slot_term_equals(&entry->fork_of, &slot->entry.stream) ||
+	    !slot_can_seal(slots, &slot->entry.set))
+		return false;
+	if (slot->takeover != NULL) {
+		if (slot_term_is_above(&slot->takeover->entry.term, &entry->term))
+			return true;
+		slot_abandon(slots, slot, 0);
+	}
+	if (slot_term_is_above(&entry->term, &slot->promised))
+		slot->promised = entry->term;
+	struct slot_set set = slot->entry.set;
+	slot_take_over(slots, slot, &set, false);
+	return slot->takeover != NULL;
+}
+
+void slot_adopt(struct slots *slots, struct slot *slot, const struct slot_entry *entry)
+{
+	if (!slot_term_is_above(&entry->term, &slot->entry.term) || defends(slots, slot, entry))
+		return;
+	if (slot->takeover != NULL)
+		slot_abandon(slots, slot, 0);
+	slot_step_down(slots, slot);
+	slot->entry = *entry;
+	slot->calm_ms = slots->now_ms;
+	slot->need_ms = 0;
+	if (slot_term_is_above(&entry->term, &slot->promised))
+		slot->promised = entry->term;
+	slot_forget_proposals(slot, &entry->term);
+	struct replica *replica = slot->replica;
+	if (replica != NULL) {
+		bool is_stray = !slot_term_equals(&replica->stream, &entry->stream);
+		if (!is_stray)
+			replica->strayed_ms = 0;
+		else if (replica->strayed_ms == 0)
+			replica->strayed_ms = slots->now_ms;
+		replica->heard_ms = slots->now_ms;
+	}
+	slot_is_due(slot);
+}
+
+bool slot_take_map(struct slots *slots, struct slot *slot, const struct boot_id *from,
+                   struct slice body)
+{
+	struct slot_entry entry;
+	if (!wire_entry_read(body, &entry))
+		return false;
+	int order = slot_term_compare(&entry.term, &slot->entry.term);
+	if (order > 0)
+		slot_adopt(slots, slot, &entry);
+	else if (order < 0)
+		slot_say_map(slots, slot, *from);
+	return true;
+}
+
+bool slot_take_digest(struct slots *slots, struct slot *slot, const struct boot_id *from,
+                      struct slice body)
+{
+	struct slot_term term;
+	if (!wire_term_read(body, &term))
+		return false;
+	int order = slot_term_compare(&term, &slot->entry.term);
+	if (order < 0)
+		slot_say_map(slots, slot, *from);
+	else if (order > 0)
+		slot_say_digest(slots, slot, *from);
+	return true;
+}
+
+static void greet(struct slots *slots, struct known_member *member)
+{
+	for (unsigned i = 0; i < DIGESTS_TO_NEW && member->digest < slots->count; i++)
+		slot_say_digest(slots, &slots->slot[member->digest++], member->said.boot);
+}
+
+/* The next few slots, to anybody. */
+static void tell_one(struct slots *slots)
+{
+	uint32_t few = (slots->count - 1) / ROUND_TICKS + 1;
+	const struct slots_member *member =
+		&slots->members[random_below(&slots->random, slots->member_count)].said;
+	if (slots_is_self(slots, member->boot) || !member->is_linked)
+		return;
+	for (uint32_t i = 0; i < few; i++) {
+		slot_say_digest(slots, &slots->slot[slots->gossip], member->boot);
+		slots->gossip = (slots->gossip + 1) % slots->count;
+	}
+}
+
+void slots_gossip(struct slots *slots)
+{
+	for (uint32_t i = 0; i < slots->member_count; i++) {
+		struct known_member *member = &slots->members[i];
+		if (member->said.is_linked && !slots_is_self(slots, member->said.boot))
+			greet(slots, member);
+	}
+	if (slots->member_count > 1)
+		tell_one(slots);
+}
