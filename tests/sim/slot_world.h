@@ -128,7 +128,11 @@ struct world {
 	/* Sees each frame before it is sent; true: it does not arrive. */
 	bool (*meddle)(struct world *world, uint32_t from, uint32_t to, enum frame_type type,
 	               uint32_t slot);
-	uint32_t step; /* meddle's */
+	uint32_t steps;  /* meddle's */
+	uint32_t doomed; /* dies after what happens now: its number and one; nothing of it gets out
+	                  */
+	uint64_t left_ms[SLOTS_HERE_MAX]; /* when a home was there last; 0: there is one */
+	uint32_t repeats;                 /* of 100 publications go through a second node, too */
 };
 
 /* ---- words ---- */
@@ -347,8 +351,9 @@ static void witness_home(struct world *world, const struct node *node, uint32_t 
 	const struct slot *at = slot_in(node, slot);
 	uint32_t stream = stream_of(world, slot, &at->entry.stream);
 	struct slot_term *highest = &world->streams[stream].highest;
-	if (slot_term_is_above(&at->entry.term, highest))
-		*highest = at->entry.term;
+	if (!slot_term_is_above(&at->entry.term, highest))
+		return; /* it was cut off, and does not know yet that there is another one */
+	*highest = at->entry.term;
 	const struct list_of *list = &node->lists[slot];
 	for (uint32_t id = 1; id < world->id_count; id++) {
 		const struct published *published = &world->ids[id];
@@ -374,7 +379,9 @@ static void out_send(struct slots_out *out, const struct boot_id *to, enum frame
 	CHECK(other != node);
 	CHECK(body->len <=
 	      (frame_lane_of(type) == FRAME_LANE_CONTROL ? FRAME_CONTROL_MAX : FRAME_DATA_MAX));
-	if (world->meddle != NULL && world->meddle(world, node->number, other->number, type, slot))
+	if (world->doomed == node->number + 1 ||
+	    (world->meddle != NULL &&
+	     world->meddle(world, node->number, other->number, type, slot)))
 		return;
 	if (world->prints && type != FRAME_MAP_DIGEST && type != FRAME_APPEND &&
 	    type != FRAME_HOLDS)
@@ -387,6 +394,18 @@ static void out_send(struct slots_out *out, const struct boot_id *to, enum frame
 	                               .slot = slot,
 	                               .type = type,
 	                               .body = body});
+}
+
+/* How long a slot was without a home, though none had died. */
+static void watch_pause(struct world *world, const struct node *node, uint32_t slot, bool is_home)
+{
+	if (node->is_home[slot] && !is_home)
+		world->left_ms[slot] = world->now_ms;
+	if (!is_home || world->left_ms[slot] == 0)
+		return;
+	uint64_t pause = world->now_ms - world->left_ms[slot];
+	world->left_ms[slot] = 0;
+	world->pause_max_ms = pause > world->pause_max_ms ? pause : world->pause_max_ms;
 }
 
 static void out_role(struct slots_out *out, uint16_t slot, const struct slots_role *role)
@@ -406,6 +425,7 @@ static void out_role(struct slots_out *out, uint16_t slot, const struct slots_ro
 	}
 	if (is_home)
 		witness_home(world, node, slot);
+	watch_pause(world, node, slot, is_home);
 	node->is_home[slot] = is_home;
 }
 
@@ -747,6 +767,9 @@ static void publish(struct world *world, struct node *node, uint32_t slot)
 	                                    .since_ms = world->now_ms,
 	                                    .is_pending = true};
 	ask(world, node, id);
+	uint32_t second = random_below(&world->random, world->count);
+	if (world->nodes[second].is_up && random_below(&world->random, 100) < world->repeats)
+		ask(world, &world->nodes[second], id);
 }
 
 static void happen_ask(struct world *world, struct node *node, const struct event *event)
@@ -872,6 +895,10 @@ static void run_until(struct world *world, uint64_t until_ms)
 		CHECK(event.at_ms >= world->now_ms);
 		world->now_ms = event.at_ms;
 		happen(world, event);
+		if (world->doomed != 0) {
+			crash(world, world->doomed - 1);
+			world->doomed = 0;
+		}
 	}
 	world->now_ms = until_ms;
 }
@@ -966,6 +993,8 @@ static uint64_t until(struct world *world, bool (*holds)(struct world *), uint64
 	return world->now_ms - since;
 }
 
+/* Acknowledged, and not in the log of its slot's home, though nobody was told that there is another
+ * stream; or, even so. */
 static uint32_t missing(struct world *world, bool counts_told)
 {
 	uint32_t count = 0;
@@ -1043,6 +1072,19 @@ static struct world *world_make(uint32_t count, uint32_t slot_count, uint64_t se
 	for (uint32_t i = 0; i < count; i++)
 		world->nodes[i] = (struct node){.world = world, .number = i};
 	return world;
+}
+
+/* With those that run. */
+static struct slots_counters world_sum(struct world *world)
+{
+	struct slots_counters before = world->sum;
+	for (uint32_t i = 0; i < world->count; i++) {
+		if (world->nodes[i].is_up)
+			add_counters(world, &world->nodes[i]);
+	}
+	struct slots_counters sum = world->sum;
+	world->sum = before;
+	return sum;
 }
 
 static void world_free(struct world *world)
