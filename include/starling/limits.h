@@ -49,6 +49,7 @@
 #define TURN_SWEEP_MAX 4096  /* connections looked at for a limit that is new */
 #define TURN_RULES_MAX 16384 /* patterns tried on channels after a reload, about a millisecond */
 #define TURN_LOOKS_MAX 1024  /* channels looked at for a listing */
+#define TURN_DRAINS_MAX 4096 /* clients sent away; the rest follow 20 ms later */
 
 #define WALK_RECORDS_MAX 256 /* records in one system call to a follower */
 #define WALK_BYTES_MAX (256 * 1024)

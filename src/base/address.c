@@ -64,6 +64,22 @@ size_t address_write(char out[ADDRESS_TEXT_MAX], const struct address *address)
 	return strlen(out);
 }
 
+bool address_is_loopback(const struct address *address)
+{
+	static const uint8_t v6[16] = {[15] = 1};
+	switch ((enum address_family)address->family) {
+	case ADDRESS_LOCAL:
+		return true;
+	case ADDRESS_V4:
+		return address->bytes[0] == 127;
+	case ADDRESS_V6:
+		return memcmp(address->bytes, v6, sizeof(v6)) == 0;
+	case ADDRESS_NONE:
+		break;
+	}
+	return false;
+}
+
 bool address_equals(const struct address *a, const struct address *b)
 {
 	return a->family == b->family && memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;

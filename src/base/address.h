@@ -43,6 +43,8 @@ MUST_CHECK bool address_parse(struct slice text, struct address *address);
 /* "" for ADDRESS_NONE, "unix" for ADDRESS_LOCAL. Gives the length; closed by a NUL. */
 size_t address_write(char out[ADDRESS_TEXT_MAX], const struct address *address);
 
+/* Of this host: unlike others, nobody outside can reach it. */
+bool address_is_loopback(const struct address *address);
 bool address_equals(const struct address *a, const struct address *b);
 
 /* What one host, or one site, is taken for: IPv6 by its /64, of which each host has its fill. */

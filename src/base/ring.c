@@ -58,3 +58,9 @@ bool ring_is_empty(const struct ring *ring)
 	return atomic_load_explicit(&ring->head, memory_order_relaxed) ==
 	       atomic_load_explicit(&ring->tail, memory_order_acquire);
 }
+
+uint32_t ring_count(const struct ring *ring)
+{
+	uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+	return atomic_load_explicit(&ring->tail, memory_order_relaxed) - head;
+}

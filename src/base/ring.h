@@ -35,3 +35,4 @@ MUST_CHECK int ring_init(struct ring *ring, void *slots, uint32_t capacity, uint
 MUST_CHECK bool ring_offer(struct ring *ring, const void *item); /* false: full, still yours */
 MUST_CHECK bool ring_take(struct ring *ring, void *item);        /* false: empty */
 bool ring_is_empty(const struct ring *ring);                     /* as the consumer sees it */
+uint32_t ring_count(const struct ring *ring);                    /* likewise, and it may grow */

@@ -157,17 +157,20 @@ static void out_append(struct edge *edge, struct conn *conn, struct slice bytes)
 		*out = calloc(1, sizeof(**out));
 	if (*out != NULL)
 		buf_slice(*out, bytes);
-	if (*out == NULL || (*out)->is_broken)
+	if (*out == NULL || (*out)->is_broken) {
 		conn_end(edge, conn, CLOSE_NO_MEMORY);
-	else
-		conn->session.is_blocked = true;
+		return;
+	}
+	conn->session.is_blocked = true;
+	edge->out_bytes += bytes.len;
 }
 
-static void out_free(struct conn *conn)
+static void out_free(struct edge *edge, struct conn *conn)
 {
 	struct buf **out = out_of(conn);
 	if (*out == NULL)
 		return;
+	edge->out_bytes -= (*out)->len;
 	buf_free(*out);
 	free(*out);
 	*out = NULL;
@@ -296,11 +299,12 @@ static void conn_flush(struct edge *edge, struct conn *conn)
 		struct iovec part = {out->at, out->len};
 		size_t put = put_now(edge, conn, &part, 1, part.iov_len);
 		buf_use(out, put);
+		edge->out_bytes -= put;
 		if (put > 0 && conn->transport == &transport_sse)
 			conn->heard_ms = (uint32_t)edge_now_ms(edge);
 		if (out->len > 0)
 			return;
-		out_free(conn);
+		out_free(edge, conn);
 	}
 	conn->session.is_blocked = false;
 }
@@ -486,7 +490,7 @@ void conn_destroy(struct edge *edge, struct conn *conn)
 	edge->closes[conn->reason]++;
 	edge->clients[conn->transport->client]--;
 	bool is_whole = conn_out(conn) == NULL;
-	out_free(conn);
+	out_free(edge, conn);
 	if (conn->is_secure)
 		secure_close(edge, conn, is_whole);
 	access_forget(&conn->session);

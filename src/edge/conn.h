@@ -22,6 +22,7 @@
 #include "base/random.h"
 #include "dialect/dialect.h"
 #include "edge/burst.h"
+#include "edge/drain.h"
 #include "edge/edge.h"
 #include "edge/rate.h"
 #include "http/request.h"
@@ -139,7 +140,9 @@ struct edge {
 	uint32_t listener_count;
 	struct tls_desk *desk; /* NULL: no listener is secure */
 	uint64_t secure_count, offloaded_count;
-	bool accepts_again, is_stopping;
+	uint64_t out_bytes; /* that sockets did not take */
+	bool accepts_again, is_draining, is_stopping;
+	struct drain drain;
 	struct timer accept_timer; /* set while there are no descriptors left */
 	uint64_t closes[CLOSE_COUNT], visits[CONN_STATE_COUNT], connections_total;
 	uint64_t errors[ERROR_COUNT]; /* that clients were told */
@@ -151,7 +154,8 @@ enum edge_timer_kind {
 	EDGE_TIMER_CONN = 0,
 	EDGE_TIMER_HUB,
 	EDGE_TIMER_HUB_WALK,
-	EDGE_TIMER_ACCEPT
+	EDGE_TIMER_ACCEPT,
+	EDGE_TIMER_DRAIN
 };
 
 static inline struct conn *conn_of(struct session *session)

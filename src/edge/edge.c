@@ -1,7 +1,6 @@
 #include "edge/edge.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -76,6 +75,12 @@ static bool out_has_room(struct hub_out *out)
 	return up->has_room(up);
 }
 
+static uint64_t out_now_us(struct hub_out *out)
+{
+	(void)out;
+	return loop_clock_us();
+}
+
 /* ---- making and breaking ---- */
 
 static struct hub *make_hub(struct edge *edge)
@@ -90,6 +95,7 @@ static struct hub *make_hub(struct edge *edge)
 		.find = out_find,
 		.post = out_post,
 		.has_room = out_has_room,
+		.now_us = out_now_us,
 	};
 	struct hub_options options = {
 		.worker = edge->options.worker,
@@ -117,6 +123,7 @@ struct edge *edge_create(const struct edge_options *options)
 	edge->loop = options->loop;
 	edge->random.state = options->seed;
 	edge->accept_timer.kind = EDGE_TIMER_ACCEPT;
+	edge->drain.timer.kind = EDGE_TIMER_DRAIN;
 	list_init(&edge->again);
 	list_init(&edge->shaking);
 	list_init(&edge->ended);
@@ -171,6 +178,7 @@ void edge_destroy(struct edge *edge)
 	close_listeners(edge);
 	survey_give_up(edge);
 	timer_stop(loop_wheel(edge->loop), &edge->accept_timer);
+	timer_stop(loop_wheel(edge->loop), &edge->drain.timer);
 	hub_destroy(edge->hub);
 	slab_free(&edge->conns);
 	map_free(&edge->peers);
@@ -262,6 +270,7 @@ static void accept_all(struct edge *edge)
 void edge_begin(struct edge *edge)
 {
 	hub_set_time(edge->hub, loop_now_ms(edge->loop), loop_unix_ms(edge->loop));
+	hub_set_turn(edge->hub, loop_unix_us(edge->loop));
 }
 
 void edge_ready(struct edge *edge, uint64_t tag, unsigned ready)
@@ -311,6 +320,9 @@ void edge_timer(struct edge *edge, struct timer *timer)
 		break;
 	case EDGE_TIMER_ACCEPT:
 		edge->accepts_again = true;
+		break;
+	case EDGE_TIMER_DRAIN:
+		drain_timer(edge);
 		break;
 	}
 }
@@ -379,7 +391,13 @@ void edge_count(const struct edge *edge, struct edge_stats *stats)
 	*stats = (struct edge_stats){.connections_total = edge->connections_total,
 	                             .secure = edge->secure_count,
 	                             .offloaded = edge->offloaded_count,
+	                             .outbound_bytes = edge->out_bytes,
 	                             .hub = *hub_counters(edge->hub)};
+	struct edge_load *load = &stats->load;
+	struct edge_up *up = edge->options.up;
+	load->turns = *loop_turns(edge->loop);
+	load->dirty_channels = hub_dirty_channels(edge->hub);
+	up->letters(up, &load->letters_incoming, &load->letters_queued);
 	memcpy(stats->clients, edge->clients, sizeof(stats->clients));
 	memcpy(stats->closes, edge->closes, sizeof(stats->closes));
 	memcpy(stats->errors, edge->errors, sizeof(stats->errors));
@@ -396,69 +414,21 @@ void edge_stats_add(struct edge_stats *sum, const struct edge_stats *stats)
 	sum->connections_total += stats->connections_total;
 	sum->secure += stats->secure;
 	sum->offloaded += stats->offloaded;
+	sum->outbound_bytes += stats->outbound_bytes;
 	hub_counters_add(&sum->hub, &stats->hub);
 }
 
-/* Each row of error.def and close.def is a member, by its code or reason. */
-static void write_errors(struct buf *out, const uint64_t *errors)
-{
-	for (enum error_code error = ERROR_NONE + 1; error < ERROR_COUNT; error++)
-		buf_format(out, "%c\"%s\":%" PRIu64, error == ERROR_NONE + 1 ? '{' : ',',
-		           error_text(error), errors[error]);
-	buf_char(out, '}');
-}
-
-static void write_closes(struct buf *out, const uint64_t *closes)
-{
-	static const char *const reasons[] = {
-#define CLOSE(name, code, reason, sentence) reason,
-#include "starling/close.def"
-#undef CLOSE
-	};
-	for (size_t i = 0; i < COUNT_OF(reasons); i++)
-		buf_format(out, "%c\"%s\":%" PRIu64, i == 0 ? '{' : ',', reasons[i], closes[i]);
-	buf_char(out, '}');
-}
-
-static void write_figure(struct buf *out, const char *name, uint64_t value)
-{
-	buf_string(out, ",\"");
-	buf_string(out, name);
-	buf_string(out, "\":");
-	buf_u64(out, value);
-}
-
-void edge_stats_write(struct buf *out, const struct edge_stats *stats)
-{
-	static const char *const transports[] = {
-		[EDGE_WEBSOCKET] = "connections_websocket",
-		[EDGE_SSE] = "connections_sse",
-		[EDGE_POLL] = "connections_poll",
-		[EDGE_HTTP] = "connections_http",
-	};
-	uint64_t clients = stats->clients[EDGE_WEBSOCKET] + stats->clients[EDGE_SSE] +
-	                   stats->clients[EDGE_POLL];
-	write_figure(out, "connections", clients);
-	for (size_t i = 0; i < COUNT_OF(transports); i++)
-		write_figure(out, transports[i], stats->clients[i]);
-	write_figure(out, "connections_tls", stats->secure);
-	write_figure(out, "connections_ktls", stats->offloaded);
-	write_figure(out, "connections_total", stats->connections_total);
-	write_figure(out, "channels", stats->hub.channels);
-	write_figure(out, "subscriptions", stats->hub.followers);
-	write_figure(out, "messages_published_total", stats->hub.published);
-	write_figure(out, "messages_delivered_total", stats->hub.delivered);
-	write_figure(out, "duplicates_total", stats->hub.duplicates);
-	write_figure(out, "slow_consumers_disconnected_total", stats->hub.slow_disconnected);
-	write_figure(out, "slow_consumers_dropped_total", stats->hub.slow_dropped);
-	write_figure(out, "slow_consumers_conflated_total", stats->hub.slow_conflated);
-	buf_string(out, ",\"errors_total\":");
-	write_errors(out, stats->errors);
-	buf_string(out, ",\"closes_total\":");
-	write_closes(out, stats->closes);
-}
-
 /* ---- going down ---- */
+
+void edge_drain(struct edge *edge)
+{
+	edge->is_draining = true;
+}
+
+void edge_send_away(struct edge *edge, uint64_t time_ms)
+{
+	drain_send_away(edge, time_ms);
+}
 
 /* Requests under way are answered, and a poll with what it has; those answers are the last. */
 static void stop_conn(struct edge *edge, struct conn *conn)
@@ -481,7 +451,8 @@ static void stop_conn(struct edge *edge, struct conn *conn)
 
 void edge_stop(struct edge *edge)
 {
-	edge->is_stopping = true;
+	edge->is_draining = edge->is_stopping = true;
+	timer_stop(loop_wheel(edge->loop), &edge->drain.timer);
 	edge->accepts_again = false;
 	close_listeners(edge);
 	for (uint32_t i = 0; i < slab_span(&edge->conns); i++) {

@@ -40,6 +40,7 @@ struct edge_node {
 	uint64_t started_unix_ms;
 	uint64_t boot_id; /* of this start of the process; part of connection ids */
 	struct hash_key hash_key;
+	bool has_private_fds; /* each worker has a table of descriptors of its own */
 };
 
 /* What the operator asked for, as the edge needs it: constant. When the configuration is read
@@ -122,7 +123,12 @@ struct edge_stats {
 	uint64_t connections_total;
 	uint64_t secure, offloaded; /* TLS now; of them those that the kernel seals for */
 	uint64_t closes[CLOSE_COUNT], errors[ERROR_COUNT];
+	uint64_t outbound_bytes; /* of a worker: what its sockets did not take, without its logs */
 	struct hub_counters hub;
+	struct edge_load {
+		struct latency turns;
+		uint64_t letters_incoming, letters_queued, dirty_channels;
+	} load; /* of one worker; not added up */
 };
 
 /* What the edge asks of the node around it. */
@@ -131,6 +137,10 @@ struct edge_up {
 	void (*post_edge)(struct edge_up *up, uint32_t worker, const struct edge_mail *mail);
 	bool (*has_room)(struct edge_up *up);     /* for HUB_LETTERS_MAX letters to each worker */
 	bool (*is_congested)(struct edge_up *up); /* take in nothing new from clients */
+	/* Somebody asks for the node to drain. */
+	void (*drain)(struct edge_up *up);
+	/* Letters under way to this worker, and its own that wait for room. */
+	void (*letters)(struct edge_up *up, uint64_t *incoming, uint64_t *queued);
 };
 
 struct edge_options {
@@ -167,11 +177,14 @@ void edge_mail_discard(const struct edge_mail *mail); /* one that will never be 
 void edge_timer(struct edge *edge, struct timer *timer) WORKER_ONLY;
 bool edge_after(struct edge *edge) WORKER_ONLY; /* the end of a turn; true: more to do */
 
+/* Takes no new clients, and goes on answering requests that make none: see drain.h. */
+void edge_drain(struct edge *edge) WORKER_ONLY;
+/* Then: sends those it has away over that time. */
+void edge_send_away(struct edge *edge, uint64_t time_ms) WORKER_ONLY;
+
 /* Accepts nobody any more and says goodbye to everybody. Done when edge_is_empty(). */
 void edge_stop(struct edge *edge) WORKER_ONLY;
 bool edge_is_empty(const struct edge *edge);
 
 void edge_count(const struct edge *edge, struct edge_stats *stats);
 void edge_stats_add(struct edge_stats *sum, const struct edge_stats *stats);
-/* As members of a JSON object, each with a comma before it. */
-void edge_stats_write(struct buf *out, const struct edge_stats *stats);

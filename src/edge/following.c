@@ -16,7 +16,7 @@ enum error_code following_begin(struct edge *edge, struct conn *conn,
 {
 	*following = (struct following){0};
 	*why = "this node is going down";
-	if (edge->is_stopping)
+	if (edge->is_draining)
 		return ERROR_DRAINING;
 	enum error_code error = access_identify(edge, conn, request, why);
 	if (error != ERROR_NONE)

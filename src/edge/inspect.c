@@ -1,12 +1,11 @@
 /*
- * What the server API shows of the node, and does to single connections (SPEC section 7):
- * connections and figures. Each is a survey of the workers.
+ * What the server API shows of single connections, and does to them. Each is a survey of one
+ * worker; and what it does to the node as a whole.
  */
 #include "edge/peer.h"
 #include "edge/route.h"
 #include "edge/survey.h"
 #include "http/query.h"
-#include "starling/version.h"
 #include "wire/json.h"
 
 /* ---- connections ---- */
@@ -152,39 +151,14 @@ void api_send(struct edge *edge, struct conn *conn, const struct http_request *r
 	survey_one(edge, conn, &survey_send, number, &text);
 }
 
-/* ---- figures ---- */
+/* ---- the node ---- */
 
-static void count_all(struct edge *edge, struct note *note)
-{
-	edge_count(edge, &note->stats);
-	note->is_found = true;
-}
-
-static void finish_stats(struct edge *edge, struct conn *conn, struct note *const *notes,
-                         size_t count)
-{
-	struct edge_stats sum = {0};
-	struct buf body = {0};
-	for (size_t i = 0; i < count; i++)
-		edge_stats_add(&sum, &notes[i]->stats);
-	buf_string(&body, "{\"node\":");
-	json_string_append(&body, slice_string(edge->options.node->name));
-	buf_string(&body, ",\"version\":\"" STARLING_VERSION "\",\"uptime\":");
-	buf_u64(&body, (loop_unix_ms(edge->loop) - edge->options.node->started_unix_ms) / 1000);
-	buf_string(&body, ",\"workers\":");
-	buf_u64(&body, edge->options.workers);
-	edge_stats_write(&body, &sum);
-	buf_char(&body, '}');
-	exchange_made(edge, conn, &body);
-}
-
-static const struct survey_kind survey_stats = {count_all, finish_stats};
-
-void api_stats(struct edge *edge, struct conn *conn, const struct http_request *request,
+void api_drain(struct edge *edge, struct conn *conn, const struct http_request *request,
                struct slice body)
 {
 	(void)body;
-	struct buf none = {0}, also_none = {0};
-	if (exchange_is_backend(edge, conn, request))
-		survey_all(edge, conn, &survey_stats, 0, &none, &also_none);
+	if (!exchange_is_backend(edge, conn, request))
+		return;
+	edge->options.up->drain(edge->options.up);
+	exchange_json(edge, conn, 200, SLICE("{\"draining\":true}"));
 }

@@ -22,7 +22,7 @@ void page_ready(struct edge *edge, struct conn *conn, const struct http_request 
 {
 	(void)request;
 	(void)body;
-	if (edge->is_stopping)
+	if (edge->is_draining)
 		exchange_refuse(edge, conn, ERROR_DRAINING, "this node is going down");
 	else
 		answer_text(edge, conn, SLICE("{\"status\":\"ready\"}"));

@@ -90,7 +90,7 @@ void publish_post(struct edge *edge, struct conn *conn, const struct http_reques
 	struct hub_command command = {0};
 	const char *why = "this node is going down";
 	enum error_code error = ERROR_DRAINING;
-	if (!edge->is_stopping)
+	if (!edge->is_draining)
 		error = access_identify(edge, conn, request, &why);
 	if (error == ERROR_NONE && !conn_may_say(edge, conn)) {
 		why = "more messages than limits.message_rate allows";

@@ -27,8 +27,10 @@ route_handler websocket_open, echo_open, sse_open, poll_open;
 route_handler publish_post, api_publish, api_batch, api_history, api_stream;
 /* `channels.c`: */
 route_handler api_channels, api_channel;
+/* `figures.c`: */
+route_handler api_stats, metrics_get;
 /* `inspect.c`: */
-route_handler api_connection, api_send, api_stats;
+route_handler api_connection, api_send, api_drain;
 /* `page.c`: */
 route_handler page_health, page_ready, page_root, page_file;
 

@@ -51,9 +51,18 @@ static void write_text(struct edge *edge, struct conn *conn, struct buf *text)
 	buf_free(text);
 }
 
+/* When to come again, each at another time. */
+static void write_retry(struct edge *edge, struct conn *conn)
+{
+	struct buf retry = {0};
+	sse_retry(&retry, RETRY_MS_MIN + random_below(&edge->random, RETRY_MS_SPAN));
+	sse_end(&retry);
+	write_text(edge, conn, &retry);
+}
+
 static void begin_stream(struct edge *edge, struct conn *conn)
 {
-	struct buf retry = {0}, rest;
+	struct buf rest;
 	exchange_stream(edge, conn, SLICE("text/event-stream"));
 	if (conn->session.is_ended)
 		return;
@@ -61,9 +70,7 @@ static void begin_stream(struct edge *edge, struct conn *conn)
 	buf_free(&rest);
 	conn_set_transport(edge, conn, &transport_sse);
 	conn_enter(edge, conn, CONN_STREAM);
-	sse_retry(&retry, RETRY_MS_MIN + random_below(&edge->random, RETRY_MS_SPAN));
-	sse_end(&retry);
-	write_text(edge, conn, &retry);
+	write_retry(edge, conn);
 }
 
 static void answer_head(struct edge *edge, struct conn *conn)
@@ -243,10 +250,12 @@ static void sse_timer(struct edge *edge, struct conn *conn)
 
 static bool sse_goodbye(struct edge *edge, struct conn *conn)
 {
-	(void)edge;
 	/* Half an event that is stuck will not be missed: the client resumes before it. */
-	return conn_out(conn) == NULL &&
-	       (conn->reason == CLOSE_DRAIN || conn->reason == CLOSE_TOKEN_EXPIRED);
+	if (conn_out(conn) != NULL)
+		return false;
+	if (conn->reason == CLOSE_DRAIN)
+		write_retry(edge, conn);
+	return conn->reason == CLOSE_DRAIN || conn->reason == CLOSE_TOKEN_EXPIRED;
 }
 
 const struct transport transport_sse = {

@@ -26,7 +26,9 @@ struct note {
 	uint32_t place; /* where that goes on */
 	bool is_found;
 	struct buf body;
+	uint32_t worker;
 	struct edge_stats stats;
+	uint64_t descriptors; /* open in its table */
 	size_t count;
 	struct note_channel {
 		struct buf name;

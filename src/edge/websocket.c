@@ -112,7 +112,7 @@ void websocket_open(struct edge *edge, struct conn *conn, const struct http_requ
 {
 	const char *why;
 	enum error_code error = check_handshake(request, body, &why);
-	if (error == ERROR_NONE && edge->is_stopping) {
+	if (error == ERROR_NONE && edge->is_draining) {
 		error = ERROR_DRAINING;
 		why = "this node is going down";
 	}

@@ -76,6 +76,7 @@ struct publish_result agent_publish(struct hub *hub, struct record *record)
 		return result;
 	}
 	record_settle(record, result.epoch, result.seq, hub->unix_ms, channel->offset);
+	record->settled_us = (uint16_t)(hub->turn_us % 1000);
 	if (!hub_keep(hub, channel, record)) {
 		if (record_idempotency_key(record).len > 0)
 			duplicates_undo(channel->duplicates);

@@ -26,6 +26,7 @@ struct request *request_make(struct hub *hub, struct session *session, uint8_t k
 		memcpy(room, ref.at, ref.len);
 	request->ref_len = (uint32_t)ref.len;
 	request->kind = kind;
+	request->asked_us = hub->turn_us;
 	request->session = hub->out->handle(hub->out, session);
 	session->request_count++;
 	return request;
@@ -227,6 +228,7 @@ static void receive_published(struct hub *hub, struct session *session,
 		           "the server is out of memory");
 		return;
 	}
+	hub_note_publish(hub, request->asked_us);
 	if (request->is_unanswered)
 		return;
 	struct hub_event event = {.type = EVENT_ACK,

@@ -291,6 +291,8 @@ static void publish(struct hub *hub, struct session *session, const struct hub_c
 	                          .epoch = result.epoch,
 	                          .seq = result.seq,
 	                          .is_duplicate = result.is_duplicate};
+	if (result.error == ERROR_NONE)
+		hub_note_publish(hub, hub->turn_us);
 	if (result.error != ERROR_NONE)
 		refuse_no_memory(hub, session, command);
 	else if (!command->is_unanswered)

@@ -72,6 +72,19 @@ void hub_set_time(struct hub *hub, uint64_t now_ms, uint64_t unix_ms)
 	hub->unix_ms = unix_ms;
 }
 
+void hub_set_turn(struct hub *hub, uint64_t unix_us)
+{
+	hub->turn_us = unix_us;
+}
+
+void hub_note_publish(struct hub *hub, uint64_t asked_us)
+{
+	if (hub->out->now_us == NULL)
+		return;
+	uint64_t now_us = hub->out->now_us(hub->out);
+	latency_note(&hub->counters.publish, now_us > asked_us ? now_us - asked_us : 0, 1);
+}
+
 const struct hub_counters *hub_counters(const struct hub *hub)
 {
 	return &hub->counters;
@@ -286,6 +299,7 @@ void session_unfollow(struct hub *hub, struct session *session, struct follower 
 	session->follower_count--;
 
 	struct channel *channel = follower->channel;
+	hub->counters.stuck -= follower->state == FOLLOWER_STUCK;
 	channel_leave(channel, follower);
 	CHECK(channel->follower_count > 0);
 	channel->follower_count--;
@@ -436,6 +450,42 @@ void hub_counters_add(struct hub_counters *sum, const struct hub_counters *count
 	sum->slow_conflated += counters->slow_conflated;
 	sum->channels += counters->channels;
 	sum->followers += counters->followers;
+	sum->throttled += counters->throttled;
+	sum->stuck += counters->stuck;
+	latency_add(&sum->publish, &counters->publish);
+	latency_add(&sum->delivery, &counters->delivery);
+}
+
+static uint64_t lag_of(const struct channel *channel)
+{
+	uint64_t bytes = 0;
+	const struct list_node *node = list_first(&channel->stuck);
+	for (; node != NULL; node = list_after(&channel->stuck, node))
+		bytes +=
+			channel_lag(channel, CONTAINER_OF(node, const struct follower, in_channel));
+	return bytes;
+}
+
+bool hub_lag(const struct hub *hub, uint32_t *place, uint32_t budget, uint64_t *bytes)
+{
+	uint32_t span = slab_span(&hub->channels);
+	if (hub->counters.stuck == 0)
+		return true;
+	for (; *place < span && budget > 0; ++*place, budget--) {
+		const struct channel *channel = slab_by_index(&hub->channels, *place);
+		if (channel != NULL)
+			*bytes += lag_of(channel);
+	}
+	return *place >= span;
+}
+
+uint32_t hub_dirty_channels(const struct hub *hub)
+{
+	uint32_t count = 0;
+	const struct list_node *node = list_first(&hub->dirty);
+	for (; node != NULL; node = list_after(&hub->dirty, node))
+		count++;
+	return count;
 }
 
 static bool is_shown(const struct channel *channel)

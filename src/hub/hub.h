@@ -18,6 +18,7 @@
 #pragma once
 
 #include "base/hash.h"
+#include "base/latency.h"
 #include "base/timer.h"
 #include "hub/command.h"
 #include "hub/event.h"
@@ -65,6 +66,8 @@ struct hub_out {
 	void (*post)(struct hub_out *out, uint32_t worker, const struct hub_mail *mail);
 	/* Whether HUB_LETTERS_MAX letters can be posted to each worker. */
 	bool (*has_room)(struct hub_out *out);
+	/* The calendar's clock now, in µs since 1970. NULL: nothing is measured. */
+	uint64_t (*now_us)(struct hub_out *out);
 };
 
 struct hub_options {
@@ -83,13 +86,23 @@ struct hub_options {
 struct hub_counters {
 	uint64_t published, duplicates, delivered, stale_letters;
 	uint64_t slow_disconnected, slow_dropped, slow_conflated; /* passed the limit, by rule */
-	uint32_t channels, followers;
+	uint64_t throttled;                                       /* walks put off */
+	uint32_t channels, followers;                             /* now; of these: */
+	uint32_t stuck; /* lag, and their sink takes nothing */
+	/* From the turn that read a publication to the answer that it has its place. */
+	struct latency publish;
+	/* From the turn in which a message got its place to its being handed to a sink: of
+	 * followers that keep up, in channels without a throttle. A burst counts with its oldest
+	 * message. */
+	struct latency delivery;
 };
 
 struct hub *hub_create(const struct hub_options *options); /* NULL: no memory */
 void hub_destroy(struct hub *hub);
 
 void hub_set_time(struct hub *hub, uint64_t now_ms, uint64_t unix_ms);
+/* The same to the µs, for what is measured from here on. */
+void hub_set_turn(struct hub *hub, uint64_t unix_us);
 
 void hub_session_close(struct hub *hub, struct session *session);
 /* The sink takes bytes again, or the session is not held any more: send what waits. */
@@ -148,6 +161,11 @@ bool hub_look_up(const struct hub *hub, struct slice name, struct hub_listed *ou
  * below the span, and keeps it as long as it lives. */
 uint32_t hub_channel_span(const struct hub *hub);
 bool hub_channel_at(const struct hub *hub, uint32_t place, struct hub_listed *out);
+
+/* Adds up what lagging followers are still to be sent, some channels at a time from `*place` on,
+ * which begins with 0. True: that was all. */
+bool hub_lag(const struct hub *hub, uint32_t *place, uint32_t budget, uint64_t *bytes);
+uint32_t hub_dirty_channels(const struct hub *hub); /* with a walk due */
 
 const struct hub_counters *hub_counters(const struct hub *hub);
 /* Number of a session on this node, as publications name the one that is left out. */

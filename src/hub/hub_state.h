@@ -19,6 +19,7 @@ struct request {
 	struct slab_handle session;
 	struct channel *channel; /* MAIL_FOLLOW: counted in its request_count */
 	struct cursor since;     /* MAIL_FOLLOW, when has_since */
+	uint64_t asked_us;       /* when the turn began that asked */
 	union {
 		char ref_small[24];
 		char *ref_large; /* when ref_len is larger */
@@ -35,6 +36,7 @@ struct burst {
 	uint64_t from, limit; /* the place: where it begins, and the last record there is */
 	uint64_t next;        /* the number behind all of them, and behind those left out */
 	uint64_t bytes;
+	uint64_t settled_us; /* when its first record got its place */
 	size_t count;
 	struct record *records[WALK_RECORDS_MAX];
 };
@@ -42,7 +44,7 @@ struct burst {
 struct hub {
 	struct hub_options options;
 	struct hub_out *out;
-	uint64_t now_ms, unix_ms;
+	uint64_t now_ms, unix_ms, turn_us;
 	struct slab channels, followers, requests;
 	struct map table;  /* channels by name */
 	struct list dirty; /* channels with a walk due */
@@ -53,6 +55,7 @@ struct hub {
 	uint32_t adopt_next; /* index of the channel to look at next; meanwhile is_adopting */
 	bool is_adopting;    /* some channels may still have rules of the set before */
 	struct burst burst;  /* the last one gathered; good within one walk */
+	uint64_t unmeasured; /* messages of it delivered since the clock was read */
 };
 
 /* hub.c: table, sessions */
@@ -73,6 +76,8 @@ bool hub_has_room(struct hub *hub); /* for the letters of a command; those that 
 MUST_CHECK bool hub_make_keyed(struct hub *hub, struct channel *channel);
 MUST_CHECK bool hub_put_older(struct hub *hub, struct channel *channel, struct record *record,
                               uint64_t added_ms);
+
+void hub_note_publish(struct hub *hub, uint64_t asked_us); /* one has its place, and is told */
 
 /* walk.c */
 /* The record becomes the newest of the channel's log. False: no memory; it is as it was. */

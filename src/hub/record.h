@@ -40,6 +40,7 @@ struct record {
 	uint64_t except;              /* as in the publication */
 	uint8_t channel_len, event_len, user_len, key_len, idempotency_key_len;
 	bool is_binary;
+	uint16_t settled_us; /* the part of unix_ms below it: for /metrics */
 	_Atomic(struct blob *) wires[RECORD_WIRES];
 	char bytes[];
 };

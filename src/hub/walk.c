@@ -14,6 +14,9 @@
  */
 #define STUCK_LOOKS_PER_RECORD 8
 #define STUCK_BYTES_PER_LOOK 1024
+/* The clock is read once for each burst, and again after so many deliveries of it: these count with
+ * the time of the last of them. It is a three hundredth of what they take. */
+#define DELIVERIES_PER_CLOCK 64
 
 /* ---- what a follower is to get next ---- */
 
@@ -89,6 +92,26 @@ static bool is_same_for(const struct burst *burst, const struct follower *follow
 	       burst->is_of_keys == walks_along_keys(follower);
 }
 
+/* What was delivered of the present burst has taken until now. */
+static void measure(struct hub *hub)
+{
+	if (hub->unmeasured == 0)
+		return;
+	uint64_t now_us = hub->out->now_us(hub->out), settled_us = hub->burst.settled_us;
+	latency_note(&hub->counters.delivery, now_us > settled_us ? now_us - settled_us : 0,
+	             hub->unmeasured);
+	hub->unmeasured = 0;
+}
+
+static void note_delivered(struct hub *hub, uint64_t count)
+{
+	if (hub->out->now_us == NULL)
+		return;
+	hub->unmeasured += count;
+	if (hub->unmeasured >= DELIVERIES_PER_CLOCK)
+		measure(hub);
+}
+
 /* What the follower is to be sent next. Most followers of a channel stand where the one before
  * stood: what it got is theirs too, and is not put together again. */
 static const struct burst *burst_for(struct hub *hub, const struct follower *follower)
@@ -96,6 +119,7 @@ static const struct burst *burst_for(struct hub *hub, const struct follower *fol
 	struct burst *burst = &hub->burst;
 	if (is_same_for(burst, follower))
 		return burst;
+	measure(hub);
 	burst->number++;
 	burst->is_for_all = true;
 	burst->is_of_keys = walks_along_keys(follower);
@@ -108,12 +132,16 @@ static const struct burst *burst_for(struct hub *hub, const struct follower *fol
 		gather_latest(hub, follower, burst);
 	else
 		gather_log(hub, follower, burst);
+	if (burst->count > 0)
+		burst->settled_us =
+			burst->records[0]->unix_ms * 1000 + burst->records[0]->settled_us;
 	return burst;
 }
 
 /* The channel may change from here on: what was gathered is nobody's any more. */
 static void burst_forget(struct hub *hub)
 {
+	measure(hub);
 	hub->burst.is_for_all = false;
 }
 
@@ -229,10 +257,17 @@ static bool follower_walk(struct hub *hub, struct follower *follower, uint32_t b
 	return !follower->is_dropping;
 }
 
+static void settle_state(struct hub *hub, struct follower *follower, bool has_all)
+{
+	hub->counters.stuck -= follower->state == FOLLOWER_STUCK;
+	hub->counters.stuck += !has_all;
+	channel_set_state(follower->channel, follower, has_all ? FOLLOWER_LIVE : FOLLOWER_STUCK);
+}
+
 static void feed(struct hub *hub, struct follower *follower)
 {
 	bool has_all = follower_walk(hub, follower, UINT32_MAX);
-	channel_set_state(follower->channel, follower, has_all ? FOLLOWER_LIVE : FOLLOWER_STUCK);
+	settle_state(hub, follower, has_all);
 }
 
 /* One burst, and then it is the next follower's turn: where many lag, because records come faster
@@ -240,12 +275,13 @@ static void feed(struct hub *hub, struct follower *follower)
  * does not grow with the lag of all. */
 static void visit(struct hub *hub, struct follower *follower)
 {
+	uint64_t delivered = hub->counters.delivered;
 	bool has_all = follower_walk(hub, follower, 1);
+	note_delivered(hub, hub->counters.delivered - delivered);
 	if (!has_all && has_more(follower) && session_takes(follower->session))
 		follower->channel->walk_again = true;
 	else
-		channel_set_state(follower->channel, follower,
-		                  has_all ? FOLLOWER_LIVE : FOLLOWER_STUCK);
+		settle_state(hub, follower, has_all);
 }
 
 /* ---- those that lag: the channel's overflow rule ---- */
@@ -340,10 +376,14 @@ static void throttled_schedule(struct hub *hub, struct channel *channel)
 	uint64_t since = hub->now_ms - keyed->walked_ms;
 	if (list_is_linked(&channel->dirty))
 		keyed->is_left = true; /* the walk under way may have passed it */
-	else if (!timer_is_armed(&keyed->timer) && since < throttle)
+	else if (timer_is_armed(&keyed->timer))
+		return;
+	else if (since < throttle) {
 		timer_arm(hub->options.wheel, &keyed->timer, hub->now_ms, throttle - since);
-	else if (!timer_is_armed(&keyed->timer))
+		hub->counters.throttled++;
+	} else {
 		hub_walk_now(hub, channel);
+	}
 }
 
 void walk_timer(struct hub *hub, struct channel_keyed *keyed)

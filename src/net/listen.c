@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -136,17 +137,24 @@ int listen_claim(struct listen_address *address)
 	return error;
 }
 
-/* Accepted sockets inherit the last two. */
-static int set_tcp_options(int fd, uint32_t silence_ms_max)
+/* Accepted sockets inherit these. */
+static int inherit_tcp_options(int fd, uint32_t silence_ms_max)
 {
 	const int yes = 1;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)) != 0 ||
-	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)) != 0 ||
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)) != 0 ||
 	    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms_max,
 	               sizeof(silence_ms_max)) != 0)
 		return -errno;
 	return 0;
+}
+
+static int set_tcp_options(int fd, uint32_t silence_ms_max)
+{
+	const int yes = 1;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)) != 0)
+		return -errno;
+	return inherit_tcp_options(fd, silence_ms_max);
 }
 
 int listen_open(const struct listen_address *address, uint32_t silence_ms_max)
@@ -161,6 +169,29 @@ int listen_open(const struct listen_address *address, uint32_t silence_ms_max)
 		return fd;
 	close(fd);
 	return error;
+}
+
+static bool is_listening(int fd)
+{
+	int type = 0, accepts = 0;
+	socklen_t type_len = sizeof(type), accepts_len = sizeof(accepts);
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) == 0 && type == SOCK_STREAM &&
+	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &accepts_len) == 0 &&
+	       accepts != 0;
+}
+
+int listen_adopt(int fd, uint32_t silence_ms_max, struct listen_address *address)
+{
+	*address = (struct listen_address){.len = sizeof(address->socket)};
+	if (!is_listening(fd))
+		return -EINVAL;
+	if (getsockname(fd, (struct sockaddr *)&address->socket, &address->len) != 0)
+		return -errno;
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+		return -errno;
+	return listen_is_unix(address) ? 0 : inherit_tcp_options(fd, silence_ms_max);
 }
 
 void listen_remove(const struct listen_address *address)

@@ -37,6 +37,9 @@ MUST_CHECK int listen_claim(struct listen_address *address);
  * `silence_ms_max` of what was sent (TCP_USER_TIMEOUT). TCP addresses may be opened by several
  * threads, between which the kernel then spreads connections (SO_REUSEPORT). */
 MUST_CHECK int listen_open(const struct listen_address *address, uint32_t silence_ms_max);
+/* Makes a listening socket that was handed over one like ours, and says where it listens. 0 or
+ * -errno. */
+MUST_CHECK int listen_adopt(int fd, uint32_t silence_ms_max, struct listen_address *address);
 void listen_remove(const struct listen_address *address); /* the path that it leaves, if any */
 /* A descriptor; -EAGAIN: none waits now; or -errno. */
 MUST_CHECK int listen_accept(int listener, struct listen_address *peer);

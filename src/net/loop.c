@@ -21,22 +21,24 @@ struct loop {
 	bool has_more; /* after() said so */
 	bool takes_no_letters;
 	_Atomic bool is_stopped;
-	uint64_t now_ms, unix_ms;
+	uint64_t began_us, ended_us; /* the present turn, and the one before: monotonic */
+	uint64_t unix_us;
+	struct latency turns;
 	struct timer_wheel wheel;
 	struct epoll_event events[TURN_EVENTS_MAX];
 };
 
-static uint64_t clock_ms(clockid_t clock)
+static uint64_t clock_us(clockid_t clock)
 {
 	struct timespec now;
 	CHECK(clock_gettime(clock, &now) == 0);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 static void read_clocks(struct loop *loop)
 {
-	loop->now_ms = clock_ms(CLOCK_MONOTONIC);
-	loop->unix_ms = clock_ms(CLOCK_REALTIME);
+	loop->began_us = clock_us(CLOCK_MONOTONIC);
+	loop->unix_us = clock_us(CLOCK_REALTIME);
 }
 
 struct loop *loop_create(const struct loop_options *options)
@@ -48,7 +50,8 @@ struct loop *loop_create(const struct loop_options *options)
 	loop->options = *options;
 	loop->handler = options->handler;
 	read_clocks(loop);
-	timer_wheel_init(&loop->wheel, loop->now_ms);
+	loop->ended_us = loop->began_us;
+	timer_wheel_init(&loop->wheel, loop_now_ms(loop));
 	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->epoll < 0)
 		goto free_loop;
@@ -83,12 +86,27 @@ int loop_watch(struct loop *loop, int fd, uint64_t tag)
 
 uint64_t loop_now_ms(const struct loop *loop)
 {
-	return loop->now_ms;
+	return loop->began_us / 1000;
 }
 
 uint64_t loop_unix_ms(const struct loop *loop)
 {
-	return loop->unix_ms;
+	return loop->unix_us / 1000;
+}
+
+uint64_t loop_unix_us(const struct loop *loop)
+{
+	return loop->unix_us;
+}
+
+uint64_t loop_clock_us(void)
+{
+	return clock_us(CLOCK_REALTIME);
+}
+
+const struct latency *loop_turns(const struct loop *loop)
+{
+	return &loop->turns;
 }
 
 struct timer_wheel *loop_wheel(struct loop *loop)
@@ -110,7 +128,7 @@ static int wait_ms(struct loop *loop)
 	if (loop->takes_no_letters ||
 	    mailbox_is_congested(loop->options.office, loop->options.member))
 		return CONGESTED_WAIT_MS;
-	uint64_t wait = timer_wait_ms(&loop->wheel, clock_ms(CLOCK_MONOTONIC));
+	uint64_t wait = timer_wait_ms(&loop->wheel, loop->ended_us / 1000);
 	return wait > 60 * 1000 ? 60 * 1000 : (int)wait;
 }
 
@@ -170,7 +188,7 @@ static void fire_timers(struct loop *loop)
 {
 	struct timer *timer;
 	for (int i = 0; i < TURN_TIMERS_MAX; i++) {
-		timer = timer_take_due(&loop->wheel, loop->now_ms);
+		timer = timer_take_due(&loop->wheel, loop_now_ms(loop));
 		if (timer == NULL)
 			return;
 		loop->handler->timer(loop->handler, timer);
@@ -188,6 +206,8 @@ static void loop_turn(struct loop *loop)
 	fire_timers(loop);
 	loop->has_more = loop->handler->after(loop->handler) || has_letters;
 	mailbox_flush(loop->options.office, loop->options.member);
+	loop->ended_us = clock_us(CLOCK_MONOTONIC);
+	latency_note(&loop->turns, loop->ended_us - loop->began_us, 1);
 }
 
 void loop_run(struct loop *loop)

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/latency.h"
 #include "base/timer.h"
 #include "net/mailbox.h"
 
@@ -59,4 +60,8 @@ void loop_stop(struct loop *loop);
 /* The time this turn began: monotonic, and of the calendar (ms since 1970). */
 uint64_t loop_now_ms(const struct loop *loop);
 uint64_t loop_unix_ms(const struct loop *loop);
+uint64_t loop_unix_us(const struct loop *loop);
+uint64_t loop_clock_us(void); /* of the calendar, and not of the turn but of now */
+/* How long turns have taken, from the end of each wait to the end of what followed. */
+const struct latency *loop_turns(const struct loop *loop);
 struct timer_wheel *loop_wheel(struct loop *loop);

@@ -226,6 +226,19 @@ bool mailbox_is_congested(const struct post_office *office, uint32_t me)
 	return office->member[me].queue.len > 0;
 }
 
+uint64_t mailbox_incoming(const struct post_office *office, uint32_t me)
+{
+	uint64_t count = 0;
+	for (uint32_t from = 0; from < office->members; from++)
+		count += ring_count(ring_between(office, from, me));
+	return count;
+}
+
+uint64_t mailbox_queued(const struct post_office *office, uint32_t me)
+{
+	return office->member[me].queue.len / entry_bytes(office);
+}
+
 /* Those that wait, in order; who follows one that must stay for the same receiver stays too. */
 static void queue_move_on(struct post_office *office, uint32_t from)
 {

@@ -40,6 +40,9 @@ MUST_CHECK bool mailbox_take(struct post_office *office, uint32_t me, void *lett
 /* Room for `count` more letters to every member, whatever the rings say. False: no memory. */
 MUST_CHECK bool mailbox_has_room(struct post_office *office, uint32_t me, uint32_t count);
 bool mailbox_is_congested(const struct post_office *office, uint32_t me);
+/* Letters under way to `me`, and those of `me` that wait for room. */
+uint64_t mailbox_incoming(const struct post_office *office, uint32_t me);
+uint64_t mailbox_queued(const struct post_office *office, uint32_t me);
 
 /* Moves on letters that wait, and tells those who have mail; sleepers are woken. Once a turn. */
 void mailbox_flush(struct post_office *office, uint32_t me);

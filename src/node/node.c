@@ -1,6 +1,7 @@
 #include "node/node.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <openssl/rand.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -9,12 +10,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "node/drain.h"
 #include "node/generation.h"
+#include "node/watch.h"
 #include "node/worker.h"
+#include "ops/service.h"
 #include "starling/limits.h"
 #include "starling/version.h"
 
-#define JOIN_LOOK_MS 20 /* between looks for a second signal, while stopping */
+#define JOIN_LOOK_MS 20 /* between looks for a second signal, while draining and stopping */
+#define STATUS_MS 5000  /* between words to the service manager of how it is */
 
 struct node {
 	struct generation *generation; /* the one that holds; NULL before the first */
@@ -29,6 +34,13 @@ struct node {
 	size_t entrance_count;
 	sem_t is_up;
 	sigset_t signals, stop_signals; /* those we wait for, and those of them that mean stop */
+	unsigned stops;                 /* of which so many came */
+	struct service service;
+	struct service_sockets sockets; /* handed over */
+	struct watch watch;
+	uint64_t told_ms; /* when the service manager heard last how it is */
+	struct drain_up drain_up;
+	struct node_drain drain;
 };
 
 enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_MISUSED = 2 };
@@ -38,6 +50,20 @@ static int fail(int status, const char *what, const char *which, int error)
 	fprintf(stderr, "starling: %s%s%s: %s\n", what, which[0] == '\0' ? "" : " ", which,
 	        strerror(-error));
 	return status;
+}
+
+static int misuse(const char *what, const char *which)
+{
+	fprintf(stderr, "starling: %s '%s'\n", what, which);
+	return STATUS_MISUSED;
+}
+
+/* As the loops tell the time. */
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+	CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static const struct config *config_of(const struct node *node)
@@ -70,18 +96,66 @@ static int claim(struct node *node, const struct config_address *configured, boo
 	return STATUS_DONE;
 }
 
+/* A socket that was handed over, instead of one of ours. Others can reach what it listens on as
+ * they can ours: the same holds for it. */
+static int take_over(struct node *node, const struct service_socket *socket)
+{
+	struct entrance *entrance = &node->entrances[node->entrance_count];
+	const struct edge_settings *settings = &node->generation->settings;
+	*entrance = (struct entrance){.shared = socket->fd, .is_handed_over = true};
+	entrance->is_secure = strcmp(socket->name, "https") == 0;
+	if (!entrance->is_secure && strcmp(socket->name, "http") != 0)
+		return misuse("the name of a socket that is handed over must be http or https, not",
+		              socket->name);
+	int error = listen_adopt(socket->fd, (uint32_t)settings->heartbeat_timeout_ms,
+	                         &entrance->address);
+	if (error != 0)
+		return fail(STATUS_FAILED, "cannot take over the socket", socket->name, error);
+	if (entrance->is_secure && settings->tls == NULL)
+		return misuse("tls.cert and tls.key are needed for the socket", socket->name);
+	struct address address = listen_address_of(&entrance->address);
+	if (settings->is_open && !config_of(node)->auth.open && !address_is_loopback(&address))
+		return misuse("without a key in [auth] others must not reach the socket",
+		              socket->name);
+	node->entrance_count++;
+	return STATUS_DONE;
+}
+
+static bool has_handed_over(const struct node *node, bool is_secure)
+{
+	bool has = false;
+	for (size_t i = 0; i < node->entrance_count; i++)
+		has |= node->entrances[i].is_handed_over &&
+		       node->entrances[i].is_secure == is_secure;
+	return has;
+}
+
+static int claim_all(struct node *node, const struct config_addresses *addresses, bool is_secure)
+{
+	int status = STATUS_DONE;
+	if (has_handed_over(node, is_secure))
+		return status;
+	for (size_t i = 0; i < addresses->count && status == STATUS_DONE; i++)
+		status = claim(node, &addresses->list[i], is_secure);
+	return status;
+}
+
 static int claim_entrances(struct node *node)
 {
 	const struct config_addresses *http = &config_of(node)->listen.http;
 	const struct config_addresses *https = &config_of(node)->listen.https;
+	const struct service_sockets *sockets = &node->sockets;
 	int status = STATUS_DONE;
-	node->entrances = calloc(http->count + https->count, sizeof(*node->entrances));
+	node->entrances =
+		calloc(sockets->count + http->count + https->count, sizeof(*node->entrances));
 	if (node->entrances == NULL)
 		return fail(STATUS_FAILED, "cannot start", "", -ENOMEM);
-	for (size_t i = 0; i < http->count && status == STATUS_DONE; i++)
-		status = claim(node, &http->list[i], false);
-	for (size_t i = 0; i < https->count && status == STATUS_DONE; i++)
-		status = claim(node, &https->list[i], true);
+	for (size_t i = 0; i < sockets->count && status == STATUS_DONE; i++)
+		status = take_over(node, &sockets->list[i]);
+	if (status == STATUS_DONE)
+		status = claim_all(node, http, false);
+	if (status == STATUS_DONE)
+		status = claim_all(node, https, true);
 	return status;
 }
 
@@ -91,7 +165,8 @@ static void release_entrances(struct node *node)
 		if (node->entrances[i].shared < 0)
 			continue;
 		close(node->entrances[i].shared);
-		listen_remove(&node->entrances[i].address);
+		if (!node->entrances[i].is_handed_over)
+			listen_remove(&node->entrances[i].address);
 	}
 	free(node->entrances);
 }
@@ -230,6 +305,7 @@ static void reload(struct node *node)
 	struct config config;
 	struct buf restarts = {0}, error = {0};
 	struct generation *next = NULL;
+	service_tell(&node->service, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_ms() * 1000);
 	if (config_reload(&config, config_of(node), &restarts, &error) == 0)
 		next = generation_create(&config, &error);
 	if (next != NULL && !tell_workers(node, next)) {
@@ -247,18 +323,124 @@ static void reload(struct node *node)
 		        restarts.len > 0 ? "; a restart is needed for " : "", (int)restarts.len,
 		        restarts.at);
 	}
+	service_tell(&node->service, "READY=1");
 	buf_free(&restarts);
 	buf_free(&error);
 }
 
-static void wait_for_stop(struct node *node) CONTROL_ONLY;
-static void wait_for_stop(struct node *node)
+/* ---- draining ---- */
+
+static struct node *node_of(const struct drain_up *up)
 {
-	int came = 0;
-	while (sigismember(&node->stop_signals, came) != 1) {
-		came = signal_wait(&node->signals, 3600 * 1000);
-		if (came == SIGHUP)
-			reload(node);
+	return CONTAINER_OF(up, struct node, drain_up);
+}
+
+static void up_refuse_new(struct drain_up *up)
+{
+	role_enter_control();
+	struct node *node = node_of(up);
+	for (uint32_t i = 0; i < node->started; i++)
+		worker_drain(&node->workers[i]);
+}
+
+static void up_send_away(struct drain_up *up, uint64_t time_ms)
+{
+	role_enter_control();
+	struct node *node = node_of(up);
+	for (uint32_t i = 0; i < node->started; i++)
+		worker_send_away(&node->workers[i], time_ms);
+}
+
+static uint32_t up_clients(const struct drain_up *up)
+{
+	return atomic_load_explicit(&node_of(up)->common.clients, memory_order_relaxed);
+}
+
+static void begin_drain(struct node *node)
+{
+	uint64_t time_ms = node->drain.time_ms;
+	fprintf(stderr,
+	        "starling: draining %u clients over %" PRIu64
+	        " ms; a second signal ends it at once\n",
+	        up_clients(&node->drain_up), time_ms);
+	service_tell(&node->service, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64,
+	             (time_ms + DRAIN_HANDOVER_MS + 10000) * 1000);
+	node_drain_begin(&node->drain, now_ms());
+}
+
+static bool is_draining(const struct node *node)
+{
+	return node->drain.step != DRAIN_NOT;
+}
+
+/* ---- while it runs ---- */
+
+static void take_signal(struct node *node, int came) CONTROL_ONLY;
+static void take_signal(struct node *node, int came)
+{
+	if (came == SIGHUP) {
+		reload(node);
+		return;
+	}
+	if (came != WORKER_DRAIN_SIGNAL && node->stops++ > 0)
+		_exit(STATUS_FAILED); /* a second time: at once */
+	if (!is_draining(node))
+		begin_drain(node);
+}
+
+/* Tells the service manager that all workers live, and asks them again. */
+static void beat(struct node *node) CONTROL_ONLY;
+static void beat(struct node *node)
+{
+	struct letter letter;
+	while (mailbox_take(node->office, node->worker_count, &letter)) {
+		CHECK(letter.kind == LETTER_BEAT); /* nothing else is sent to control */
+		watch_answer(&node->watch, letter.beat);
+	}
+	if (!watch_is_due(&node->watch, now_ms()))
+		return;
+	service_tell(&node->service, "WATCHDOG=1");
+	for (uint32_t i = 0; i < node->started; i++)
+		worker_beat(&node->workers[i], node->watch.beat);
+}
+
+static void tell_status(struct node *node)
+{
+	if (now_ms() - node->told_ms < STATUS_MS)
+		return;
+	node->told_ms = now_ms();
+	service_tell(&node->service, "STATUS=%s %u clients",
+	             is_draining(node) ? "Draining" : "Serving", up_clients(&node->drain_up));
+}
+
+/* Until the next thing that is to be done without a signal. */
+static uint64_t control_wait_ms(const struct node *node)
+{
+	uint64_t wait = node->service.fd >= 0 ? STATUS_MS : 3600 * 1000;
+	if (is_draining(node))
+		return JOIN_LOOK_MS;
+	/* Answers come at once, and are looked at in half an interval. */
+	if (node->watch.interval_ms > 0 && node->watch.interval_ms / 2 < wait)
+		wait = node->watch.interval_ms / 2 + 1;
+	return wait;
+}
+
+static void serve(struct node *node) CONTROL_ONLY;
+static void serve(struct node *node)
+{
+	node->drain.up = &node->drain_up;
+	node->drain.time_ms = config_of(node)->drain.time_ms;
+	watch_begin(&node->watch, node->service.watchdog_ms, node->started, now_ms());
+	service_tell(&node->service, "READY=1\nSTATUS=Serving");
+	node->told_ms = now_ms();
+	bool is_over = false;
+	while (!is_over) {
+		int came = signal_wait(&node->signals, control_wait_ms(node));
+		if (came != 0)
+			take_signal(node, came);
+		beat(node);
+		tell_status(node);
+		is_over = is_draining(node) && node_drain_look(&node->drain, now_ms());
 	}
 }
 
@@ -280,6 +462,7 @@ static void block_signals(struct node *node)
 	sigaddset(&node->stop_signals, SIGTERM);
 	sigaddset(&node->stop_signals, SIGINT);
 	node->signals = node->stop_signals;
+	sigaddset(&node->signals, WORKER_DRAIN_SIGNAL);
 	sigaddset(&node->signals, SIGHUP); /* so a terminal that goes takes nobody along */
 	CHECK(pthread_sigmask(SIG_BLOCK, &node->signals, NULL) == 0);
 	CHECK(signal(SIGHUP, SIG_DFL) != SIG_ERR); /* one that is ignored does not come */
@@ -345,13 +528,13 @@ static int make_self(struct node *node)
 	node->self = (struct edge_node){
 		.name = node->name,
 		.started_unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
+		.has_private_fds = config_of(node)->workers.private_fds,
 	};
 	if (!draw(&node->self.hash_key, sizeof(node->self.hash_key)) ||
 	    !draw(&node->self.boot_id, sizeof(node->self.boot_id)) ||
 	    !draw(node->tls_seed.bytes, sizeof(node->tls_seed.bytes)))
 		return fail(STATUS_FAILED, "cannot start", "", -EIO);
-	CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0); /* as the loops tell the time */
-	node->tls_seed.from_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	node->tls_seed.from_ms = now_ms();
 	node->self.boot_id >>= 24; /* 40 bits are enough, and short */
 	return STATUS_DONE;
 }
@@ -392,14 +575,20 @@ int node_run(struct config *config)
 		return STATUS_MISUSED;
 	}
 	CHECK(sem_init(&node.is_up, 0, 0) == 0);
+	node.drain_up = (struct drain_up){up_refuse_new, up_send_away, up_clients};
+	int useless = service_open(&node.service);
+	if (useless != 0)
+		(void)fail(STATUS_DONE, "cannot tell the service manager", "", useless);
+	service_take_sockets(&node.sockets);
 	raise_descriptor_limit();
 	block_signals(&node);
 	int status = start(&node);
 	if (status == STATUS_DONE) {
 		greet(&node);
-		wait_for_stop(&node);
+		serve(&node);
 	}
 	stop(&node);
+	service_close(&node.service);
 	generation_drop(node.generation);
 	sem_destroy(&node.is_up);
 	return status;

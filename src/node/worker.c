@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -80,6 +81,16 @@ static void on_letter(struct loop_handler *handler, const void *bytes)
 	case LETTER_GENERATION:
 		adopt(worker, letter->generation);
 		break;
+	case LETTER_BEAT:
+		mailbox_post(worker->options.office, worker->options.number,
+		             worker->options.control, letter);
+		break;
+	case LETTER_DRAIN:
+		edge_drain(worker->edge);
+		break;
+	case LETTER_SEND_AWAY:
+		edge_send_away(worker->edge, letter->time_ms);
+		break;
 	case LETTER_STOP:
 		worker->stop_by_ms = loop_now_ms(worker->loop) + GOODBYE_MS;
 		edge_stop(worker->edge);
@@ -136,6 +147,20 @@ static bool up_is_congested(struct edge_up *up)
 {
 	const struct worker_options *options = &worker_under(up)->options;
 	return mailbox_is_congested(options->office, options->number);
+}
+
+static void up_letters(struct edge_up *up, uint64_t *incoming, uint64_t *queued)
+{
+	const struct worker_options *options = &worker_under(up)->options;
+	*incoming = mailbox_incoming(options->office, options->number);
+	*queued = mailbox_queued(options->office, options->number);
+}
+
+/* As a signal of its own: a second one of those that stop would end the node at once. */
+static void up_drain(struct edge_up *up)
+{
+	(void)up;
+	CHECK(kill(getpid(), WORKER_DRAIN_SIGNAL) == 0);
 }
 
 /* ---- the thread ---- */
@@ -231,6 +256,8 @@ int worker_start(struct worker *worker, const struct worker_options *options)
 				.post_edge = up_post_edge,
 				.has_room = up_has_room,
 				.is_congested = up_is_congested,
+				.letters = up_letters,
+				.drain = up_drain,
 			},
 		.handler =
 			{
@@ -260,6 +287,24 @@ void worker_adopt(struct worker *worker, struct generation *generation)
 {
 	struct letter letter = {.kind = LETTER_GENERATION,
 	                        .generation = generation_take(generation)};
+	tell(worker, &letter);
+}
+
+void worker_beat(struct worker *worker, uint64_t beat)
+{
+	struct letter letter = {.kind = LETTER_BEAT, .beat = beat};
+	tell(worker, &letter);
+}
+
+void worker_drain(struct worker *worker)
+{
+	struct letter letter = {.kind = LETTER_DRAIN};
+	tell(worker, &letter);
+}
+
+void worker_send_away(struct worker *worker, uint64_t time_ms)
+{
+	struct letter letter = {.kind = LETTER_SEND_AWAY, .time_ms = time_ms};
 	tell(worker, &letter);
 }
 

@@ -18,10 +18,16 @@
 #include "net/mailbox.h"
 #include "node/generation.h"
 
+/* What a worker sends the process when the server API asks for the node to drain. */
+#define WORKER_DRAIN_SIGNAL SIGUSR1
+
 enum letter_kind {
 	LETTER_HUB = 0,
 	LETTER_EDGE,
 	LETTER_GENERATION,
+	LETTER_BEAT, /* to a worker, and back: it goes round */
+	LETTER_DRAIN,
+	LETTER_SEND_AWAY,
 	LETTER_STOP,
 };
 
@@ -32,6 +38,8 @@ struct letter {
 		struct hub_mail hub;           /* LETTER_HUB */
 		struct edge_mail edge;         /* LETTER_EDGE */
 		struct generation *generation; /* LETTER_GENERATION: a reference */
+		uint64_t beat;                 /* LETTER_BEAT: which one */
+		uint64_t time_ms;              /* LETTER_SEND_AWAY: over so long */
 	};
 };
 
@@ -40,6 +48,7 @@ struct entrance {
 	struct listen_address address;
 	int shared; /* a descriptor where all workers listen on one, or -1 */
 	bool is_secure;
+	bool is_handed_over; /* by the service manager: its path is not ours to remove */
 };
 
 struct worker_options {
@@ -76,5 +85,9 @@ MUST_CHECK int worker_start(struct worker *worker,
                             const struct worker_options *options) CONTROL_ONLY;
 /* There is room for its letter: mailbox_has_room(). It takes a reference. */
 void worker_adopt(struct worker *worker, struct generation *generation) CONTROL_ONLY;
+/* Its loop gives this back to control, as a letter; what does not come back is a stuck worker. */
+void worker_beat(struct worker *worker, uint64_t beat) CONTROL_ONLY;
+void worker_drain(struct worker *worker) CONTROL_ONLY; /* see edge_drain() */
+void worker_send_away(struct worker *worker, uint64_t time_ms) CONTROL_ONLY;
 void worker_stop(struct worker *worker) CONTROL_ONLY; /* tells it to; does not wait */
 MUST_CHECK bool worker_join(struct worker *worker, uint64_t wait_ms) CONTROL_ONLY;

@@ -230,7 +230,18 @@ static bool is_congested(struct edge_up *up)
 	return mailbox_is_congested(office, 0);
 }
 
-static struct edge_up up = {post, post_edge, has_room, is_congested};
+static void letters(struct edge_up *up, uint64_t *incoming, uint64_t *queued)
+{
+	(void)up;
+	*incoming = mailbox_incoming(office, 0);
+	*queued = mailbox_queued(office, 0);
+}
+
+static struct edge_up up = {.post = post,
+                            .post_edge = post_edge,
+                            .has_room = has_room,
+                            .is_congested = is_congested,
+                            .letters = letters};
 
 /* ---- all of it ---- */
 
