@@ -91,6 +91,7 @@ static bool read_bytes(const struct jwk *jwk, enum member member, struct buf *ou
 	buf_clear(out);
 	bool is_good = value.kind == JSON_STRING && json_string_decode(value.raw, &text) &&
 	               bytes_from(buf_view(&text), out);
+	out->is_broken |= text.is_broken;
 	buf_free(&text);
 	return is_good;
 }
@@ -207,6 +208,13 @@ static EVP_PKEY *read_key(struct jwk *jwk, const char **why)
 
 enum added { ADDED = 0, PASSED_OVER, REFUSED, NO_MEMORY };
 
+/* Whether the key may be a good one that there was no memory to read. */
+static bool lacked_memory(const struct jwk *jwk)
+{
+	return jwk->first.is_broken || jwk->second.is_broken || jwk->id.is_broken ||
+	       ERR_GET_REASON(ERR_peek_error()) == ERR_R_MALLOC_FAILURE;
+}
+
 static enum added add_key(struct key_set *set, struct jwk *jwk, const char **why)
 {
 	if (is_there(jwk, MEMBER_D) || is_there(jwk, MEMBER_K)) {
@@ -214,9 +222,10 @@ static enum added add_key(struct key_set *set, struct jwk *jwk, const char **why
 		return REFUSED;
 	}
 	EVP_PKEY *key = read_key(jwk, why);
+	enum added without = lacked_memory(jwk) ? NO_MEMORY : PASSED_OVER;
 	ERR_clear_error();
 	if (key == NULL)
-		return PASSED_OVER;
+		return without;
 	bool is_full = key_set_count(set) == KEYS_MAX;
 	int result = key_set_add_public(set, key, buf_view(&jwk->id), why);
 	EVP_PKEY_free(key);
@@ -236,6 +245,8 @@ static enum added read_jwk(struct key_set *set, struct json_value value, const c
 	    json_read_strictly(value.raw, JWKS_DEPTH_MAX, jwk.members, MEMBER_COUNT, JWK_NAMES_MAX,
 	                       &jwk.first))
 		added = add_key(set, &jwk, why);
+	else if (jwk.first.is_broken)
+		added = NO_MEMORY;
 	buf_free(&jwk.first);
 	buf_free(&jwk.second);
 	buf_free(&jwk.id);

@@ -8,6 +8,10 @@
 
 #include <errno.h>
 
+#include "auth/key_file.h"
+#include "auth/signing.h"
+#include "auth/token.h"
+#include "auth/vectors.h"
 #include "base/buf.h"
 #include "dialect/native.h"
 #include "http/query.h"
@@ -163,6 +167,111 @@ static void run_claims(struct outcome *outcome)
 		buf_slice(&out, claims_user(claims));
 	said_take(outcome, &out);
 	claims_free(claims);
+}
+
+/* ---- tokens ---- */
+
+#define SECRET "what the server and the backend know"
+
+static void key_add(struct outcome *outcome, int error, struct buf *complaint)
+{
+	CHECK(error == 0 || error == -ENOMEM);
+	outcome->is_whole &= error == 0;
+	buf_free(complaint);
+}
+
+/* A secret, a set of JSON Web Keys, and a public key in PEM. */
+static struct key_set *make_keys(struct outcome *outcome)
+{
+	static struct buf pem;
+	struct key_set *keys = key_set_create();
+	struct buf complaint = {0};
+	const char *why = NULL;
+	outcome->is_whole &= keys != NULL;
+	if (keys == NULL)
+		return NULL;
+	failing_pause();
+	EVP_PKEY *pair = make_ed25519();
+	buf_clear(&pem);
+	append_pem(&pem, pair);
+	EVP_PKEY_free(pair);
+	failing_resume();
+	key_add(outcome, key_set_add_secret(keys, SLICE(SECRET), &why), &complaint);
+	key_add(outcome,
+	        key_file_read(keys,
+	                      SLICE(JWKS("{" RSA_A2 ",\"kid\":\"one\"},{" EC_A3
+	                                 ",\"kid\":\"t\\u0077o\"}")),
+	                      &complaint),
+	        &complaint);
+	key_add(outcome, key_file_read(keys, buf_view(&pem), &complaint), &complaint);
+	CHECK(!outcome->is_whole || key_set_count(keys) == 4);
+	failing_pause();
+	buf_free(&pem);
+	failing_resume();
+	return keys;
+}
+
+static void run_keys(struct outcome *outcome)
+{
+	struct buf out = {0};
+	struct key_set *keys = make_keys(outcome);
+	key_set_destroy(keys);
+	failing_pause();
+	buf_string(&out, "keys");
+	failing_resume();
+	said_take(outcome, &out);
+}
+
+static void claims_tell(struct outcome *outcome, const struct claims *claims)
+{
+	struct buf out = {0};
+	failing_pause();
+	buf_slice(&out, claims_user(claims));
+	buf_format(&out, " %d", claims_allow(claims, SLICE("chat:1"), CLAIMS_WRITE));
+	failing_resume();
+	said_take(outcome, &out);
+}
+
+static void run_tokens(struct outcome *outcome)
+{
+	static const struct token_policy policy = {.audience = "a", .issuer = ""};
+	static const struct signer by = {.secret = SECRET};
+	const char *why = NULL;
+	struct buf token = {0};
+	struct claims *claims;
+	struct jwt_reader reader;
+	struct key_set *keys = make_keys(outcome);
+	if (!outcome->is_whole) {
+		key_set_destroy(keys);
+		return;
+	}
+	bool is_ready = jwt_reader_init(&reader);
+	for (int i = 0; i < 2 && is_ready; i++) {
+		struct signer signer = by;
+		signer.digest = EVP_sha256();
+		failing_pause();
+		make_token(&token, "{\"alg\":\"HS256\",\"typ\":\"J\\u0057T\"}",
+		           SLICE("{\"exp\":2000000000,\"sub\":\"\\u0061nn\",\"aud\":[\"\\u0061\"],"
+		                 "\"info\":{\"x\":1},\"allow\":{\"ch\\u0061t:*\":\"rw\",\"b\":"
+		                 "\"r\"}}"),
+		           &signer);
+		failing_resume();
+		enum error_code error = token_read(&reader, keys, &policy, buf_view(&token),
+		                                   1000000000000, &claims, &why);
+		CHECK((error == ERROR_NONE) == (claims != NULL));
+		CHECK(error == ERROR_NONE || error == ERROR_UNAVAILABLE);
+		outcome->is_whole &= claims != NULL;
+		if (claims != NULL)
+			claims_tell(outcome, claims);
+		claims_free(claims);
+	}
+	outcome->is_whole &= is_ready;
+	if (is_ready)
+		jwt_reader_free(&reader);
+	key_set_destroy(keys);
+	failing_pause();
+	buf_free(&token);
+	failing_resume();
 }
 
 /* ---- what clients are told ---- */
@@ -417,6 +526,8 @@ static const struct {
 	{"a message in fragments is whole, or an error", run_frames, 1},
 	{"what was encoded is decoded whole, or told as broken", run_query, 2},
 	{"claims are whole, or none", run_claims, 1},
+	{"keys are all read, or refused for want of memory", run_keys, 10},
+	{"a token is read whole, or unavailable and not unauthorized", run_tokens, 10},
 	{"an event is whole, or told as broken", run_events, 10},
 	{"a head is whole, or told as broken", run_response, 1},
 	{"an encoding is whole, or none", run_encodings, 8},
