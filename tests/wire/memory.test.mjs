@@ -14,6 +14,7 @@ import { describe, it } from "node:test";
 import { EventStream, RawClient, RawWebSocket, frame, handshake, opcodes } from "./clients.mjs";
 import { Server, binary, call, scratchDirectory, seqOf, until, useServer,
 	writeScratch } from "./harness.mjs";
+import { makePair, mint, secret } from "./tokens.mjs";
 
 const program = path.join(path.dirname(binary), "tests/failing/starling");
 const skip = !fs.existsSync(program) && `${program} is not there`;
@@ -58,7 +59,7 @@ async function orGone(promise) {
 	try {
 		return await promise;
 	} catch (error) {
-		const isEnd = /server closed instead|stream ended instead|socket hang up|ECONNRESET|EPIPE/;
+		const isEnd = /server closed instead|stream ended instead|socket hang up|ECONNRESET|EPIPE|alert internal error/;
 		if (isEnd.test(error.message) || error.code === "ECONNRESET")
 			throw new Gone(error.message);
 		throw error;
@@ -147,10 +148,10 @@ class Client {
 	follower = new Follower();
 	isGone = false;
 
-	static async open(server, query = "") {
+	static async open(server, query = "", options = {}) {
 		const client = new this();
 		try {
-			client.socket = await orGone(RawWebSocket.connect(server));
+			client.socket = await orGone(RawWebSocket.connect(server, options));
 			client.socket.send(handshake(server, `/ws?${query}`));
 			await orGone(client.socket.accepted());
 			client.welcome = await client.#hear();
@@ -308,9 +309,9 @@ async function look(server, client, channels) {
 		{ body: '{"data":{"direct":1}}', mayBeGone: client });
 }
 
-async function openStream(server, target) {
+async function openStream(server, target, options) {
 	try {
-		const stream = await orGone(EventStream.open(server, target));
+		const stream = await orGone(EventStream.open(server, target, options));
 		if (stream.status === 200)
 			return stream;
 		assert.equal(stream.status, 503);
@@ -374,10 +375,58 @@ async function session(server, name) {
 	return { book, channels };
 }
 
+/* ---- the session of those who have tokens, over TLS ---- */
+
+const pairs = ["ES256", "EdDSA"].map((alg) => makePair(alg, alg));
+const apiKey = "the key of the backend";
+const bearer = (token) => ({ headers: { Authorization: `Bearer ${token}` } });
+const asBackend = bearer(apiKey);
+
+function tokenOf(user, pair) {
+	const claims = { sub: user, allow: { "*": "rw" }, info: { name: user } };
+	return mint(claims, pair ? { ...pair, header: { kid: pair.alg } } : {});
+}
+
+/* Each version of TLS, and each way for a token to come. */
+async function secureSession(server, name) {
+	const book = new Book();
+	const channels = [`${name}:1`];
+	const [channel] = channels;
+	const tls12 = { secure: { maxVersion: "TLSv1.2" } };
+	const ann = await Client.open(server, `token=${tokenOf("ann")}`);
+	const bob = await Client.open(server, "", tls12);
+	const isBob = await bob.ask({ type: "auth", token: tokenOf("bob", pairs[0]) }, "ack");
+	const stream = await openStream(server, `/events?channel=${channel}`,
+		bearer(tokenOf("cid", pairs[1])));
+	await subscribeAll(ann, channels);
+	if (isBob) {
+		await subscribeAll(bob, channels);
+		await bob.publish(book, channel, "y".repeat(40_000)); /* more than a record */
+	}
+	await ann.ask({ type: "auth", token: tokenOf("ann", pairs[1]) }, "ack");
+	await ann.publish(book, channel, "x");
+	const sent = await askJson(server, "POST", "/api/publish",
+		{ ...asBackend, body: JSON.stringify({ channel, data: 1 }) });
+	if (sent)
+		book.note(channel, sent.id, 1);
+	await askJson(server, "GET", `/poll?channel=${channel}&since=start`, bearer(tokenOf("ann")));
+	await ann.ask({ type: "ping" }, "pong");
+	await bob.ask({ type: "ping" }, "pong");
+	ann.close();
+	bob.close();
+	stream?.close();
+	if (stream)
+		checkStream(stream, 1);
+	return { book, channels };
+}
+
+/* ---- all of them ---- */
+
 /* What was acknowledged is held, once and as it was. */
-async function checkHistory(server, { book, channels }) {
+async function checkHistory(server, backend, { book, channels }) {
 	for (const channel of channels) {
-		const { messages } = (await call(server, "GET", `/api/channels/${channel}/history?limit=1000`)).json();
+		const { messages } = (await call(server, "GET",
+			`/api/channels/${channel}/history?limit=1000`, backend)).json();
 		messages.forEach(({ id }, i) => assert.equal(seqOf(id), i + 1, `${id} in ${channel}`));
 		const held = new Map(messages.map(({ id, data }) => [id, JSON.stringify(data)]));
 		for (const [id, said] of book.acknowledged) {
@@ -389,21 +438,18 @@ async function checkHistory(server, { book, channels }) {
 
 const descriptors = (server) => fs.readdirSync(`/proc/${server.pid}/fd`).length;
 
-describe("memory", { skip }, () => {
+/* A server and its switch; runAll(mode) goes through all allocations of a session, which are at
+ * least so many. */
+function useStarved({ session, least, backend, ...settings }) {
 	const failing = skip ? null : new Failing();
-	const server = useServer({
-		program,
-		env: { FAILING_FILE: failing?.file },
-		options: ["workers.count=3", "channel.keyed:*.deliver_last=yes", "channel.keyed:*.throttle=1ms",
-			"channel.*.history_size=1000", "limits.message_size=16MiB"],
-	});
+	const server = useServer({ program, env: { FAILING_FILE: failing?.file }, ...settings });
 
 	/* Nobody is connected, nothing followed, nothing left open but our own question. */
 	async function assertRest(fds) {
 		let seen;
 		await until(async () => {
 			const { connections, subscriptions } =
-				(await call(server, "GET", "/api/stats")).json();
+				(await call(server, "GET", "/api/stats", backend)).json();
 			seen = { connections, subscriptions, fds: descriptors(server) };
 			return connections === 0 && subscriptions === 0 && seen.fds <= fds + 1;
 		}, "rest").catch((error) => {
@@ -421,7 +467,7 @@ describe("memory", { skip }, () => {
 			try {
 				const seen = await session(server, `${mode}-${number}`);
 				outcome = failing.disarm();
-				await checkHistory(server, seen);
+				await checkHistory(server, backend, seen);
 				await assertRest(fds);
 			} catch (error) {
 				error.message += ` (allocation ${number}, mode ${mode})`;
@@ -429,8 +475,19 @@ describe("memory", { skip }, () => {
 			}
 			number++;
 		} while (outcome.failed > 0);
-		assert.ok(number > 100, "so many allocations at least");
+		assert.ok(number > least, `${number} allocations, and not ${least}`);
 	}
+
+	return { server, failing, runAll };
+}
+
+describe("memory", { skip }, () => {
+	const { server, failing, runAll } = useStarved({
+		session,
+		least: 100,
+		options: ["workers.count=3", "channel.keyed:*.deliver_last=yes", "channel.keyed:*.throttle=1ms",
+			"channel.*.history_size=1000", "limits.message_size=16MiB"],
+	});
 
 	it("one that fails, whichever it is, costs a request or a connection", async () => {
 		await runAll(modes.one);
@@ -493,5 +550,43 @@ describe("memory", { skip }, () => {
 			assert.match(other.stderr(), /^starling: [^\n]*memory[^\n]*\n$/i);
 		} while (!started);
 		assert.ok(number > 50, "so many allocations at least");
+	});
+});
+
+describe("memory: tokens over TLS", { skip }, () => {
+	const keys = writeScratch("keys.json", JSON.stringify({ keys: pairs.map(({ jwk }) => jwk) }));
+	const { server, failing, runAll } = useStarved({
+		session: secureSession,
+		least: 60,
+		backend: asBackend,
+		isSecure: true,
+		config: "",
+		options: ["workers.count=2", `auth.jwt_secret=${secret}`, `auth.api_key=${apiKey}`,
+			`auth.jwt_public_key_file=${keys}`],
+	});
+
+	it("one allocation that fails costs a request or a connection", async () => {
+		await runAll(modes.one);
+	});
+
+	it("so do all that follow", async () => {
+		await runAll(modes.allFrom);
+	});
+
+	it("a reload that has too little says so, and changes nothing", async () => {
+		let number = 0, outcome, said;
+		do {
+			failing.arm(++number, modes.one);
+			said = await server.reload();
+			outcome = failing.disarm();
+			const isRead = /was read again/.test(said);
+			assert.ok(isRead || /memory/i.test(said), said);
+			for (const pair of pairs) {
+				const { status, text } = await call(server, "GET", "/poll?channel=c&wait=0",
+					bearer(tokenOf("ann", pair)));
+				assert.equal(status, 200, `${text} (allocation ${number}: ${said})`);
+			}
+		} while (outcome.failed > 0);
+		assert.ok(number > 20, `${number} allocations`);
 	});
 });

@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "../../failing.h"
 #include "base/random.h"
 #include "net/tls_context.h"
 #include "net/tls_record.h"
@@ -35,7 +36,9 @@ static void to_ours(const char *bytes, size_t len)
 		memcpy(tls_room(desk), bytes, count);
 		result = tls_take(desk, tls, ours, now_ms, count, plain, &plain_len);
 		CHECK(plain_len <= sizeof(plain));
+		failing_pause();
 		buf_append(&heard, plain, plain_len);
+		failing_resume();
 		bytes += count;
 		len -= count;
 	}
@@ -44,8 +47,9 @@ static void to_ours(const char *bytes, size_t len)
 static void to_theirs(void)
 {
 	struct buf *said = tls_said(desk);
-	CHECK(!said->is_broken);
-	if (said->len > 0)
+	if (said->is_broken) /* for want of memory, which ends it */
+		result = TLS_NO_MEMORY;
+	else if (said->len > 0)
 		CHECK(BIO_write(to_client, said->at, (int)said->len) == (int)said->len);
 	buf_clear(said);
 }
@@ -630,6 +634,56 @@ static void changed_hello(void)
 	SSL_CTX_free(theirs);
 }
 
+/* ---- without memory ---- */
+
+/* True: each end heard all that the other one said. */
+static bool starved_talk(void)
+{
+	char got[8];
+	struct iovec part = {"answer", 6};
+	if (!shake() || SSL_write(client, "question", 8) != 8)
+		return false;
+	move();
+	if (result != TLS_GOES_ON || heard.len < 8)
+		return false;
+	CHECK(slice_is(buf_view(&heard), "question"));
+	if (tls_seal(desk, tls, &part, 1, 0) == 0)
+		return false;
+	tls_say_end(desk, tls, -1);
+	to_theirs();
+	if (result != TLS_GOES_ON)
+		return false;
+	CHECK(SSL_read(client, got, sizeof(got)) == 6);
+	CHECK(memcmp(got, "answer", 6) == 0);
+	return true;
+}
+
+/* In pieces, so that parts of records are held. What OpenSSL allocates does not fail. */
+static bool starve(uint32_t number, enum failing_mode mode)
+{
+	open_client();
+	piece = 7;
+	buf_free(tls_said(desk)); /* or it would have room enough from the last time */
+	failing_arm(number, mode);
+	bool is_whole = starved_talk();
+	uint32_t failed = failing_disarm();
+	CHECK(is_whole == (failed == 0));
+	close_client();
+	return failed > 0;
+}
+
+static void check_starved(int version)
+{
+	theirs = client_context(version);
+	for (enum failing_mode mode = FAILING_ONE; mode <= FAILING_ALL_FROM; mode++) {
+		uint32_t number = 1;
+		while (starve(number, mode))
+			number++;
+		CHECK(number > 20);
+	}
+	SSL_CTX_free(theirs);
+}
+
 int main(void)
 {
 	struct buf error = {0};
@@ -668,6 +722,10 @@ int main(void)
 	}
 	printf("tls: a first flight with any byte changed does no harm\n");
 	changed_hello();
+	printf("tls: a handshake and a talk without memory end, and leave nothing behind\n");
+	check_starved(TLS1_3_VERSION);
+	printf("tls: also in TLS 1.2\n");
+	check_starved(TLS1_2_VERSION);
 	tls_desk_destroy(desk);
 	tls_desk_destroy(other_desk);
 	tls_context_destroy(ours);
