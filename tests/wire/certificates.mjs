@@ -1,7 +1,7 @@
 /*
  * certificates.mjs - keys and certificates of the tests' own, by the openssl command.
  *
- * They are for localhost and 127.0.0.1, good for a day, and signed by themselves.
+ * They are for localhost and 127.0.0.1 unless told otherwise, good for a day, and signed by themselves.
  */
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
@@ -14,11 +14,12 @@ const kinds = {
 };
 
 /* Writes DIRECTORY/cert.pem and key.pem: { cert, key }, the files' paths. */
-export function makeCertificate(directory, { kind = "ec", serial = 1 } = {}) {
+export function makeCertificate(directory,
+	{ kind = "ec", serial = 1, names = "DNS:localhost,IP:127.0.0.1" } = {}) {
 	const cert = path.join(directory, "cert.pem"), key = path.join(directory, "key.pem");
 	execFileSync("openssl", [
 		"req", "-x509", ...kinds[kind], "-nodes", "-days", "1", "-subj", "/CN=localhost",
-		"-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+		"-addext", `subjectAltName=${names}`,
 		"-set_serial", String(serial), "-keyout", key, "-out", cert,
 	], { stdio: ["ignore", "ignore", "pipe"] });
 	return { cert, key };

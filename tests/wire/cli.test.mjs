@@ -1,16 +1,15 @@
 /* The commands that talk to a server: starling pub, starling sub and starling status. */
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import fs from "node:fs";
+import { spawn } from "node:child_process";
 import http from "node:http";
 import net from "node:net";
 import path from "node:path";
 import { after, describe, it } from "node:test";
-import tls from "node:tls";
 
+import { makeCertificate } from "./certificates.mjs";
 import { Line, NativeClient, frame, opcodes } from "./clients.mjs";
 import {
-	Signal, binary, call, epochOf, freePort, fresh, publish, publishCount, run, scale,
+	Signal, binary, call, cleanEnvironment, epochOf, freePort, fresh, publish, publishCount, run, scale,
 	scratchDirectory, sleep, startServer, until, useServer, withServer,
 } from "./harness.mjs";
 
@@ -25,8 +24,7 @@ class Command {
 	status = null;
 
 	constructor(args, { env = {} } = {}) {
-		const clean = Object.entries(process.env).filter(([name]) => !name.startsWith("STARLING"));
-		this.child = spawn(binary, args, { env: { ...Object.fromEntries(clean), ...env } });
+		this.child = spawn(binary, args, { env: cleanEnvironment(env) });
 		children.add(this.child);
 		for (const name of ["stdout", "stderr"]) {
 			this.child[name].setEncoding("utf8").on("data", (text) => {
@@ -548,79 +546,38 @@ describe("cli: status", () => {
 	it("an argument is exit 2", async () => assertFailed(await run(["status", "x"]), 2, ["'x'"]));
 });
 
-/* A key and a certificate of its own making for localhost; null where there is no openssl. */
-function makeCertificate() {
-	const directory = scratchDirectory();
-	const [key, cert] = ["key.pem", "cert.pem"].map((name) => path.join(directory, name));
-	try {
-		execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt",
-			"ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-			"-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", cert],
-		{ stdio: "ignore" });
-	} catch {
-		return null;
-	}
-	return { cert, options: { key: fs.readFileSync(key), cert: fs.readFileSync(cert) } };
-}
-
-const certificate = makeCertificate();
-
-describe("cli: https", { skip: certificate ? false : "openssl is not there" }, () => {
-	const server = useServer();
-
-	/* TLS in front of the server. */
-	async function withTls(body) {
-		const sockets = new Set();
-		const front = tls.createServer(certificate.options, (near) => {
-			const far = net.connect(server.port, "127.0.0.1");
-			for (const [socket, other] of [[near, far], [far, near]]) {
-				sockets.add(socket);
-				socket.on("error", () => {});
-				socket.on("close", () => other.destroy());
-				socket.pipe(other);
-			}
-		});
-		front.on("tlsClientError", () => {});
-		await new Promise((resolve) => front.listen(0, "127.0.0.1", resolve));
-		try {
-			await body(front.address().port);
-		} finally {
-			sockets.forEach((socket) => socket.destroy());
-			front.close();
-		}
-	}
-
-	const env = { SSL_CERT_FILE: certificate?.cert };
+describe("cli: https", () => {
+	const certificate = makeCertificate(scratchDirectory(), { names: "DNS:localhost" });
+	const server = useServer({ isSecure: true, certificate });
+	const env = { SSL_CERT_FILE: certificate.cert };
 
 	it("publishes and subscribes", async () => {
-		await withTls(async (port) => {
-			const channel = fresh();
-			const url = `https://localhost:${port}`;
-			const input = Array.from({ length: 2000 }, (_, i) => `${i}\n`).join("");
-			const sent = await run(["pub", "--url", url, channel], { env, input });
-			assert.equal(sent.status, 0, sent.stderr);
-			const sub = new Command(["sub", "--url", url, "--since", "start", channel], { env });
-			const last = await publish(server, channel, "x".repeat(200_000));
-			await sub.until(() => sub.lines.at(-1)?.includes(last), "the last message");
-			const heard = sub.lines.map((line) => JSON.parse(line));
-			assert.equal(heard.at(-1).id, last);
-			assert.equal(heard.at(-1).data.length, 200_000);
-			assert.equal(await sub.stop(), 0);
-		});
+		const channel = fresh();
+		const url = `https://localhost:${server.port}`;
+		const input = Array.from({ length: 2000 }, (_, i) => `${i}\n`).join("");
+		const sent = await run(["pub", "--url", url, channel], { env, input });
+		assert.equal(sent.status, 0, sent.stderr);
+		const sub = new Command(["sub", "--url", url, "--since", "start", channel], { env });
+		const last = await publish(server, channel, "x".repeat(200_000));
+		await sub.until(() => sub.lines.at(-1)?.includes(last), "the last message");
+		const heard = sub.lines.map((line) => JSON.parse(line));
+		assert.equal(heard.at(-1).id, last);
+		assert.equal(heard.at(-1).data.length, 200_000);
+		assert.equal(await sub.stop(), 0);
 	});
 
 	it("verifies the certificate and its name", async () => {
-		await withTls(async (port) => {
-			const publishTo = (host, options) =>
-				run(["pub", "--url", `https://${host}:${port}`, fresh(), "1"], options);
-			assert.equal((await publishTo("127.0.0.1", { env })).status, 0);
-			assertFailed(await publishTo("localhost", {}), 1, ["self-signed"]);
-			assertFailed(await publishTo("127.0.0.2", { env }), 1, ["127.0.0.2"]);
-		});
+		const publishTo = (host, options) =>
+			run(["pub", "--url", `https://${host}:${server.port}`, fresh(), "1"], options);
+		assert.equal((await publishTo("localhost", { env })).status, 0);
+		assertFailed(await publishTo("localhost", { env: { SSL_CERT_FILE: "/dev/null" } }), 1,
+			["self-signed"]);
+		assertFailed(await publishTo("127.0.0.1", { env }), 1, ["127.0.0.1", "mismatch"]);
 	});
 
 	it("a server without TLS is refused", async () => {
-		assertFailed(await run(["pub", "--url", `https://127.0.0.1:${server.port}`, "c", "1"]), 1,
-			["cannot connect"]);
+		await withServer({ isSecure: false }, async ({ port }) =>
+			assertFailed(await run(["pub", "--url", `https://127.0.0.1:${port}`, "c", "1"]), 1,
+				["cannot connect"]));
 	});
 });

@@ -107,7 +107,7 @@ process.on("exit", () => alive.forEach((child) => child.kill("SIGKILL")));
 process.on("SIGTERM", () => process.exit(1));
 
 /* The environment of this process without what the server would read in it. */
-function cleanEnvironment(extra) {
+export function cleanEnvironment(extra) {
 	const env = Object.fromEntries(
 		Object.entries(process.env).filter(([name]) => !name.startsWith("STARLING")));
 	const trusted = isSecureByDefault ? { SSL_CERT_FILE: commonCertificate().cert } : {};
