@@ -18,6 +18,7 @@ static bool point_at_frames(struct burst_bytes *burst, const struct delivery *de
 		if (frame == NULL)
 			return false;
 		burst->parts[i] = (struct iovec){(void *)(uintptr_t)frame->bytes, frame->len};
+		burst->frames[i] = frame;
 	}
 	return true;
 }
@@ -38,21 +39,21 @@ static void make_whole(struct burst_bytes *burst, size_t count)
 	burst->is_whole = true;
 }
 
-const struct iovec *burst_parts(struct burst_bytes *burst, const struct delivery *delivery,
-                                const struct dialect_encoding *encoding)
+bool burst_prepare(struct burst_bytes *burst, const struct delivery *delivery,
+                   const struct dialect_encoding *encoding)
 {
 	CHECK(delivery->count <= WALK_RECORDS_MAX);
 	bool is_again = delivery->burst != 0 && delivery->burst == burst->number &&
 	                encoding->wire == burst->wire;
 	if (is_again && burst->is_whole)
-		return burst->parts;
+		return true;
 	burst->number = 0;
 	burst->is_whole = false;
 	if (!point_at_frames(burst, delivery, encoding))
-		return NULL;
+		return false;
 	burst->number = delivery->burst;
 	burst->wire = encoding->wire;
 	if (is_again && delivery->count > 1)
 		make_whole(burst, delivery->count);
-	return burst->parts;
+	return true;
 }

@@ -6,8 +6,8 @@
  * each follower of that burst is sent from there. One that is alone pays for no copy.
  *
  * Threads:   the worker's own.
- * Ownership: a burst owns its copy. The parts handed out are good until the next call, and
- *            as long as the records are.
+ * Ownership: a burst owns its copy. Parts and frames are good until the next call, and as long as
+ *            the records are.
  * Limits:    WALK_RECORDS_MAX records, WALK_BYTES_MAX and one record.
  */
 #pragma once
@@ -26,10 +26,11 @@ struct burst_bytes {
 	bool is_whole;   /* and `parts` lie in `bytes`, each behind the one before */
 	struct buf bytes;
 	struct iovec parts[WALK_RECORDS_MAX];
+	const struct blob *frames[WALK_RECORDS_MAX]; /* that the parts are of, or copies of */
 };
 
 void burst_bytes_free(struct burst_bytes *burst);
 
-/* A part for each record of the delivery; NULL: no memory. */
-const struct iovec *burst_parts(struct burst_bytes *burst, const struct delivery *delivery,
-                                const struct dialect_encoding *encoding);
+/* `parts` and `frames` have one for each record of the delivery. False: no memory. */
+MUST_CHECK bool burst_prepare(struct burst_bytes *burst, const struct delivery *delivery,
+                              const struct dialect_encoding *encoding);

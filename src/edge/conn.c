@@ -144,36 +144,43 @@ close_fd:
 
 /* ---- writing ---- */
 
-static struct buf **out_of(struct conn *conn)
+/* It has a place for what the socket does not take, or ends for want of memory. */
+static struct outbox *out_make(struct edge *edge, struct conn *conn)
 {
-	return conn->is_secure ? &conn->tls->out : &conn->out;
+	struct outbox **out = conn->is_secure ? &conn->tls->out : &conn->out;
+	if (*out == NULL)
+		*out = outbox_create();
+	if (*out == NULL)
+		conn_end(edge, conn, CLOSE_NO_MEMORY);
+	return *out;
 }
 
-/* Adds to what the socket did not take. */
-static void out_append(struct edge *edge, struct conn *conn, struct slice bytes)
+/* So many bytes were added, if there was memory for them. */
+static void out_added(struct edge *edge, struct conn *conn, size_t len, bool is_good)
 {
-	struct buf **out = out_of(conn);
-	if (*out == NULL)
-		*out = calloc(1, sizeof(**out));
-	if (*out != NULL)
-		buf_slice(*out, bytes);
-	if (*out == NULL || (*out)->is_broken) {
+	if (!is_good) {
 		conn_end(edge, conn, CLOSE_NO_MEMORY);
 		return;
 	}
 	conn->session.is_blocked = true;
-	edge->out_bytes += bytes.len;
+	edge->out_bytes += len;
+}
+
+static void write_later(struct edge *edge, struct conn *conn, struct slice bytes)
+{
+	struct outbox *out = out_make(edge, conn);
+	if (out != NULL)
+		out_added(edge, conn, bytes.len, outbox_copy(out, bytes));
 }
 
 static void out_free(struct edge *edge, struct conn *conn)
 {
-	struct buf **out = out_of(conn);
-	if (*out == NULL)
-		return;
-	edge->out_bytes -= (*out)->len;
-	buf_free(*out);
-	free(*out);
-	*out = NULL;
+	edge->out_bytes -= outbox_bytes(conn_out(conn));
+	outbox_destroy(conn_out(conn));
+	if (conn->is_secure)
+		conn->tls->out = NULL;
+	else
+		conn->out = NULL;
 }
 
 /* Bytes that the socket took now; an error ends the connection and counts as all of them. */
@@ -192,9 +199,11 @@ static size_t put_now(struct edge *edge, struct conn *conn, const struct iovec *
 void conn_put(struct edge *edge, struct conn *conn, struct slice bytes)
 {
 	struct iovec part = {(void *)(uintptr_t)bytes.at, bytes.len};
-	size_t put = conn_out(conn) == NULL ? put_now(edge, conn, &part, 1, part.iov_len) : 0;
-	if (put < bytes.len)
-		out_append(edge, conn, slice_after(bytes, put));
+	bool is_first = outbox_sealed(conn_out(conn)).len == 0;
+	size_t put = is_first ? put_now(edge, conn, &part, 1, part.iov_len) : 0;
+	struct outbox *out = put < bytes.len ? out_make(edge, conn) : NULL;
+	if (out != NULL)
+		out_added(edge, conn, bytes.len - put, outbox_seal(out, slice_after(bytes, put)));
 }
 
 /* Here, and not by the kernel. */
@@ -209,14 +218,6 @@ static size_t write_now(struct edge *edge, struct conn *conn, const struct iovec
 {
 	return is_sealed(conn) ? secure_write(edge, conn, parts, count, len)
 	                       : put_now(edge, conn, parts, count, len);
-}
-
-static void write_later(struct edge *edge, struct conn *conn, struct slice bytes)
-{
-	if (is_sealed(conn))
-		secure_append(edge, conn, bytes);
-	else
-		out_append(edge, conn, bytes);
 }
 
 void conn_uncork(struct edge *edge)
@@ -257,15 +258,27 @@ void conn_write(struct edge *edge, struct conn *conn, struct slice bytes)
 bool conn_has_room(struct edge *edge, struct conn *conn, size_t len)
 {
 	size_t most = edge->settings->outbound_bytes_max;
-	const struct buf *out = conn_out(conn);
-	bool has_room = out == NULL || (len <= most && out->len <= most - len);
+	size_t left = outbox_bytes(conn_out(conn));
+	bool has_room = left == 0 || (len <= most && left <= most - len);
 	if (!has_room)
 		conn_end(edge, conn, CLOSE_SLOW_CONSUMER);
 	return has_room;
 }
 
+/* A part that the socket took by half, but for `len` bytes. */
+static void write_rest(struct edge *edge, struct conn *conn, const struct iovec *part,
+                       const struct blob *frame, size_t len)
+{
+	struct outbox *out = frame == NULL ? NULL : out_make(edge, conn);
+	if (frame == NULL)
+		write_later(edge, conn,
+		            slice_of((char *)part->iov_base + part->iov_len - len, len));
+	else if (out != NULL)
+		out_added(edge, conn, len, outbox_share(out, frame, len));
+}
+
 size_t conn_write_parts(struct edge *edge, struct conn *conn, const struct iovec *parts,
-                        size_t count)
+                        const struct blob *const *frames, size_t count)
 {
 	if (edge->corked == conn)
 		conn_uncork(edge);
@@ -283,26 +296,44 @@ size_t conn_write_parts(struct edge *edge, struct conn *conn, const struct iovec
 	while (taken < count && put >= parts[taken].iov_len)
 		put -= parts[taken++].iov_len;
 	if (taken < count && put > 0) {
-		struct slice part = slice_of(parts[taken].iov_base, parts[taken].iov_len);
-		write_later(edge, conn, slice_after(part, put));
+		write_rest(edge, conn, &parts[taken], frames[taken], parts[taken].iov_len - put);
 		taken++;
 	}
 	conn->session.is_blocked |= taken < count;
 	return taken;
 }
 
+/* What waits and is sealed; then what waits and is not. How many bytes. */
+static size_t flush_sealed(struct edge *edge, struct conn *conn, struct outbox *out)
+{
+	struct slice sealed = outbox_sealed(out);
+	struct iovec part = {(void *)(uintptr_t)sealed.at, sealed.len};
+	size_t put = sealed.len > 0 ? put_now(edge, conn, &part, 1, sealed.len) : 0;
+	outbox_use_sealed(out, put);
+	return put;
+}
+
+static size_t flush_plain(struct edge *edge, struct conn *conn, struct outbox *out)
+{
+	struct iovec parts[OUTBOX_PARTS_MAX];
+	size_t count = outbox_plain(out, parts);
+	if (count == 0 || outbox_sealed(out).len > 0)
+		return 0;
+	size_t put = write_now(edge, conn, parts, count, outbox_bytes(out));
+	outbox_use_plain(out, put);
+	return put;
+}
+
 /* The socket takes bytes again. */
 static void conn_flush(struct edge *edge, struct conn *conn)
 {
-	struct buf *out = *out_of(conn);
+	struct outbox *out = conn_out(conn);
 	if (out != NULL) {
-		struct iovec part = {out->at, out->len};
-		size_t put = put_now(edge, conn, &part, 1, part.iov_len);
-		buf_use(out, put);
+		size_t put = flush_sealed(edge, conn, out) + flush_plain(edge, conn, out);
 		edge->out_bytes -= put;
 		if (put > 0 && conn->transport == &transport_sse)
 			conn->heard_ms = (uint32_t)edge_now_ms(edge);
-		if (out->len > 0)
+		if (outbox_bytes(out) > 0)
 			return;
 		out_free(edge, conn);
 	}
@@ -320,7 +351,7 @@ bool conn_may_read(struct edge *edge, struct conn *conn)
 	if (is_congested || conn->is_served)
 		conn_again(edge, conn);
 	conn->is_paused = session->request_count >= SESSION_REQUESTS_MAX ||
-	                  (conn_out(conn) != NULL && conn_out(conn)->len >= CONN_OUT_PAUSE_BYTES);
+	                  outbox_own_bytes(conn_out(conn)) >= CONN_OUT_PAUSE_BYTES;
 	return !is_congested && !conn->is_served && !conn->is_paused;
 }
 

@@ -2,8 +2,8 @@
  * conn.h - one client connection, and the inside of the edge that its transports share.
  *
  * At rest a connection owns no memory but itself, and with TLS its keys: `out` holds what the
- * socket did not take, `exchange` or `socket` what came in part, and each is freed when it is
- * empty.
+ * socket did not take, a frame that others get as well by reference, `exchange` or `socket` what
+ * came in part, and each is freed when it is empty.
  *
  * A connection ends by conn_end(), from wherever the reason is found: its transport says
  * goodbye and it leaves the hub at the end of the turn, never inside a callback; the memory
@@ -27,6 +27,7 @@
 #include "edge/rate.h"
 #include "http/request.h"
 #include "http/response.h"
+#include "net/outbox.h"
 #include "net/tls.h"
 
 enum conn_state {
@@ -66,8 +67,8 @@ struct conn {
 	struct list_node in_list; /* edge->again, or edge->ended */
 	const struct transport *transport;
 	union {
-		struct buf *out; /* bytes that the socket did not take; NULL: none */
-		struct tls *tls; /* is_secure: they are in tls->out, sealed */
+		struct outbox *out; /* what the socket did not take; NULL: nothing */
+		struct tls *tls;    /* is_secure: that is in tls->out */
 	};
 	union {
 		struct exchange *exchange;   /* HTTP: the request under way, or NULL */
@@ -169,8 +170,8 @@ static inline bool conn_is_shaking(const struct conn *conn)
 	return conn->is_secure && !conn->tls->is_ready;
 }
 
-/* What the socket did not take, as it goes over the wire; NULL: nothing. */
-static inline const struct buf *conn_out(const struct conn *conn)
+/* What the socket did not take; NULL: nothing. */
+static inline struct outbox *conn_out(const struct conn *conn)
 {
 	return conn->is_secure ? conn->tls->out : conn->out;
 }
@@ -197,12 +198,13 @@ void conn_write(struct edge *edge, struct conn *conn, struct slice bytes);
 /* Room for `len` more bytes that the client did not ask for? Where limits.outbound_buffer has none
  * it is a slow consumer, and ends. */
 bool conn_has_room(struct edge *edge, struct conn *conn, size_t len);
-/* Publications: as much as the socket takes now, and the rest of a part taken by half.
+/* Publications: as much as the socket takes now, and the rest of a part taken by half, which is
+ * the same rest of its `frames`, or is copied where that is NULL.
  * Gives the number of parts taken; `session->is_blocked` says that no more will be now. */
 size_t conn_write_parts(struct edge *edge, struct conn *conn, const struct iovec *parts,
-                        size_t count);
+                        const struct blob *const *frames, size_t count);
 void conn_uncork(struct edge *edge);
-/* Bytes that go over the wire as they are, behind all that was written. */
+/* Of a secure connection: bytes that go as they are, behind all that is sealed. */
 void conn_put(struct edge *edge, struct conn *conn, struct slice bytes);
 /* Whether a client may ask for more now; when not, it is looked at again when it may. */
 bool conn_may_read(struct edge *edge, struct conn *conn);

@@ -70,23 +70,13 @@ size_t secure_write(struct edge *edge, struct conn *conn, const struct iovec *pa
                     size_t len)
 {
 	size_t done = 0;
-	while (done < len && conn_out(conn) == NULL) {
+	while (done < len && outbox_sealed(conn_out(conn)).len == 0) {
 		size_t sealed = put_record(edge, conn, parts, count, done);
 		if (sealed == 0)
 			return len;
 		done += sealed;
 	}
 	return done;
-}
-
-void secure_append(struct edge *edge, struct conn *conn, struct slice bytes)
-{
-	struct iovec part = {(void *)(uintptr_t)bytes.at, bytes.len};
-	for (size_t done = 0, sealed; done < bytes.len; done += sealed) {
-		sealed = put_record(edge, conn, &part, 1, done);
-		if (sealed == 0)
-			return;
-	}
 }
 
 void secure_finish(struct edge *edge, struct conn *conn)

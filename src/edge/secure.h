@@ -2,8 +2,9 @@
  * secure.h - a connection whose bytes are sealed: what conn.c reads and writes by way of net/tls.
  *
  * A secure connection has `conn->tls` where a plain one has `conn->out`; what its socket did not
- * take, sealed, is in tls->out. While its handshake is under way it is stepped from a list of its
- * own, some a turn, because a step may take a millisecond of signing.
+ * take is in tls->out: a sealed record and what the peer has to be told of TLS, and the rest as it
+ * is, to be sealed when it can go. While its handshake is under way it is stepped from a list of
+ * its own, some a turn, because a step may take a millisecond of signing.
  *
  * Threads:   the worker's own.
  * Ownership: the connection's; secure_close() before the descriptor is closed.
@@ -24,11 +25,10 @@ void secure_close(struct edge *edge, struct conn *conn, bool is_whole);
  * should be, which the peer was told. */
 MUST_CHECK ssize_t secure_read(struct edge *edge, struct conn *conn, bool *has_more);
 
-/* Seals as much of the parts as the socket takes, and up to a record more, which waits in tls->out.
- * Gives the bytes that are sealed; an error ends the connection and counts as all of them. */
+/* Seals as much of the parts as the socket takes, and up to a record more, which waits in tls->out;
+ * nothing that is sealed waits there yet. Gives the bytes that are sealed; an error ends the
+ * connection and counts as all of them. */
 size_t secure_write(struct edge *edge, struct conn *conn, const struct iovec *parts, size_t count,
                     size_t len);
-/* Seals them all, to be sent when the socket takes bytes again. */
-void secure_append(struct edge *edge, struct conn *conn, struct slice bytes);
 /* That we send no more, once. */
 void secure_finish(struct edge *edge, struct conn *conn);

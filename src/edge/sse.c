@@ -208,6 +208,7 @@ static size_t sse_deliver(struct edge *edge, struct conn *conn, const struct del
 {
 	const struct dialect_encoding *encoding = encoding_of(conn);
 	struct iovec parts[2 * WALK_RECORDS_MAX];
+	const struct blob *frames[2 * WALK_RECORDS_MAX];
 	size_t id_ends[WALK_RECORDS_MAX];
 	struct buf *ids = &edge->text;
 	buf_clear(ids);
@@ -220,13 +221,15 @@ static size_t sse_deliver(struct edge *edge, struct conn *conn, const struct del
 			return 0;
 		}
 		parts[2 * i] = (struct iovec){(void *)(uintptr_t)shared->bytes, shared->len};
+		frames[2 * i] = shared;
+		frames[2 * i + 1] = NULL;
 		id_ends[i] = ids->len;
 	}
 	for (size_t i = 0; i < delivery->count; i++) {
 		size_t start = i == 0 ? 0 : id_ends[i - 1];
 		parts[2 * i + 1] = (struct iovec){ids->at + start, id_ends[i] - start};
 	}
-	size_t taken = conn_write_parts(edge, conn, parts, 2 * delivery->count);
+	size_t taken = conn_write_parts(edge, conn, parts, frames, 2 * delivery->count);
 	/* Half an event is an event: its id goes after it, whenever that may be. */
 	if (taken % 2 == 1 && !conn->session.is_ended) {
 		conn_write(edge, conn, slice_of(parts[taken].iov_base, parts[taken].iov_len));

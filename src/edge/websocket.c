@@ -173,12 +173,12 @@ static void websocket_event(struct edge *edge, struct conn *conn, const struct h
 static size_t websocket_deliver(struct edge *edge, struct conn *conn,
                                 const struct delivery *delivery)
 {
-	const struct iovec *parts = burst_parts(&edge->burst, delivery, &native.websocket);
-	if (parts == NULL) {
+	struct burst_bytes *burst = &edge->burst;
+	if (!burst_prepare(burst, delivery, &native.websocket)) {
 		conn_end(edge, conn, CLOSE_NO_MEMORY);
 		return 0;
 	}
-	return conn_write_parts(edge, conn, parts, delivery->count);
+	return conn_write_parts(edge, conn, burst->parts, burst->frames, delivery->count);
 }
 
 /* ---- messages in ---- */

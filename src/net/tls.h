@@ -27,13 +27,14 @@
 struct ssl_ctx_st;
 struct tls_desk;
 struct tls_handshake;
+struct outbox;
 
 /* One connection. */
 struct tls {
 	struct tls_keys reading, writing;
 	struct tls_handshake *handshake; /* while it is under way */
 	char *held;                      /* came of a record in part; NULL: nothing */
-	struct buf *out; /* the caller's: sealed bytes that the socket did not take */
+	struct outbox *out;              /* the caller's: what the socket did not take */
 	uint32_t held_len;
 	struct tls_suite suite;
 	bool is_ready : 1;     /* the handshake is over, and was good */

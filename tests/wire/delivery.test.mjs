@@ -681,6 +681,33 @@ history_size = 100000
 		assert.ok(isSanitized || grown < 24 << 20, `${grown} bytes`);
 		closeAll([reader, ...slow]);
 	});
+
+	/* Each socket stops within a frame of a megabyte, and a copy of the rest for each would show. */
+	it("those stuck within a large frame share it, and get it whole", async () => {
+		const channel = fresh("drop:large");
+		const large = Array.from({ length: 100_000 }, (_, i) => `${i}`.padStart(10)).join("");
+		const slow = await crowd(server, channel, {}, 60);
+		slow.forEach((client) => client.socket.pause());
+		const before = server.memory();
+		const dropped = await figure("slow_consumers_dropped_total");
+		let count = 0;
+		for (; await figure("slow_consumers_dropped_total") < dropped + slow.length; count++)
+			await publish(server, channel, large);
+		const grown = server.memory() - before;
+		assert.ok(isSanitized || grown < 40 << 20, `${grown} bytes, ${count} messages`);
+		for (const client of slow) {
+			client.say({ type: "ping" });
+			client.socket.resume();
+			const heard = [];
+			while (!["gap", "pong"].every((type) => heard.includes(type))) {
+				const { type, data = large } = await client.hear();
+				assert.ok(data === large, "a frame is another than it was");
+				heard.push(type);
+			}
+			assert.ok(heard.indexOf("gap") > 0);
+		}
+		closeAll(slow);
+	});
 });
 
 /* ---- echo ---- */

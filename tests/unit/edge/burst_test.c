@@ -45,7 +45,8 @@ static const struct iovec *deliver(uint64_t number, size_t first, size_t count,
                                    const struct dialect_encoding *encoding)
 {
 	struct delivery delivery = {.records = records + first, .count = count, .burst = number};
-	return burst_parts(&burst, &delivery, encoding);
+	CHECK(burst_prepare(&burst, &delivery, encoding));
+	return burst.parts;
 }
 
 static bool says(const struct iovec *parts, size_t count, const char *text)
@@ -71,9 +72,12 @@ static void check(uint64_t number, size_t first, size_t count,
                   const struct dialect_encoding *encoding, const char *text, bool is_whole)
 {
 	const struct iovec *parts = deliver(number, first, count, encoding);
-	CHECK(parts != NULL);
 	CHECK(says(parts, count, text));
 	CHECK(is_in_one_piece(parts, count) == is_whole);
+	for (size_t i = 0; i < count; i++) {
+		CHECK(burst.frames[i] == records[first + i]->wires[encoding->wire]);
+		CHECK(burst.frames[i]->len == parts[i].iov_len);
+	}
 }
 
 static void test_parts(void)
