@@ -131,14 +131,21 @@ describe("counters: closes_total", () => {
 		assert.equal((await call(server, "DELETE", path)).status, 200);
 		await client.closing();
 	});
-	counts("slow_consumer", "a reader that does not read", async () => {
-		const channel = fresh();
-		const client = await NativeClient.open(server);
-		await client.subscribe(channel);
-		client.socket.pause();
-		const slow = async () => (await stats(server)).closes_total.slow_consumer;
-		for (const before = await slow(); await slow() === before;)
-			await publish(server, channel, "x".repeat(500_000));
-		client.close();
-	});
+});
+
+/* It answers no heartbeat, and is not to be closed for that. */
+describe("counters: closes_total of a slow consumer", () => {
+	const server = useServer({ options: ["heartbeat.interval=1h", "heartbeat.timeout=2h"] });
+
+	it("slow_consumer: a reader that does not read", () =>
+		assertCounts(server, "closes_total", "slow_consumer", async () => {
+			const channel = fresh();
+			const client = await NativeClient.open(server);
+			await client.subscribe(channel);
+			client.socket.pause();
+			const slow = async () => (await stats(server)).closes_total.slow_consumer;
+			for (const before = await slow(); await slow() === before;)
+				await publish(server, channel, "x".repeat(500_000));
+			client.close();
+		}));
 });
