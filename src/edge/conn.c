@@ -538,7 +538,7 @@ static bool closing_is_over(struct edge *edge, struct conn *conn)
 		secure_finish(edge, conn);
 	if (conn_out(conn) != NULL)
 		return false;
-	if (!conn->is_finished && conn->state == CONN_CLOSING) {
+	if (!conn->is_finished && !conn->is_hung_up && conn->state == CONN_CLOSING) {
 		conn->is_finished = true;
 		stream_finish(conn->fd);
 	}
@@ -563,6 +563,14 @@ static void closing_input(struct edge *edge, struct conn *conn)
 		list_append(&edge->ended, &conn->in_list);
 }
 
+/* Both have said that it is over and nothing is left unread, so that closing takes nothing back.
+ * With TLS more will come: the peer's last record. */
+static bool has_taken_leave(const struct conn *conn)
+{
+	return conn->reason == CLOSE_CLIENT && !conn->is_secure && !conn->is_readable &&
+	       conn_out(conn) == NULL;
+}
+
 void conn_reap(struct edge *edge, struct conn *conn)
 {
 	if (conn->state == CONN_DEAD) {
@@ -579,6 +587,7 @@ void conn_reap(struct edge *edge, struct conn *conn)
 	/* Who has said all it wanted may still be reading, and who did it wrong is to be told. */
 	is_worth_waiting |=
 		(conn->is_hung_up && conn_out(conn) != NULL) || conn->reason == CLOSE_TLS;
+	is_worth_waiting &= !has_taken_leave(conn);
 	conn_enter(edge, conn, is_worth_waiting ? CONN_CLOSING : CONN_DEAD);
 	if (conn->state == CONN_DEAD) {
 		conn_destroy(edge, conn);
