@@ -195,6 +195,15 @@ static void fire_timers(struct loop *loop)
 	}
 }
 
+/* Where letters waited for room in a ring, and do not any more, so may have others. */
+static void flush_letters(struct loop *loop)
+{
+	struct post_office *office = loop->options.office;
+	bool was_congested = mailbox_is_congested(office, loop->options.member);
+	mailbox_flush(office, loop->options.member);
+	loop->has_more |= was_congested && !mailbox_is_congested(office, loop->options.member);
+}
+
 static void loop_turn(struct loop *loop)
 {
 	int count = wait_for_events(loop);
@@ -205,7 +214,7 @@ static void loop_turn(struct loop *loop)
 	bool has_letters = take_letters(loop);
 	fire_timers(loop);
 	loop->has_more = loop->handler->after(loop->handler) || has_letters;
-	mailbox_flush(loop->options.office, loop->options.member);
+	flush_letters(loop);
 	loop->ended_us = clock_us(CLOCK_MONOTONIC);
 	latency_note(&loop->turns, loop->ended_us - loop->began_us, 1);
 }

@@ -17,6 +17,7 @@ static struct {
 	struct buf said;
 	uint32_t turns, letters_max, letters_until_stop, work_left;
 	uint32_t turns_without_room; /* letters_max() says so for so many turns */
+	bool waits_for_ring;         /* there is work, for which a ring must have room */
 	struct timer timer;
 } world;
 
@@ -69,9 +70,24 @@ static void on_timer(struct loop_handler *handler, struct timer *timer)
 	loop_stop(world.loop);
 }
 
+/* Member 1 takes letters now, and in the turn after that member 0 can go on with its work. */
+static bool work_behind_ring(void)
+{
+	uint32_t number;
+	if (mailbox_is_congested(world.office, 0)) {
+		CHECK(mailbox_take(world.office, 1, &number));
+		return false;
+	}
+	say("worked");
+	loop_stop(world.loop);
+	return false;
+}
+
 static bool on_after(struct loop_handler *handler)
 {
 	(void)handler;
+	if (world.waits_for_ring)
+		return work_behind_ring();
 	return world.work_left > 0 && --world.work_left > 0;
 }
 
@@ -133,6 +149,23 @@ static void work_left(void)
 	CHECK(world.turns < TURNS_MAX);
 }
 
+static void room_in_a_ring(void)
+{
+	for (uint32_t i = 0; !mailbox_is_congested(world.office, 0); i++) {
+		CHECK(mailbox_has_room(world.office, 0, 1));
+		mailbox_post(world.office, 0, 1, &i);
+	}
+	mailbox_flush(world.office, 0);
+	world.waits_for_ring = true;
+	timer_arm(loop_wheel(world.loop), &world.timer, loop_now_ms(world.loop), STOP_MS);
+	loop_run(world.loop);
+	CHECK(was_said("worked"));
+	timer_stop(loop_wheel(world.loop), &world.timer);
+	uint32_t number;
+	while (mailbox_take(world.office, 1, &number))
+		;
+}
+
 static void descriptors(void)
 {
 	int ends[2];
@@ -154,6 +187,7 @@ static const struct {
 	{"letters wait while there is no room for what follows from them", letters_without_room},
 	{"and the loop sleeps meanwhile", no_room_for_long},
 	{"while work is left it does not sleep", work_left},
+	{"what waited for room in a ring does not wait for more", room_in_a_ring},
 	{"a descriptor is ready, and watched once", descriptors},
 };
 
@@ -165,7 +199,8 @@ int main(void)
 		                                      on_letter, on_timer, on_after};
 		world.turns = world.turns_without_room = world.work_left = 0;
 		world.letters_max = 100;
-		CHECK((world.office = post_office_create(1, sizeof(uint32_t))) != NULL);
+		world.waits_for_ring = false;
+		CHECK((world.office = post_office_create(2, sizeof(uint32_t))) != NULL);
 		world.loop = loop_create(&(struct loop_options){.handler = &world.handler,
 		                                                .office = world.office,
 		                                                .letter_bytes = sizeof(uint32_t)});
