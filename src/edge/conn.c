@@ -342,17 +342,35 @@ static void conn_flush(struct edge *edge, struct conn *conn)
 
 /* ---- reading ---- */
 
+/* What it says would only come on top of what is not done yet. */
+static bool must_wait(const struct edge *edge, const struct conn *conn)
+{
+	enum hub_pace pace = hub_pace(edge->hub);
+	return edge->options.up->is_congested(edge->options.up) || pace == HUB_IS_FAR_BEHIND ||
+	       (pace == HUB_IS_BEHIND && conn->session.is_publisher);
+}
+
+static void conn_wait(struct edge *edge, struct conn *conn)
+{
+	if (list_is_linked(&conn->in_list))
+		return;
+	list_append(&edge->waiting, &conn->in_list);
+	conn->is_waiting = true;
+}
+
 bool conn_may_read(struct edge *edge, struct conn *conn)
 {
 	const struct session *session = &conn->session;
 	if (session->is_ended || conn->state == CONN_ANSWER)
 		return false;
-	bool is_congested = edge->options.up->is_congested(edge->options.up);
-	if (is_congested || conn->is_served)
+	bool waits = must_wait(edge, conn);
+	if (waits)
+		conn_wait(edge, conn);
+	else if (conn->is_served)
 		conn_again(edge, conn);
 	conn->is_paused = session->request_count >= SESSION_REQUESTS_MAX ||
 	                  outbox_own_bytes(conn_out(conn)) >= CONN_OUT_PAUSE_BYTES;
-	return !is_congested && !conn->is_served && !conn->is_paused;
+	return !waits && !conn->is_served && !conn->is_paused;
 }
 
 void conn_answered(struct edge *edge, struct conn *conn)
@@ -442,7 +460,7 @@ void conn_ready(struct edge *edge, struct conn *conn, unsigned ready)
 		closing_input(edge, conn);
 	else if (conn_is_shaking(conn) && !conn->session.is_ended)
 		conn_again(edge, conn);
-	else if (!conn->session.is_ended)
+	else if (!conn->session.is_ended && !conn->is_waiting)
 		conn_step(edge, conn);
 }
 

@@ -64,7 +64,7 @@ struct conn {
 	int fd;
 	struct timer timer;
 	struct session session;
-	struct list_node in_list; /* edge->again, or edge->ended */
+	struct list_node in_list; /* edge->again, edge->waiting, or edge->ended */
 	const struct transport *transport;
 	union {
 		struct outbox *out; /* what the socket did not take; NULL: nothing */
@@ -93,6 +93,7 @@ struct conn {
 	bool has_peer : 1;     /* peer.c knows more of it than its socket says */
 	bool is_served : 1;    /* has had its share of this turn; what is left waits for the next */
 	bool is_secure : 1;    /* TLS */
+	bool is_waiting : 1;   /* in edge->waiting: not read from until its turn there has come */
 };
 
 #define CONN_INDEX_MAX (1u << 24) /* places in the slab: what an id has room for */
@@ -109,6 +110,7 @@ struct edge {
 	struct hub *hub;
 	struct slab conns;
 	struct list again;   /* connections with something to do next turn */
+	struct list waiting; /* those that are not read from while letters or walks are behind */
 	struct list shaking; /* those of them whose handshakes are under way */
 	struct list ended;   /* to be closed at the end of this one */
 	struct list surveys; /* notes on which answers go on */

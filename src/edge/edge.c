@@ -125,6 +125,7 @@ struct edge *edge_create(const struct edge_options *options)
 	edge->accept_timer.kind = EDGE_TIMER_ACCEPT;
 	edge->drain.timer.kind = EDGE_TIMER_DRAIN;
 	list_init(&edge->again);
+	list_init(&edge->waiting);
 	list_init(&edge->shaking);
 	list_init(&edge->ended);
 	list_init(&edge->surveys);
@@ -285,6 +286,11 @@ void edge_ready(struct edge *edge, uint64_t tag, unsigned ready)
 		conn_ready(edge, conn, ready);
 }
 
+bool edge_takes_letters(const struct edge *edge)
+{
+	return hub_pace(edge->hub) == HUB_KEEPS_UP;
+}
+
 void edge_receive(struct edge *edge, const struct hub_mail *mail)
 {
 	hub_receive(edge->hub, mail);
@@ -340,6 +346,30 @@ static void step_again(struct edge *edge)
 	}
 }
 
+/* Does nobody have to wait? */
+static bool is_at_ease(const struct edge *edge)
+{
+	struct edge_up *up = edge->options.up;
+	return !up->is_congested(up) && hub_pace(edge->hub) == HUB_KEEPS_UP;
+}
+
+/* In their order, for as long as nobody has to wait: who fills it up again comes last. */
+static void step_waiting(struct edge *edge)
+{
+	struct list batch;
+	struct list_node *node;
+	list_init(&batch);
+	list_move_all(&batch, &edge->waiting);
+	while (is_at_ease(edge) && (node = list_first(&batch)) != NULL) {
+		struct conn *conn = CONTAINER_OF(node, struct conn, in_list);
+		list_remove(node);
+		conn->is_waiting = false;
+		conn_step(edge, conn);
+	}
+	list_move_all(&batch, &edge->waiting);
+	list_move_all(&edge->waiting, &batch);
+}
+
 /* So many that a storm of them keeps nobody else waiting. */
 static void step_shaking(struct edge *edge)
 {
@@ -350,9 +380,13 @@ static void step_shaking(struct edge *edge)
 	}
 }
 
+/* Which may be taken now, that is: when the letters' rings have room, the loop looks again. */
 static bool has_steps(const struct edge *edge)
 {
-	return !list_is_empty(&edge->again) || !list_is_empty(&edge->shaking);
+	struct edge_up *up = edge->options.up;
+	return !up->is_congested(up) &&
+	       (!list_is_empty(&edge->again) || !list_is_empty(&edge->shaking) ||
+	        (is_at_ease(edge) && !list_is_empty(&edge->waiting)));
 }
 
 static void reap(struct edge *edge)
@@ -368,8 +402,8 @@ bool edge_after(struct edge *edge)
 	bool is_adopting = hub_adopt(edge->hub, TURN_RULES_MAX) == HUB_ADOPTING;
 	if (edge->accepts_again && !edge->is_stopping)
 		accept_all(edge);
-	bool is_congested = up->is_congested(up);
-	if (!is_congested) {
+	step_waiting(edge);
+	if (!up->is_congested(up)) {
 		step_again(edge);
 		step_shaking(edge);
 	}
@@ -381,7 +415,7 @@ bool edge_after(struct edge *edge)
 	reap(edge);
 	conn_uncork(edge);
 	return is_adopting || has_surveys || has_seats || has_walks || edge->accepts_again ||
-	       !list_is_empty(&edge->ended) || (!is_congested && has_steps(edge));
+	       !list_is_empty(&edge->ended) || has_steps(edge);
 }
 
 /* ---- figures ---- */

@@ -171,6 +171,7 @@ bool edge_has_adopted(const struct edge *edge) WORKER_ONLY;
 /* The parts of a turn, as net/loop.h has them. */
 void edge_begin(struct edge *edge);
 void edge_ready(struct edge *edge, uint64_t tag, unsigned ready) WORKER_ONLY;
+bool edge_takes_letters(const struct edge *edge) WORKER_ONLY; /* see hub_pace() */
 void edge_receive(struct edge *edge, const struct hub_mail *mail) WORKER_ONLY;
 void edge_receive_mail(struct edge *edge, const struct edge_mail *mail);
 void edge_mail_discard(const struct edge_mail *mail); /* one that will never be delivered */

@@ -184,17 +184,22 @@ void channel_set_state(struct channel *channel, struct follower *follower,
 	            &follower->in_channel);
 }
 
-uint64_t channel_lag(const struct channel *channel, const struct follower *follower)
+uint64_t channel_bytes_from(const struct channel *channel, uint64_t seq)
 {
 	const struct log *log = &channel->log;
+	if (seq >= log_next(log))
+		return 0;
+	const struct record *newest = log_at(log, log_next(log) - 1);
+	return newest->offset + record_bytes(newest) - log_at(log, seq)->offset;
+}
+
+uint64_t channel_lag(const struct channel *channel, const struct follower *follower)
+{
 	if (!follower_stands(follower))
 		return 0; /* nothing is kept for it */
 	uint64_t from =
 		follower->next > follower->replay_end ? follower->next : follower->replay_end + 1;
-	if (from >= log_next(log))
-		return 0;
-	const struct record *newest = log_at(log, log_next(log) - 1);
-	return newest->offset + record_bytes(newest) - log_at(log, from)->offset;
+	return channel_bytes_from(channel, from);
 }
 
 bool channel_is_followed_by(const struct channel *channel, uint32_t worker)

@@ -50,7 +50,7 @@ struct channel {
 	bool is_agent;
 	bool is_tuned;   /* has an epoch and gets every record from here on */
 	bool is_lost;    /* a record could not be kept: nothing more is, until all have gone */
-	bool walk_again; /* records came after the present walk had begun */
+	bool walk_again; /* records came after the present round of the walk had begun */
 	struct map_node in_table;
 	struct channel_name *name;
 	const struct rule *rule;
@@ -60,14 +60,18 @@ struct channel {
 	struct list live, stuck; /* followers that are not pending */
 	struct list_node dirty;  /* linked while a walk is due */
 	struct list_node *walk;  /* the follower to visit next; NULL: no walk is under way */
-	uint32_t follower_count; /* in live and stuck, and those that are pending */
-	uint32_t request_count;  /* letters to the agent whose answers are to come */
+	/* Of the newest records, so many may be lacking to a follower that is live and stands; and
+	 * so many to one that the present round of the walk has passed. */
+	uint32_t backlog, backlog_passed;
+	uint32_t follower_count;                /* in live and stuck, and those that are pending */
+	uint32_t request_count;                 /* letters to the agent whose answers are to come */
 	uint64_t workers[CHANNEL_WORKER_WORDS]; /* agent: those that follow, a bit each */
 	struct timer timer;                     /* expiry of what is held; agent: then of itself */
 	struct channel_keyed *keyed;            /* NULL: its rule needs none, or not yet */
 	struct duplicates *duplicates;          /* agent: NULL until a key comes */
 	uint32_t unused_since_ms;               /* agent: since nobody follows, cut to 32 bits */
 	bool was_followed;                      /* agent: when that was looked at last */
+	bool is_behind, is_far_behind;          /* by its backlog: see hub_pace() */
 };
 
 static_assert(sizeof(struct channel) <= 256 - 32, "an idle channel with its name: 256 bytes");
@@ -104,6 +108,8 @@ void channel_set_state(struct channel *channel, struct follower *follower,
 void channel_lift(struct channel *channel, struct follower *follower);
 void channel_put_down(struct channel *channel, struct follower *follower, uint64_t next);
 
+/* Bytes of the records from that number on, which the log holds. */
+uint64_t channel_bytes_from(const struct channel *channel, uint64_t seq);
 /* Bytes that the follower has still to be sent, but for those of its replay. */
 uint64_t channel_lag(const struct channel *channel, const struct follower *follower);
 

@@ -265,6 +265,7 @@ void hub_review(struct hub *hub, struct session *session)
 static void publish(struct hub *hub, struct session *session, const struct hub_command *command)
 {
 	struct publication publication = command->publication;
+	session->is_publisher = true;
 	publication.channel = command->channel;
 	publication.user = session->is_backend ? command->user : session_user(session);
 	publication.except =

@@ -203,6 +203,8 @@ void hub_close(struct hub *hub, struct channel *channel)
 		list_remove(&channel->dirty);
 	map_remove(&hub->table, &channel->in_table);
 	hub->counters.channels -= channel->is_agent;
+	hub->behind_count -= channel->is_behind;
+	hub->far_behind_count -= channel->is_far_behind;
 	channel_free(channel);
 	slab_release(&hub->channels, channel);
 }

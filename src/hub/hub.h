@@ -144,6 +144,18 @@ bool hub_has_adopted(const struct hub *hub);
 
 /* Sends new records to at most `budget` followers; true when some are left. */
 bool hub_walk(struct hub *hub, uint32_t budget);
+
+/*
+ * Where records come faster than they can be sent to followers that take them, those lag, and are
+ * not to blame. So that what lies in logs for them stays bounded, those who publish wait until
+ * hub_walk(), which has more to do then, has caught up.
+ */
+enum hub_pace {
+	HUB_KEEPS_UP = 0,
+	HUB_IS_BEHIND,     /* by more than outbound_bytes_max: take in no publication, no letter */
+	HUB_IS_FAR_BEHIND, /* by more than twice that: take in nothing */
+};
+enum hub_pace hub_pace(const struct hub *hub);
 void hub_timer(struct hub *hub, struct timer *timer);
 
 void hub_counters_add(struct hub_counters *sum, const struct hub_counters *counters);

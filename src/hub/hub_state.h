@@ -54,7 +54,8 @@ struct hub {
 	struct hub_counters counters;
 	uint32_t adopt_next; /* index of the channel to look at next; meanwhile is_adopting */
 	bool is_adopting;    /* some channels may still have rules of the set before */
-	struct burst burst;  /* the last one gathered; good within one walk */
+	uint32_t behind_count, far_behind_count; /* channels that are */
+	struct burst burst;                      /* the last one gathered; good within one walk */
 	uint64_t unmeasured; /* messages of it delivered since the clock was read */
 };
 

@@ -26,6 +26,7 @@ struct session {
 	bool is_backend : 1;    /* holds an API key: may do everything */
 	bool is_blocked : 1;    /* its sink takes nothing now; hub_session_ready() ends that */
 	bool is_held : 1;       /* nothing is delivered yet, though answers are */
+	bool is_publisher : 1;  /* has published: waits while the hub is behind */
 	bool is_ended : 1;      /* will be closed at the end of the turn; gets nothing more */
 };
 

@@ -270,6 +270,56 @@ static void feed(struct hub *hub, struct follower *follower)
 	settle_state(hub, follower, has_all);
 }
 
+/* ---- those that lag though they take all they get: who publishes waits for them ---- */
+
+/*
+ * A walk goes round: once for the records that made the channel dirty, and again for as long as
+ * more come, or a follower lags by more than a burst. What the followers that a round has passed
+ * lack at most is what they all lack at most when it ends.
+ */
+
+static void backlog_set(struct hub *hub, struct channel *channel, uint32_t count)
+{
+	const struct log *log = &channel->log;
+	channel->backlog = count < log->count ? count : log->count; /* the others are gone */
+	uint64_t bytes = channel_bytes_from(channel, log_next(log) - channel->backlog);
+	bool is_behind = bytes > hub->options.outbound_bytes_max;
+	bool is_far_behind = bytes / 2 > hub->options.outbound_bytes_max;
+	hub->behind_count += (uint32_t)is_behind - channel->is_behind;
+	hub->far_behind_count += (uint32_t)is_far_behind - channel->is_far_behind;
+	channel->is_behind = is_behind;
+	channel->is_far_behind = is_far_behind;
+}
+
+/* A record more, which nobody has been sent. */
+static void backlog_grow(struct hub *hub, struct channel *channel)
+{
+	uint32_t passed = channel->backlog_passed + 1;
+	backlog_set(hub, channel, channel->backlog + 1);
+	channel->backlog_passed = passed < channel->backlog ? passed : channel->backlog;
+}
+
+/* The walk has passed this follower, and comes again. */
+static void backlog_pass(struct channel *channel, const struct follower *follower)
+{
+	uint64_t lacks = log_next(&channel->log) - follower->next;
+	if (follower_stands(follower) && lacks > channel->backlog_passed)
+		channel->backlog_passed = (uint32_t)lacks;
+}
+
+static void backlog_end_round(struct hub *hub, struct channel *channel)
+{
+	backlog_set(hub, channel, channel->walk_again ? channel->backlog_passed : 0);
+	channel->backlog_passed = 0;
+}
+
+enum hub_pace hub_pace(const struct hub *hub)
+{
+	if (hub->far_behind_count > 0)
+		return HUB_IS_FAR_BEHIND;
+	return hub->behind_count > 0 ? HUB_IS_BEHIND : HUB_KEEPS_UP;
+}
+
 /* One burst, and then it is the next follower's turn: where many lag, because records come faster
  * than they can be sent to all, each gets its part, and what the kernel holds for one of them
  * does not grow with the lag of all. */
@@ -278,10 +328,12 @@ static void visit(struct hub *hub, struct follower *follower)
 	uint64_t delivered = hub->counters.delivered;
 	bool has_all = follower_walk(hub, follower, 1);
 	note_delivered(hub, hub->counters.delivered - delivered);
-	if (!has_all && has_more(follower) && session_takes(follower->session))
+	if (!has_all && has_more(follower) && session_takes(follower->session)) {
 		follower->channel->walk_again = true;
-	else
+		backlog_pass(follower->channel, follower);
+	} else {
 		settle_state(hub, follower, has_all);
+	}
 }
 
 /* ---- those that lag: the channel's overflow rule ---- */
@@ -481,6 +533,7 @@ void hub_append(struct hub *hub, struct channel *channel, struct record *record)
 		channel_trim(channel, hub->now_ms); /* nobody stands in its log */
 		throttled_schedule(hub, channel);
 	} else {
+		backlog_grow(hub, channel);
 		make_dirty(hub, channel);
 	}
 }
@@ -490,6 +543,7 @@ static bool channel_walk(struct hub *hub, struct channel *channel, uint32_t *bud
 {
 	for (;;) {
 		if (channel->walk == NULL) {
+			backlog_end_round(hub, channel);
 			if (!channel->walk_again)
 				return true;
 			channel->walk_again = false;

@@ -32,10 +32,13 @@ static void on_ready(struct loop_handler *handler, uint64_t tag, unsigned ready)
 
 static uint32_t on_letters_max(struct loop_handler *handler)
 {
-	const struct worker_options *options = &worker_of(handler)->options;
-	bool has_room = mailbox_has_room(options->office, options->number,
-	                                 HUB_LETTERS_MAX * TURN_MAILS_MAX);
-	return has_room ? TURN_MAILS_MAX : 0;
+	role_enter_worker();
+	const struct worker *worker = worker_of(handler);
+	const struct worker_options *options = &worker->options;
+	bool takes = edge_takes_letters(worker->edge) &&
+	             mailbox_has_room(options->office, options->number,
+	                              HUB_LETTERS_MAX * TURN_MAILS_MAX);
+	return takes ? TURN_MAILS_MAX : 0;
 }
 
 static void adopt(struct worker *worker, struct generation *generation) WORKER_ONLY;

@@ -288,7 +288,7 @@ static struct world {
 static struct {
 	uint64_t recovered, gaps, again, cancelled, slow, renamed, pages, left_out, taken_in_part,
 		too_many, found_none, first, throttled, dropped, lost, conflated, duplicates,
-		forgotten, binary, unanswered, refused, abandoned;
+		forgotten, binary, unanswered, refused, abandoned, behind, far_behind;
 } seen;
 
 static uint32_t below(uint32_t bound)
@@ -1159,6 +1159,16 @@ static void position_check(const struct follower *follower, uint64_t head)
 	CHECK(reader_may_lack_until(&following->reader, follower->next, head, world.now_ms));
 }
 
+/* It takes all it gets, so who publishes has to wait for it. */
+static void lag_check(const struct channel *channel, const struct follower *follower)
+{
+	uint64_t bytes = channel_bytes_from(channel, follower->next);
+	uint64_t most = world.scenario->outbound_bytes_max;
+	CHECK(log_next(&channel->log) - follower->next <= channel->backlog);
+	CHECK(bytes <= most || channel->is_behind);
+	CHECK(bytes / 2 <= most || channel->is_far_behind);
+}
+
 static void follower_check(const struct channel *channel, const struct follower *follower,
                            struct standing *standing)
 {
@@ -1174,6 +1184,8 @@ static void follower_check(const struct channel *channel, const struct follower 
 		      (channel_is_throttled(channel) && timer_is_armed(&channel->keyed->timer)));
 	if (!follower_stands(follower))
 		return;
+	if (follower->state == FOLLOWER_LIVE)
+		lag_check(channel, follower);
 	CHECK(follower->next >= log_first(log));
 	standing->count++;
 	if (follower->next < standing->first)
@@ -1249,6 +1261,17 @@ static uint32_t followers_by_model(const struct worker *worker, const struct cha
 	return count;
 }
 
+/* By what those lack that take all they get publishers may have to wait; and only by that. */
+static void backlog_check(const struct channel *channel)
+{
+	CHECK(channel->backlog_passed <= channel->backlog);
+	CHECK(channel->backlog == 0 || list_is_linked(&channel->dirty));
+	CHECK(channel->backlog > 0 || !channel->is_behind);
+	CHECK(channel->is_behind || !channel->is_far_behind);
+	seen.behind += channel->is_behind;
+	seen.far_behind += channel->is_far_behind;
+}
+
 static void channel_check(struct worker *worker, const struct channel *channel)
 {
 	const struct log *log = &channel->log;
@@ -1262,6 +1285,7 @@ static void channel_check(struct worker *worker, const struct channel *channel)
 		counted += log_entry(log, seq)->standing;
 	CHECK(counted == standing.count);
 	kept_check(channel, standing.first);
+	backlog_check(channel);
 	if (channel->keyed != NULL)
 		latest_check(channel);
 	CHECK(channel->duplicates == NULL || channel->duplicates->count <= DUPLICATES_MAX);
@@ -1287,7 +1311,7 @@ static void counters_check(const struct worker *worker, uint32_t channels, uint3
 static void worker_check(struct worker *worker)
 {
 	const struct hub *hub = worker->hub;
-	uint32_t channels = 0, followers = 0;
+	uint32_t channels = 0, followers = 0, behind = 0, far_behind = 0;
 	for (uint32_t i = 0; i < CHANNELS; i++)
 		worker->known[i].is_appended = false;
 	for (size_t i = 0; i < map_buckets(&hub->table); i++) {
@@ -1297,8 +1321,13 @@ static void worker_check(struct worker *worker)
 				CONTAINER_OF(node, struct channel, in_table);
 			channel_check(worker, channel);
 			channels += channel->is_agent; /* the others are its tails */
+			behind += channel->is_behind;
+			far_behind += channel->is_far_behind;
 		}
 	}
+	CHECK(hub_pace(hub) == (far_behind > 0 ? HUB_IS_FAR_BEHIND
+	                        : behind > 0   ? HUB_IS_BEHIND
+	                                       : HUB_KEEPS_UP));
 	for (const struct client *client = world.clients; client < world.clients + CLIENTS;
 	     client++) {
 		if (client->is_open && client->worker == worker) {
@@ -1692,6 +1721,8 @@ static void seen_check(void)
 	CHECK(seen.forgotten > 0);
 	CHECK(seen.binary > 0);
 	CHECK(seen.unanswered > 0);
+	CHECK(seen.behind > 0);
+	CHECK(seen.far_behind > 0);
 }
 
 int main(int argc, char **argv)

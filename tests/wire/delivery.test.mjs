@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { EventStream, NativeClient, frame, opcodes, parseBinary } from "./clients.mjs";
+import { EventStream, NativeClient, RawClient, frame, opcodes, parseBinary } from "./clients.mjs";
 import {
 	assertError, call, fresh, isSanitized, publish, publishCount, seqOf, until, useServer,
 } from "./harness.mjs";
@@ -709,6 +709,64 @@ history_size = 100000
 		closeAll(slow);
 	});
 });
+
+/* ---- publishing faster than all can be sent it ---- */
+
+for (const count of [1, 4]) {
+	describe(`delivery: a flood, workers: ${count}`, () => {
+		const server = useServer({ options: [
+			`workers.count=${count}`, "limits.outbound_buffer=16KiB",
+			"channel.flood:*.overflow=drop",
+		] });
+
+		/* Lines into the channel, as many as the server takes until they are ended: the answer. */
+		async function flood(channel) {
+			const client = await RawClient.connect(server);
+			const lines = `${"x".repeat(200)}\n`.repeat(200);
+			const chunk = `${lines.length.toString(16)}\r\n${lines}\r\n`;
+			let isOver = false;
+			const push = () => {
+				if (!isOver && client.socket.write(chunk))
+					setImmediate(push);
+			};
+			client.send(`POST /api/stream?channel=${channel} HTTP/1.1\r\nHost: a\r\n`,
+				"Transfer-Encoding: chunked\r\n\r\n");
+			client.socket.on("drain", push);
+			push();
+			return async () => {
+				isOver = true;
+				client.send("0\r\n\r\n");
+				return JSON.parse((await client.response()).text);
+			};
+		}
+
+		it("keeps nobody from subscribing, nor from publishing elsewhere", async () => {
+			const channel = fresh("flood:c");
+			const readers = await crowd(server, channel, {}, 8);
+			for (const { socket } of readers)
+				socket.removeAllListeners("data").resume();
+			const ends = await Promise.all([1, 2, 3, 4].map(() => flood(channel)));
+			await until(async () => (await history(channel)).length > 0, "lines");
+			for (let i = 0; i < 3; i++) {
+				const [small, client] = [fresh(), await NativeClient.open(server)];
+				await client.subscribe(small);
+				await client.publish(small, 1);
+				await client.publish(small, 2);
+				assert.deepEqual(await client.data(2), [1, 2]);
+				client.close();
+			}
+			const answers = await Promise.all(ends.map((end) => end()));
+			const published = answers.reduce((sum, answer) => sum + answer.published, 0);
+			assert.equal(seqOf((await history(channel)).at(-1).id), published);
+			closeAll(readers);
+		});
+
+		async function history(channel) {
+			const answer = await call(server, "GET", `/api/channels/${channel}/history?limit=1`);
+			return answer.json().messages;
+		}
+	});
+}
 
 /* ---- echo ---- */
 

@@ -245,6 +245,98 @@ static void stuck_on_much(void)
 	tail_is_bounded(60000, LAG_MAX + CROWD * 1024 + 60000);
 }
 
+#define BYTES 1000
+
+static void publish_bytes(void)
+{
+	static char payload[BYTES];
+	memset(payload, '1', sizeof(payload));
+	struct hub_command command = {.type = COMMAND_PUBLISH,
+	                              .channel = SLICE("crowd"),
+	                              .publication.payload = slice_of(payload, BYTES)};
+	hub_execute(hub, &few[0], &command);
+}
+
+/* Of what was published, so much is lacking to one of the crowd. */
+static uint64_t lag_of_crowd(void)
+{
+	uint64_t least = UINT64_MAX;
+	for (uint32_t i = 0; i < CROWD; i++)
+		least = got[i] < least ? got[i] : least;
+	return (hub_counters(hub)->published - least) * BYTES;
+}
+
+/* Nobody is slow, but who publishes is faster than all of them can be served. */
+static void crowd_is_outrun(void)
+{
+	uint64_t waits = 0, before = 0;
+	for (int i = 0; i < 200; i++) {
+		waits += hub_pace(hub) != HUB_KEEPS_UP;
+		while (hub_pace(hub) == HUB_KEEPS_UP)
+			publish_bytes();
+		CHECK(lag_of_crowd() <= LAG_MAX + BYTES);
+		if (i == 0)
+			before = hub_counters(hub)->published;
+		(void)turn();
+	}
+	CHECK(waits > 0);
+	CHECK(hub_counters(hub)->published > 3 * before); /* and it goes on */
+	while (turn())
+		;
+	CHECK(hub_pace(hub) == HUB_KEEPS_UP);
+	CHECK(lag_of_crowd() == 0);
+	CHECK(ended == 0);
+}
+
+static void publish_at_once(uint64_t bytes)
+{
+	for (uint64_t i = 0; i < bytes / BYTES; i++)
+		publish_bytes();
+}
+
+/* All at once: farther behind than to the bound, then less, and then not any more. */
+static void crowd_is_outrun_by_far(void)
+{
+	enum hub_pace pace = HUB_IS_FAR_BEHIND;
+	publish_at_once(LAG_MAX / 2);
+	CHECK(hub_pace(hub) == HUB_KEEPS_UP);
+	publish_at_once(LAG_MAX);
+	CHECK(hub_pace(hub) == HUB_IS_BEHIND);
+	publish_at_once(LAG_MAX);
+	CHECK(hub_pace(hub) == HUB_IS_FAR_BEHIND);
+	while (turn()) {
+		uint64_t lag = lag_of_crowd();
+		CHECK(hub_pace(hub) <= pace);
+		pace = hub_pace(hub);
+		CHECK(pace == HUB_IS_FAR_BEHIND || lag <= 2 * LAG_MAX);
+		CHECK(pace != HUB_KEEPS_UP || lag <= LAG_MAX);
+	}
+	CHECK(pace == HUB_KEEPS_UP);
+}
+
+/* Who takes nothing is treated by the overflow rule, and nobody waits. */
+static void stuck_ones_are_not_waited_for(void)
+{
+	is_stuck = true;
+	publish_bytes();
+	while (turn())
+		;
+	publish_at_once(3 * LAG_MAX);
+	(void)turn();
+	CHECK(hub_pace(hub) == HUB_KEEPS_UP);
+}
+
+static void those_who_left_are_not_waited_for(void)
+{
+	publish_at_once(3 * LAG_MAX);
+	CHECK(turn());
+	CHECK(hub_pace(hub) == HUB_IS_FAR_BEHIND);
+	for (uint32_t i = 0; i < CROWD; i++)
+		hub_session_close(hub, &crowd[i]);
+	(void)turn();
+	CHECK(hub_pace(hub) == HUB_KEEPS_UP);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -256,6 +348,10 @@ static const struct {
 	{"followers that have all there is are counted too", looks_are_bounded},
 	{"a crowd that is stuck is found out in time", stuck_on_little},
 	{"with large messages sooner", stuck_on_much},
+	{"a crowd that takes all is not outrun by more than the bound", crowd_is_outrun},
+	{"by how much it is behind is told", crowd_is_outrun_by_far},
+	{"who is stuck makes no publisher wait", stuck_ones_are_not_waited_for},
+	{"nor who has left", those_who_left_are_not_waited_for},
 };
 
 int main(void)
