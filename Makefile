@@ -17,7 +17,8 @@
 #   make bench-peers  the same work by nginx + nchan, nats-server, ws, socket.io and Redis
 #   make bench-million  a million connections; ARGS="50000 --rooms 1000 --resume 5000" fewer
 #   make format     clang-format, in place
-#   make install    the program, its unit and its sysctl file; DESTDIR= and PREFIX= are honoured
+#   make install    the program, its units and its sysctl file; DESTDIR= and PREFIX= are honoured
+#   make deb        the same as a Debian package, in build/MODE/deb
 #   make clean
 #
 # MODE is release, debug, asan, tsan, fuzz or coverage; each has its own build/MODE, or another
@@ -201,8 +202,17 @@ install: all
 	install -D -m 755 $B/starling $(DESTDIR)$(PREFIX)/bin/starling
 	install -D -m 644 systemd/90-starling-sysctl.conf \
 		$(DESTDIR)$(PREFIX)/lib/sysctl.d/90-starling-sysctl.conf
+	install -D -m 644 systemd/starling-limits.conf \
+		$(DESTDIR)$(PREFIX)/share/doc/starling/limits.conf
+	install -D -m 644 systemd/starling.socket \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/starling.socket
 	sed 's|/usr/local/|$(PREFIX)/|' systemd/starling.service | install -D -m 644 /dev/stdin \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/starling.service
+
+deb: all
+	$Qrm -rf $B/deb && mkdir -p $B/deb
+	$Q$(MAKE) --no-print-directory install MODE=$(MODE) B=$B DESTDIR=$(CURDIR)/$B/deb/stage PREFIX=/usr
+	$Qsystemd/deb $(CURDIR)/$B/deb/stage $(CURDIR)/$B/deb
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -212,6 +222,6 @@ clean:
 
 FORCE:
 .PHONY: FORCE all run test check unit wire sim mutants replay tidy tests fuzz-all coverage bench \
-	bench-full bench-programs bench-micro bench-peers bench-million format install help clean
+	bench-full bench-programs bench-micro bench-peers bench-million format install deb help clean
 .SECONDARY:
 -include $(shell find $B -name '*.d' 2>/dev/null)

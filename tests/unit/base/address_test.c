@@ -130,11 +130,33 @@ static void test_sites(void)
 	CHECK(are_one_site("::ffff:192.0.2.1", "192.0.2.1"));
 }
 
+static void test_loopback(void)
+{
+	static const struct {
+		const char *text;
+		bool is_loopback;
+	} rows[] = {
+		{"127.0.0.1", true}, {"127.255.0.9", true}, {"128.0.0.1", false},
+		{"0.0.0.0", false},  {"::1", true},         {"::", false},
+		{"::2", false},      {"fe80::1", false},    {"::ffff:127.0.0.1", true},
+	};
+	printf("address: what only this host can reach\n");
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct address address;
+		CHECK(address_parse(slice_string(rows[i].text), &address));
+		CHECK(address_is_loopback(&address) == rows[i].is_loopback);
+	}
+	struct address local = {.family = ADDRESS_LOCAL}, none = {.family = ADDRESS_NONE};
+	CHECK(address_is_loopback(&local));
+	CHECK(!address_is_loopback(&none));
+}
+
 int main(void)
 {
 	test_texts();
 	test_members();
 	test_bad_networks();
 	test_sites();
+	test_loopback();
 	return 0;
 }

@@ -132,6 +132,28 @@ static void queue_when_full(void)
 }
 
 /* What the ring did not take goes nowhere between two flushes. */
+/* What figures say of it. */
+static void counts_what_is_under_way(void)
+{
+	CHECK(mailbox_incoming(office, 1) == 0);
+	post_many(0, 1, 1, MAILBOX_CAPACITY + 5);
+	post_many(2, 1, 1, 3);
+	CHECK(mailbox_incoming(office, 1) == MAILBOX_CAPACITY + 3);
+	CHECK(mailbox_queued(office, 0) == 5);
+	CHECK(mailbox_queued(office, 2) == 0);
+	CHECK(mailbox_incoming(office, 0) == 0);
+	flush_all();
+	for (uint64_t i = 1; i <= 64; i++)
+		expect(0, 1, i);
+	CHECK(mailbox_incoming(office, 1) == MAILBOX_CAPACITY + 3 - 64);
+	flush_all();
+	CHECK(mailbox_queued(office, 0) == 0);
+	struct letter letter;
+	while (mailbox_take(office, 1, &letter))
+		;
+	CHECK(mailbox_incoming(office, 1) == 0);
+}
+
 static void queue_waits_for_flush(void)
 {
 	post_many(0, 1, 1, MAILBOX_CAPACITY + 1);
@@ -434,6 +456,7 @@ static const struct {
 	{"each pair has a way of its own", kept_apart},
 	{"letters queue up behind a full ring, in order", queue_when_full},
 	{"what queues up goes on with a flush", queue_waits_for_flush},
+	{"letters under way are counted, and those that wait for room", counts_what_is_under_way},
 	{"one full ring holds up no other", one_full_blocks_no_other},
 	{"without memory there is no room, and what there was stays", no_memory},
 	{"without memory there is no office, and nothing of it", not_created},
