@@ -1,22 +1,32 @@
 /*
- * What the server API shows of single connections, and does to them. Each is a survey of one
- * worker; and what it does to the node as a whole.
+ * What the server API shows of connections, and does to them: each is a survey, of one worker or
+ * of all. And what it does to the node as a whole.
  */
+#include <stdlib.h>
+
+#include "edge/parameter.h"
 #include "edge/peer.h"
 #include "edge/route.h"
 #include "edge/survey.h"
 #include "http/query.h"
 #include "wire/json.h"
 
-/* ---- connections ---- */
+#define CONNECTIONS_LIMIT_DEFAULT 100
+#define CONNECTIONS_LIMIT_MAX 1000
+
+/* ---- one connection ---- */
+
+static bool is_client(const struct conn *conn)
+{
+	return conn != NULL && !conn->session.is_ended && conn->transport->name != NULL &&
+	       conn->transport != &transport_http;
+}
 
 static struct conn *find_conn(struct edge *edge, uint64_t number)
 {
 	struct slab_handle handle = {(uint32_t)(number >> 32) & 0xffffff, (uint32_t)number};
 	struct conn *conn = slab_at(&edge->conns, handle);
-	bool is_client = conn != NULL && !conn->session.is_ended && conn->transport->name != NULL &&
-	                 conn->transport != &transport_http;
-	return is_client ? conn : NULL;
+	return is_client(conn) ? conn : NULL;
 }
 
 static void write_address(struct buf *out, struct address address)
@@ -29,14 +39,10 @@ static void write_address(struct buf *out, struct address address)
 		json_string_append(out, slice_of(text, len));
 }
 
-static void describe_conn(struct edge *edge, struct note *note)
+/* What is said of a connection wherever it is shown; an object that is not closed yet. */
+static void write_conn(struct edge *edge, const struct conn *conn, struct buf *out)
 {
 	char id[CONN_ID_MAX];
-	const struct conn *conn = find_conn(edge, note->number);
-	struct buf *out = &note->body;
-	note->is_found = conn != NULL;
-	if (conn == NULL)
-		return;
 	buf_string(out, "{\"id\":\"");
 	buf_append(out, id, conn_id(edge, conn, id));
 	buf_string(out, "\",\"user\":");
@@ -52,6 +58,16 @@ static void describe_conn(struct edge *edge, struct note *note)
 	write_address(out, peer_of(edge, conn));
 	buf_string(out, ",\"since\":");
 	buf_u64(out, conn->opened_unix_ms);
+}
+
+static void describe_conn(struct edge *edge, struct note *note)
+{
+	const struct conn *conn = find_conn(edge, note->number);
+	struct buf *out = &note->body;
+	note->is_found = conn != NULL;
+	if (conn == NULL)
+		return;
+	write_conn(edge, conn, out);
 	buf_string(out, ",\"channels\":[");
 	const struct follower *follower = conn->session.first;
 	for (; follower != NULL; follower = follower->next_of_session) {
@@ -149,6 +165,88 @@ void api_send(struct edge *edge, struct conn *conn, const struct http_request *r
 		return;
 	buf_slice(&text, data.value.raw);
 	survey_one(edge, conn, &survey_send, number, &text);
+}
+
+/* ---- some of all ---- */
+
+static bool add_conn(struct edge *edge, struct note *note, const struct conn *conn)
+{
+	struct buf *out = &note->channels[note->count++].name;
+	write_conn(edge, conn, out);
+	buf_string(out, ",\"channels\":");
+	buf_u64(out, conn->session.follower_count);
+	buf_char(out, '}');
+	return !out->is_broken;
+}
+
+/* As many as were asked for, some places of the slab a turn. */
+static void list_conns(struct edge *edge, struct note *note)
+{
+	struct slice user = buf_view(&note->text);
+	if (note->channels == NULL)
+		note->channels = calloc((size_t)note->number, sizeof(*note->channels));
+	note->is_found = note->channels != NULL;
+	uint32_t span = slab_span(&edge->conns), looks = 0;
+	for (; note->is_found && note->place < span && note->count < note->number &&
+	       looks < TURN_LOOKS_MAX;
+	     looks++) {
+		const struct conn *conn = slab_by_index(&edge->conns, note->place++);
+		if (is_client(conn) &&
+		    (user.len == 0 || slice_equals(user, session_user(&conn->session))))
+			note->is_found = add_conn(edge, note, conn);
+	}
+	note->goes_on = note->is_found && note->place < span && note->count < note->number;
+}
+
+static void finish_conns(struct edge *edge, struct conn *conn, struct note *const *notes,
+                         size_t count)
+{
+	struct buf body = {0};
+	/* Each was asked for one more than the answer holds, to know whether there is one. */
+	size_t limit = (size_t)notes[0]->number - 1, found = 0;
+	bool has_all = true;
+	buf_string(&body, "{\"connections\":[");
+	for (size_t i = 0; i < count; i++) {
+		has_all &= notes[i]->is_found;
+		for (size_t j = 0; j < notes[i]->count; j++, found++) {
+			if (found > 0 && found < limit)
+				buf_char(&body, ',');
+			if (found < limit)
+				buf_slice(&body, buf_view(&notes[i]->channels[j].name));
+		}
+	}
+	buf_string(&body, found > limit ? "],\"more\":true}" : "],\"more\":false}");
+	if (has_all) {
+		exchange_made(edge, conn, &body);
+		return;
+	}
+	buf_free(&body);
+	exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
+}
+
+static const struct survey_kind survey_list = {list_conns, finish_conns};
+
+void api_connections(struct edge *edge, struct conn *conn, const struct http_request *request,
+                     struct slice body)
+{
+	(void)body;
+	struct buf user = {0}, none = {0};
+	uint64_t limit = CONNECTIONS_LIMIT_DEFAULT;
+	if (!exchange_is_backend(edge, conn, request))
+		return;
+	enum parameter_result got_user = parameter_get(request, "user", &user);
+	enum parameter_result got_limit = parameter_number(request, "limit", &limit);
+	if (got_user == PARAMETER_NO_MEMORY || got_limit == PARAMETER_NO_MEMORY) {
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
+	} else if (got_user == PARAMETER_BAD || got_limit == PARAMETER_BAD || limit == 0) {
+		exchange_refuse(edge, conn, ERROR_BAD_REQUEST,
+		                "user is not decodable, or limit no number above 0");
+	} else {
+		limit = limit > CONNECTIONS_LIMIT_MAX ? CONNECTIONS_LIMIT_MAX : limit;
+		survey_all(edge, conn, &survey_list, limit + 1, &user, &none);
+		return;
+	}
+	buf_free(&user);
 }
 
 /* ---- the node ---- */

@@ -34,6 +34,9 @@ void page_ready(struct edge *edge, struct conn *conn, const struct http_request 
 STATIC_FILE(index_html);
 STATIC_FILE(demo_js);
 STATIC_FILE(demo_css);
+STATIC_FILE(console_html);
+STATIC_FILE(console_js);
+STATIC_FILE(console_css);
 STATIC_FILE(starling_js);
 
 static const struct {
@@ -43,6 +46,9 @@ static const struct {
 	{"/", "text/html; charset=utf-8", static_index_html, static_index_html_end},
 	{"/demo.js", "text/javascript; charset=utf-8", static_demo_js, static_demo_js_end},
 	{"/demo.css", "text/css; charset=utf-8", static_demo_css, static_demo_css_end},
+	{"/console", "text/html; charset=utf-8", static_console_html, static_console_html_end},
+	{"/console.js", "text/javascript; charset=utf-8", static_console_js, static_console_js_end},
+	{"/console.css", "text/css; charset=utf-8", static_console_css, static_console_css_end},
 	{"/starling.js", "text/javascript; charset=utf-8", static_starling_js,
          static_starling_js_end},
 };

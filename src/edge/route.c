@@ -26,6 +26,7 @@ static const struct route {
 	{"/api/stream", POSTS, BODY_STREAM, api_stream},
 	{"/api/channels", READS, BODY_SMALL, api_channels},
 	{"/api/channels/*", READS, BODY_SMALL, api_channel},
+	{"/api/connections", READS, BODY_SMALL, api_connections},
 	{"/api/connections/*", READS | METHOD(HTTP_DELETE), BODY_SMALL, api_connection},
 	{"/api/connections/*/send", POSTS, BODY_OF_API, api_send},
 	{"/api/stats", READS, BODY_SMALL, api_stats},
@@ -38,6 +39,9 @@ static const struct route {
 	{"/starling.js", READS, BODY_SMALL, page_file},
 	{"/demo.js", READS, BODY_SMALL, page_file},
 	{"/demo.css", READS, BODY_SMALL, page_file},
+	{"/console", READS, BODY_SMALL, page_file},
+	{"/console.js", READS, BODY_SMALL, page_file},
+	{"/console.css", READS, BODY_SMALL, page_file},
 };
 
 /* ---- finding ---- */

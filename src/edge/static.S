@@ -13,6 +13,9 @@ static_\symbol\()_end:
 	static_file index_html, "src/edge/static/index.html"
 	static_file demo_js, "src/edge/static/demo.js"
 	static_file demo_css, "src/edge/static/demo.css"
+	static_file console_html, "src/edge/static/console.html"
+	static_file console_js, "src/edge/static/console.js"
+	static_file console_css, "src/edge/static/console.css"
 	static_file starling_js, "src/edge/static/starling.js"
 
 	.section .note.GNU-stack, "", @progbits

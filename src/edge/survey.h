@@ -31,7 +31,7 @@ struct note {
 	uint64_t descriptors; /* open in its table */
 	size_t count;
 	struct note_channel {
-		struct buf name;
+		struct buf name; /* of a list of connections: one, as JSON */
 		uint64_t followers, epoch, seq;
 		bool is_agent; /* epoch and seq are known */
 	} * channels;

@@ -1,0 +1,265 @@
+/*
+ * console.test.mjs - the operator's page, in a real browser, as an operator uses it; and the list of
+ * connections it shows.
+ *
+ * CHROMIUM  path of the browser (default /usr/bin/chromium)
+ * PICTURES  folder for pictures of the page; none are taken without it
+ */
+import assert from "node:assert/strict";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+
+import { chromium } from "playwright-core";
+
+import { NativeClient } from "./clients.mjs";
+import {
+	assertError, call, fresh, patience, publish, publishCount, startServer, until, useServer,
+	withServer,
+} from "./harness.mjs";
+
+const launch = {
+	executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+	args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+		"--disable-background-networking", "--disable-component-update", "--disable-sync"],
+};
+
+describe("connections: a list of them", () => {
+	const server = useServer();
+	const list = async (query = "") =>
+		(await call(server, "GET", `/api/connections${query}`)).json();
+
+	it("has each client's, with what it follows, and no request's", async () => {
+		assert.deepEqual(await list(), { connections: [], more: false });
+		const [ann, bob] = [
+			await NativeClient.open(server, { query: "user=ann" }),
+			await NativeClient.open(server, { query: "user=bob" }),
+		];
+		await ann.subscribe(fresh());
+		const { connections, more } = await list();
+		assert.equal(more, false);
+		assert.deepEqual(new Set(connections.map(({ id }) => id)),
+			new Set([ann.welcome.connection, bob.welcome.connection]));
+		const [entry] = connections.filter(({ user }) => user === "ann");
+		assert.equal(entry.transport, "websocket");
+		assert.equal(entry.address, "127.0.0.1");
+		assert.equal(entry.channels, 1);
+		assert.equal(entry.node, ann.welcome.node);
+		assert.ok(Math.abs(entry.since - Date.now()) < 600_000);
+		assert.deepEqual((await list("?user=bob")).connections.map(({ user }) => user), ["bob"]);
+		assert.deepEqual(await list("?user=cleo"), { connections: [], more: false });
+		const page = await list("?limit=1");
+		assert.equal(page.connections.length, 1);
+		assert.equal(page.more, true);
+		assert.equal((await list("?limit=2")).more, false);
+		for (const client of [ann, bob])
+			client.close();
+	});
+
+	it("refuses what it does not understand, and who has no key", async () => {
+		for (const query of ["limit=0", "limit=x", "user=%zz"])
+			assertError(await call(server, "GET", `/api/connections?${query}`), 400, "bad_request");
+		await withServer({ options: ["auth.api_key=sesame"] }, async (locked) =>
+			assertError(await call(locked, "GET", "/api/connections"), 401, "unauthorized"));
+	});
+});
+
+let browser;
+before(async () => { browser = await chromium.launch(launch); });
+after(() => browser.close());
+
+/* The page, opened by an operator. What it finds wrong with itself fails the test. */
+async function withConsole(server, options, body) {
+	const context = await browser.newContext(options);
+	const page = await context.newPage();
+	const faults = [];
+	page.setDefaultTimeout(patience);
+	page.on("pageerror", (error) => faults.push(error.message));
+	page.on("console", (message) => {
+		if (/Content.Security.Policy/i.test(message.text()))
+			faults.push(message.text());
+	});
+	try {
+		await page.goto(`${server.url}/console`);
+		await body(page);
+	} finally {
+		await context.close();
+	}
+	assert.deepEqual(faults, []);
+}
+
+const isReady = (page) => page.waitForSelector('#state[data-state="ready"]');
+const says = (page, selector, text) => page.waitForFunction(
+	([where, what]) => document.querySelector(where)?.textContent.includes(what),
+	[selector, text]);
+const take = (page, name) => process.env.PICTURES &&
+	page.screenshot({ path: path.join(process.env.PICTURES, `${name}.png`), fullPage: true });
+
+describe("the console", () => {
+	const server = useServer();
+
+	it("shows the node and its load, live", async () => {
+		const channel = fresh("load");
+		const client = await NativeClient.open(server, { query: "user=ann" });
+		await client.subscribe(channel);
+		await withConsole(server, {}, async (page) => {
+			await isReady(page);
+			assert.equal(await page.textContent("#node"), client.welcome.node);
+			await publishCount(server, channel, 30);
+			await page.waitForFunction(() =>
+				[...document.querySelectorAll(".plot svg")].some((plot) =>
+					/^Messages a second: in (?!0,)/.test(plot.getAttribute("aria-label") ?? "")));
+			await says(page, "#channels", channel);
+			await says(page, "#connections", "ann");
+			assert.equal(await page.isHidden("#members-card"), true);
+			const points = await page.getAttribute(".plot polyline", "points");
+			assert.match(points, /^[\d.]+,[\d.-]+/);
+		});
+		client.close();
+	});
+
+	it("follows a channel from its history on", async () => {
+		const channel = fresh("tail");
+		await publish(server, channel, "before");
+		await withConsole(server, {}, async (page) => {
+			await isReady(page);
+			await page.click(`#channels button[aria-label="Watch ${channel}"]`);
+			await says(page, "#tail", "before");
+			await publish(server, channel, { text: "live" }, { event: "news", key: "k" });
+			await says(page, "#tail li:first-child", `{"text":"live"}`);
+			await says(page, "#tail li:first-child", "event news");
+			assert.equal(await page.inputValue("#channel"), channel);
+		});
+	});
+
+	it("publishes JSON and words, by keyboard", async () => {
+		const channel = fresh("publish");
+		await withConsole(server, {}, async (page) => {
+			await isReady(page);
+			await page.focus("#channel");
+			await page.keyboard.type(channel);
+			await page.keyboard.press("Enter");
+			await says(page, "#tail-state", "live");
+			await page.focus("#data");
+			await page.keyboard.type(`{"n": 1}`);
+			await page.keyboard.press("Enter");
+			await says(page, "#tail", `{"n":1}`);
+			await page.keyboard.type("just words");
+			await page.keyboard.press("Enter");
+			await says(page, "#tail", `"just words"`);
+			await says(page, "#published", "Published as ");
+		});
+	});
+
+	it("disconnects a client", async () => {
+		const client = await NativeClient.open(server, { query: "user=mallory" });
+		const id = client.welcome.connection;
+		await withConsole(server, {}, async (page) => {
+			await isReady(page);
+			await page.fill("#user", "mallory");
+			await page.click(`button[aria-label="Disconnect ${id}"]`);
+			assert.deepEqual(await client.closing(), { code: 1008, reason: "disconnected" });
+			await says(page, "#connections-note", "was disconnected");
+			await page.waitForFunction(() =>
+				document.querySelector("#connections").rows.length === 0);
+			await says(page, "#troubles", "ended disconnected");
+		});
+	});
+
+	it("fits a phone, and the dark", async () => {
+		const channel = fresh("prices");
+		const client = await NativeClient.open(server, { query: "user=ann" });
+		await client.subscribe(channel);
+		const views = {
+			"console-light": { viewport: { width: 1280, height: 900 } },
+			"console-dark": { viewport: { width: 1280, height: 900 }, colorScheme: "dark" },
+			"console-phone": { viewport: { width: 375, height: 812 }, colorScheme: "dark" },
+		};
+		for (const [name, options] of Object.entries(views)) {
+			await withConsole(server, options, async (page) => {
+				await isReady(page);
+				await page.fill("#channel", channel);
+				await page.press("#channel", "Enter");
+				for (let i = 0; i < 3; i++) {
+					const looked = page.waitForResponse((answer) => answer.url().endsWith("/metrics"));
+					await publishCount(server, channel, 5 * (i + 1));
+					await looked;
+				}
+				await says(page, "#tail", "15");
+				await page.waitForFunction(() => document.documentElement.scrollWidth <=
+					document.documentElement.clientWidth);
+				await take(page, name);
+			});
+		}
+		client.close();
+	});
+});
+
+describe("the console: who may see it", () => {
+	const server = useServer({ options: ["auth.api_key=sesame"] });
+
+	it("is a page for anybody, and asks for the key", async () => {
+		await withConsole(server, {}, async (page) => {
+			await page.waitForSelector("#ask-key[open]");
+			await page.fill("#api-key", "wrong");
+			await page.press("#api-key", "Enter");
+			await says(page, "#key-error", "not a key");
+			await page.fill("#api-key", "sesame");
+			await take(page, "console-key");
+			await page.press("#api-key", "Enter");
+			await isReady(page);
+			assert.equal(await page.isVisible("#ask-key"), false);
+			await page.reload();
+			await isReady(page);
+			await page.click("#forget");
+			await page.waitForSelector("#ask-key[open]");
+		});
+	});
+
+	it("never has the key in an address", async () => {
+		await withConsole(server, {}, async (page) => {
+			const urls = [];
+			page.on("request", (request) => urls.push(request.url()));
+			await page.fill("#api-key", "sesame");
+			await page.press("#api-key", "Enter");
+			await isReady(page);
+			await page.fill("#channel", "a");
+			await page.press("#channel", "Enter");
+			await says(page, "#tail-state", "live");
+			assert.ok(urls.length > 0);
+			assert.deepEqual(urls.filter((url) => url.includes("sesame")), []);
+		});
+	});
+
+	it("is where / leads outside open mode", async () => {
+		const answer = await call(server, "GET", "/");
+		assert.equal(answer.status, 302);
+		assert.equal(answer.headers.location, "/console");
+	});
+
+	it("has a policy that lets in nothing but this server's own files", async () => {
+		const { headers, text } = await call(server, "GET", "/console");
+		assert.match(headers["content-security-policy"], /default-src 'self'/);
+		assert.doesNotMatch(headers["content-security-policy"], /unsafe/);
+		assert.doesNotMatch(text, /<script(?![^>]* src=)/);
+		assert.doesNotMatch(text, / style=| on[a-z]+=/);
+	});
+});
+
+describe("the console: a drain", () => {
+	it("is asked about, and begins", async () => {
+		const server = await startServer({ options: ["drain.time=1h"] });
+		const client = await NativeClient.open(server);
+		await withConsole(server, {}, async (page) => {
+			await isReady(page);
+			await page.click("#drain");
+			await page.keyboard.press("Escape");
+			assert.equal((await call(server, "GET", "/ready")).status, 200);
+			await page.click("#drain");
+			await page.click('#ask-drain button[value="yes"]');
+			await page.waitForSelector('#state[data-state="draining"]');
+			await until(async () => (await call(server, "GET", "/ready")).status === 503, "a drain");
+		});
+		client.socket.destroy();
+		assert.deepEqual(await server.ended(), { code: 0, signal: null });
+	});
+});
