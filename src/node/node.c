@@ -14,6 +14,7 @@
 #include "node/generation.h"
 #include "node/watch.h"
 #include "node/worker.h"
+#include "ops/journal.h"
 #include "ops/service.h"
 #include "starling/limits.h"
 #include "starling/version.h"
@@ -37,6 +38,7 @@ struct node {
 	unsigned stops;                 /* of which so many came */
 	struct service service;
 	struct service_sockets sockets; /* handed over */
+	struct journal journal;
 	struct watch watch;
 	uint64_t told_ms; /* when the service manager heard last how it is */
 	struct drain_up drain_up;
@@ -69,6 +71,14 @@ static uint64_t now_ms(void)
 static const struct config *config_of(const struct node *node)
 {
 	return &node->generation->config;
+}
+
+/* [log] may have changed; what was counted is kept. */
+static void set_journal(struct node *node)
+{
+	static_assert((int)JOURNAL_ERROR == (int)CONFIG_LOG_ERROR, "the same words");
+	node->journal.least = (enum journal_level)config_of(node)->log.level;
+	node->journal.is_json = config_of(node)->log.format == CONFIG_LOG_JSON;
 }
 
 /* ---- addresses ---- */
@@ -314,14 +324,16 @@ static void reload(struct node *node)
 		next = NULL;
 	}
 	if (next == NULL) {
-		fprintf(stderr, "starling: the configuration stays as it was: %.*s\n",
-		        (int)error.len, error.at);
+		journal_say(&node->journal, JOURNAL_ERROR, "reload_failed",
+		            "the configuration stays as it was: %.*s", (int)error.len, error.at);
 	} else {
 		generation_drop(node->generation);
 		node->generation = next;
-		fprintf(stderr, "starling: the configuration was read again%s%.*s\n",
-		        restarts.len > 0 ? "; a restart is needed for " : "", (int)restarts.len,
-		        restarts.at);
+		set_journal(node);
+		journal_say(&node->journal, JOURNAL_INFO, "reload",
+		            "the configuration was read again%s%.*s",
+		            restarts.len > 0 ? "; a restart is needed for " : "", (int)restarts.len,
+		            restarts.at);
 	}
 	service_tell(&node->service, "READY=1");
 	buf_free(&restarts);
@@ -359,10 +371,9 @@ static uint32_t up_clients(const struct drain_up *up)
 static void begin_drain(struct node *node)
 {
 	uint64_t time_ms = node->drain.time_ms;
-	fprintf(stderr,
-	        "starling: draining %u clients over %" PRIu64
-	        " ms; a second signal ends it at once\n",
-	        up_clients(&node->drain_up), time_ms);
+	journal_say(&node->journal, JOURNAL_INFO, "drain",
+	            "draining %u clients over %" PRIu64 " ms; a second signal ends it at once",
+	            up_clients(&node->drain_up), time_ms);
 	service_tell(&node->service, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64,
 	             (time_ms + DRAIN_HANDOVER_MS + 10000) * 1000);
 	node_drain_begin(&node->drain, now_ms());
@@ -397,6 +408,10 @@ static void beat(struct node *node)
 		CHECK(letter.kind == LETTER_BEAT); /* nothing else is sent to control */
 		watch_answer(&node->watch, letter.beat);
 	}
+	if (watch_is_late(&node->watch, now_ms()))
+		journal_say(&node->journal, JOURNAL_ERROR, "stuck",
+		            "%u of %u workers have not answered for %" PRIu64 " ms",
+		            node->watch.awaited, node->started, now_ms() - node->watch.sent_ms);
 	if (!watch_is_due(&node->watch, now_ms()))
 		return;
 	service_tell(&node->service, "WATCHDOG=1");
@@ -477,16 +492,11 @@ static bool has_weak_secret(const struct key_set *keys)
 	return key != NULL && key->secret.len < 32;
 }
 
-static void greet(const struct node *node)
+/* For people: what to open, and what to type. */
+static void write_banner(const struct node *node)
 {
 	const struct edge_settings *settings = &node->generation->settings;
 	const char *credentials = settings->is_open ? "" : "-H 'Authorization: Bearer KEY' ";
-	fprintf(stderr, "starling %s: %s, %u worker%s\n", STARLING_VERSION,
-	        settings->is_open ? "open mode: anyone may do everything" : "keys required",
-	        node->worker_count, node->worker_count == 1 ? "" : "s");
-	if (has_weak_secret(settings->token_keys))
-		fprintf(stderr, "  warning     auth.jwt_secret has less than 32 bytes: it can be "
-		                "guessed from a token\n");
 	for (size_t i = 0; i < node->entrance_count; i++) {
 		char text[LISTEN_TEXT_MAX];
 		const struct entrance *entrance = &node->entrances[i];
@@ -497,11 +507,32 @@ static void greet(const struct node *node)
 			continue;
 		}
 		fprintf(stderr, "  page        %s://%s/\n", scheme, text);
+		fprintf(stderr, "  console     %s://%s/console\n", scheme, text);
 		fprintf(stderr,
 		        "  publish     curl --json '\"hello\"' %s"
 		        "'%s://%s/publish?channel=chat:lobby'\n",
 		        credentials, scheme, text);
 	}
+}
+
+static void greet(struct node *node)
+{
+	const struct edge_settings *settings = &node->generation->settings;
+	const char *mode =
+		settings->is_open ? "open mode: anyone may do everything" : "keys required";
+	const char *plural = node->worker_count == 1 ? "" : "s";
+	if (node->journal.is_json)
+		journal_say(&node->journal, JOURNAL_INFO, "start", "starling %s: %s, %u worker%s",
+		            STARLING_VERSION, mode, node->worker_count, plural);
+	else if (node->journal.least <= JOURNAL_INFO)
+		fprintf(stderr, "starling %s: %s, %u worker%s\n", STARLING_VERSION, mode,
+		        node->worker_count, plural);
+	if (has_weak_secret(settings->token_keys))
+		journal_say(&node->journal, JOURNAL_WARN, "weak_secret",
+		            "warning: auth.jwt_secret has less than 32 bytes: it can be guessed "
+		            "from a token");
+	if (!node->journal.is_json && node->journal.least <= JOURNAL_INFO)
+		write_banner(node);
 }
 
 static void make_name(struct node *node)
@@ -582,6 +613,7 @@ int node_run(struct config *config)
 	service_take_sockets(&node.sockets);
 	raise_descriptor_limit();
 	block_signals(&node);
+	set_journal(&node);
 	int status = start(&node);
 	if (status == STATUS_DONE) {
 		greet(&node);

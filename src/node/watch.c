@@ -20,12 +20,18 @@ void watch_answer(struct watch *watch, uint64_t beat)
 	watch->awaited--;
 }
 
+bool watch_is_late(const struct watch *watch, uint64_t now_ms)
+{
+	return watch->awaited > 0 && now_ms >= watch->next_ms;
+}
+
 bool watch_is_due(struct watch *watch, uint64_t now_ms)
 {
 	if (watch->interval_ms == 0 || watch->awaited > 0 || now_ms < watch->next_ms)
 		return false;
 	watch->beat++;
 	watch->awaited = watch->workers;
+	watch->sent_ms = now_ms;
 	watch->next_ms = now_ms + watch->interval_ms;
 	return true;
 }

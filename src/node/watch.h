@@ -18,11 +18,13 @@ struct watch {
 	uint32_t workers;
 	uint64_t beat; /* the one under way, or the last */
 	uint32_t awaited;
-	uint64_t next_ms;
+	uint64_t sent_ms, next_ms;
 };
 
 /* Four signs of life within the watchdog's time, so that one which is late harms nothing. */
 void watch_begin(struct watch *watch, uint64_t watchdog_ms, uint32_t workers, uint64_t now_ms);
 void watch_answer(struct watch *watch, uint64_t beat); /* a worker has given that back */
+/* Somebody has not answered though the next beat is due. */
+bool watch_is_late(const struct watch *watch, uint64_t now_ms);
 /* True: all live, and the time has come to say so and to send `beat`. */
 bool watch_is_due(struct watch *watch, uint64_t now_ms);

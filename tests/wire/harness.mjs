@@ -171,6 +171,7 @@ export class Server {
 	get url() { return `${this.scheme}://127.0.0.1:${this.port}`; }
 	get wsUrl() { return `${this.isSecure ? "wss" : "ws"}://127.0.0.1:${this.port}/ws`; }
 	get pid() { return this.#child?.pid; }
+	get file() { return this.#settings.file; }
 	stderr() { return this.#stderr; }
 
 	#listeners() {

@@ -32,9 +32,12 @@ static void one_is_stuck(void)
 	watch_begin(&watch, 1000, 2, 100);
 	CHECK(watch_is_due(&watch, 100));
 	watch_answer(&watch, watch.beat);
+	CHECK(!watch_is_late(&watch, 349));
+	CHECK(watch_is_late(&watch, 350));
 	CHECK(!watch_is_due(&watch, 350));
 	CHECK(!watch_is_due(&watch, 1000000));
 	watch_answer(&watch, watch.beat);
+	CHECK(!watch_is_late(&watch, 1000000));
 	CHECK(watch_is_due(&watch, 1000000));
 	printf("watch: one that is stuck is silence, until it is not\n");
 }

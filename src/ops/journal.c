@@ -1,0 +1,124 @@
+#include "ops/journal.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/check.h"
+
+static const char *const level_words[] = {"debug", "info", "warn", "error"};
+
+/* A kind that finds no place is not cut short. */
+static struct journal_kind *kind_of(struct journal *journal, const char *name)
+{
+	for (size_t i = 0; i < JOURNAL_KINDS_MAX; i++) {
+		struct journal_kind *kind = &journal->kinds[i];
+		if (kind->name == NULL)
+			kind->name = name;
+		if (strcmp(kind->name, name) == 0)
+			return kind;
+	}
+	return NULL;
+}
+
+/* False: it has said enough for now. `*left_out`: so many lines before this one were not written.
+ */
+static bool may_speak(struct journal_kind *kind, uint64_t unix_ms, uint32_t *left_out)
+{
+	*left_out = 0;
+	if (kind == NULL)
+		return true;
+	if (unix_ms - kind->window_ms >= JOURNAL_WINDOW_MS) {
+		*left_out = kind->left_out;
+		kind->window_ms = unix_ms;
+		kind->lines = kind->left_out = 0;
+	}
+	bool may = kind->lines < JOURNAL_LINES_MAX;
+	kind->lines += may;
+	kind->left_out += !may;
+	return may;
+}
+
+/* One line, and nothing that a terminal would obey. */
+static void write_plain(struct buf *out, struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.at[i];
+		buf_char(out, c < 0x20 || c == 0x7f ? ' ' : text.at[i]);
+	}
+}
+
+static void write_quoted(struct buf *out, struct slice text)
+{
+	buf_char(out, '"');
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.at[i];
+		if (c == '"' || c == '\\')
+			buf_char(out, '\\');
+		if (c < 0x20 || c == 0x7f)
+			buf_format(out, "\\u%04x", c);
+		else
+			buf_char(out, text.at[i]);
+	}
+	buf_char(out, '"');
+}
+
+static void write_json(struct buf *out, enum journal_level level, const char *kind,
+                       uint64_t unix_ms, struct slice message, uint32_t left_out)
+{
+	time_t seconds = (time_t)(unix_ms / 1000);
+	struct tm utc;
+	char date[sizeof("2026-01-01T00:00:00")];
+	CHECK(gmtime_r(&seconds, &utc) != NULL);
+	CHECK(strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc) > 0);
+	buf_format(out, "{\"time\":\"%s.%03" PRIu64 "Z\",\"level\":\"%s\",\"event\":\"%s\"", date,
+	           unix_ms % 1000, level_words[level], kind);
+	buf_string(out, ",\"message\":");
+	write_quoted(out, message);
+	if (left_out > 0)
+		buf_format(out, ",\"left_out\":%" PRIu32, left_out);
+	buf_string(out, "}\n");
+}
+
+static void write_text(struct buf *out, struct slice message, uint32_t left_out)
+{
+	buf_string(out, "starling: ");
+	write_plain(out, message);
+	if (left_out > 0)
+		buf_format(out, " (%" PRIu32 " like this were left out)", left_out);
+	buf_char(out, '\n');
+}
+
+bool journal_line(struct journal *journal, struct buf *out, enum journal_level level,
+                  const char *kind, uint64_t unix_ms, struct slice message)
+{
+	uint32_t left_out;
+	if (level < journal->least || !may_speak(kind_of(journal, kind), unix_ms, &left_out))
+		return false;
+	if (journal->is_json)
+		write_json(out, level, kind, unix_ms, message, left_out);
+	else
+		write_text(out, message, left_out);
+	return !out->is_broken;
+}
+
+void journal_say(struct journal *journal, enum journal_level level, const char *kind,
+                 const char *format, ...)
+{
+	char text[2048];
+	struct buf line = {0};
+	struct timespec now;
+	va_list values;
+	va_start(values, format);
+	int len = vsnprintf(text, sizeof(text), format, values);
+	va_end(values);
+	CHECK(len >= 0);
+	size_t shown = (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1;
+	CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
+	uint64_t unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	if (journal_line(journal, &line, level, kind, unix_ms, slice_of(text, shown)))
+		fprintf(stderr, "%.*s", (int)line.len, line.at);
+	buf_free(&line);
+}

@@ -1,0 +1,91 @@
+/* Lines as text and as JSON, which are written, and which are left out. */
+#include <stdio.h>
+
+#include "base/check.h"
+#include "ops/journal.h"
+
+#define NOON 1790000000123u /* 2026-09-21T14:13:20.123Z */
+
+static const struct {
+	const char *claim;
+	bool is_json;
+	enum journal_level least, level;
+	const char *message, *line; /* NULL: none */
+} rows[] = {
+	{"text is for people", false, JOURNAL_INFO, JOURNAL_INFO, "all is well",
+         "starling: all is well\n"},
+	{"JSON is for machines", true, JOURNAL_INFO, JOURNAL_WARN, "all is well",
+         "{\"time\":\"2026-09-21T14:13:20.123Z\",\"level\":\"warn\",\"event\":\"kind\","
+         "\"message\":\"all is well\"}\n"},
+	{"a lesser level is not written", false, JOURNAL_WARN, JOURNAL_INFO, "x", NULL},
+	{"nor in JSON", true, JOURNAL_ERROR, JOURNAL_WARN, "x", NULL},
+	{"the least one is", false, JOURNAL_WARN, JOURNAL_WARN, "x", "starling: x\n"},
+	{"debug is below info", false, JOURNAL_INFO, JOURNAL_DEBUG, "x", NULL},
+	{"an event is one line", false, JOURNAL_INFO, JOURNAL_INFO, "a\nb\x1b[31m\x7f",
+         "starling: a b [31m \n"},
+	{"in JSON too", true, JOURNAL_INFO, JOURNAL_ERROR, "a\n\"b\\\x1b",
+         "{\"time\":\"2026-09-21T14:13:20.123Z\",\"level\":\"error\",\"event\":\"kind\","
+         "\"message\":\"a\\u000a\\\"b\\\\\\u001b\"}\n"},
+};
+
+static void writes(void)
+{
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct journal journal = {.least = rows[i].least, .is_json = rows[i].is_json};
+		struct buf out = {0};
+		bool is_said = journal_line(&journal, &out, rows[i].level, "kind", NOON,
+		                            slice_string(rows[i].message));
+		CHECK(is_said == (rows[i].line != NULL));
+		CHECK(!is_said || slice_is(buf_view(&out), rows[i].line));
+		CHECK(is_said || out.len == 0);
+		buf_free(&out);
+		printf("journal: %s\n", rows[i].claim);
+	}
+}
+
+static bool says(struct journal *journal, const char *kind, uint64_t unix_ms, struct buf *out)
+{
+	buf_clear(out);
+	return journal_line(journal, out, JOURNAL_INFO, kind, unix_ms, SLICE("x"));
+}
+
+static void cuts_short(void)
+{
+	struct journal journal = {.least = JOURNAL_INFO};
+	struct buf out = {0};
+	for (int i = 0; i < JOURNAL_LINES_MAX; i++)
+		CHECK(says(&journal, "much", NOON, &out));
+	CHECK(!says(&journal, "much", NOON + 1, &out));
+	CHECK(!says(&journal, "much", NOON + JOURNAL_WINDOW_MS - 1, &out));
+	CHECK(says(&journal, "little", NOON + 1, &out));
+	printf("journal: a kind that says too much is cut short, and no other\n");
+	CHECK(says(&journal, "much", NOON + JOURNAL_WINDOW_MS, &out));
+	CHECK(slice_is(buf_view(&out), "starling: x (2 like this were left out)\n"));
+	CHECK(says(&journal, "much", NOON + JOURNAL_WINDOW_MS, &out));
+	CHECK(slice_is(buf_view(&out), "starling: x\n"));
+	printf("journal: how many were left out is said, once\n");
+	buf_free(&out);
+}
+
+static void knows_many_kinds(void)
+{
+	struct journal journal = {.least = JOURNAL_INFO};
+	static char names[JOURNAL_KINDS_MAX + 1][16];
+	struct buf out = {0};
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		snprintf(names[i], sizeof(names[i]), "kind%zu", i);
+		CHECK(says(&journal, names[i], NOON, &out));
+	}
+	for (int i = 0; i < 2 * JOURNAL_LINES_MAX; i++)
+		CHECK(says(&journal, names[JOURNAL_KINDS_MAX], NOON, &out));
+	buf_free(&out);
+	printf("journal: a kind too many is written whole\n");
+}
+
+int main(void)
+{
+	writes();
+	cuts_short();
+	knows_many_kinds();
+	return 0;
+}
