@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 
 import { NativeClient } from "./clients.mjs";
 import {
@@ -73,6 +74,13 @@ describe("metrics: /metrics", () => {
 		const check = spawnSync("promtool", ["check", "metrics"], { input: text });
 		assert.equal(String(check.stderr), "");
 		assert.equal(check.status, 0, String(check.stdout));
+	});
+
+	const skip = !hasPromtool && "promtool is not there";
+	it("has rules for alerts that speak when they should", { skip }, () => {
+		const rules = fileURLToPath(new URL("../../doc/alerts_test.yml", import.meta.url));
+		const test = spawnSync("promtool", ["test", "rules", rules]);
+		assert.equal(test.status, 0, `${test.stdout}${test.stderr}`);
 	});
 
 	it("counts what is done", async () => {
