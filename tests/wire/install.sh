@@ -56,7 +56,7 @@ is_hardened() {
 }
 
 makes_package() {
-	make -s deb B="$build" MODE=release && mv "$build"/deb/starling_*.deb "$scratch/starling.deb"
+	DEBEMAIL=nobody@debian.org make -s deb B="$build" MODE=release && mv "$build"/deb/starling_*.deb "$scratch/starling.deb"
 }
 
 package_has() {
