@@ -224,4 +224,4 @@ FORCE:
 .PHONY: FORCE all run test check unit wire sim mutants replay tidy tests fuzz-all coverage bench \
 	bench-full bench-programs bench-micro bench-peers bench-million format install deb help clean
 .SECONDARY:
--include $(shell find $B -name '*.d' 2>/dev/null)
+-include $(shell find $B -name '*.d' -type f 2>/dev/null)
