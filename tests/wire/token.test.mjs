@@ -415,7 +415,7 @@ describe("token: the banner", () => {
 	});
 
 	it("shows how to publish, with a key where one is needed", async () => {
-		assert.match(await banner(["auth.api_key=k"]), /curl .*-H 'Authorization: Bearer KEY' 'http:/);
+		assert.match(await banner(["auth.api_key=k"]), /curl .*-H 'Authorization: Bearer KEY' 'https?:/);
 		assert.doesNotMatch(await banner([]), /Bearer/);
 	});
 });
@@ -475,21 +475,27 @@ describe("token: secrets", () => {
 		});
 	});
 
-	it("of a file are not in what a core dump would hold", async () => {
+	for (const isSecure of [false, true])
+		it(`of a file are not in what a core dump would hold, ${isSecure ? "with" : "without"} TLS`,
+			() => assertUndumped(isSecure));
+
+	async function assertUndumped(isSecure) {
 		/* Behind so much else that nobody who uses the memory again overwrites them. */
 		const front = "in front of it ".repeat(20);
 		const [tail, key] = ["the end of the secret", "the second of the keys"];
 		const hidden = front + tail;
 		await withServer({
+			isSecure,
 			options: [`auth.jwt_secret_file=${writeScratch("secret", `${hidden}\n`)}`,
 				`auth.api_key_file=${writeScratch("keys", `${front}\n${key}\n`)}`],
 		}, async (server) => {
+			assert.deepEqual(findInMemory(server.pid, tail), { dumped: 0, left: 1 });
 			const token = mint({}, { key: hidden });
 			assert.equal(await userOf(server, { query: `token=${token}` }), "ann");
 			assert.deepEqual(findInMemory(server.pid, tail), { dumped: 0, left: 1 });
 			assert.deepEqual(findInMemory(server.pid, key), { dumped: 0, left: 0 });
 		});
-	});
+	}
 });
 
 /* How often a text stands in the memory of a process, in what a core dump has and in what it leaves
