@@ -47,6 +47,7 @@ struct edge_node {
  * again there are others (edge_adopt()). */
 struct edge_settings {
 	bool is_open, has_echo;
+	bool may_offload; /* TLS to the kernel, where it seals */
 	enum edge_origins origins;
 	char *const *origin_list;
 	size_t origin_count;

@@ -87,16 +87,12 @@ void secure_finish(struct edge *edge, struct conn *conn)
 
 /* ---- reading ---- */
 
-/* tls_offload() has been refused by every kernel that it was tried on. Until it has been seen to
- * work on one that can, no client is made to depend on it. */
-#define OFFLOADS_TO_KERNEL false
-
 /* The handshake is over. */
 static void begin(struct edge *edge, struct conn *conn)
 {
 	edge->secure_count++;
 	/* What we sealed must be with the kernel before the kernel seals. */
-	if (OFFLOADS_TO_KERNEL && conn_out(conn) == NULL)
+	if (edge->settings->may_offload && conn_out(conn) == NULL)
 		edge->offloaded_count += tls_offload(edge->desk, conn->tls, conn->fd);
 }
 

@@ -192,6 +192,7 @@ int settings_make(struct edge_settings *settings, const struct config *config, s
 	*settings = (struct edge_settings){
 		.is_open = config->is_open,
 		.has_echo = config->listen.echo,
+		.may_offload = config->tls.kernel,
 		.origins = origins_of(config),
 		.origin_list = config->auth.allowed_origins.listed.list,
 		.origin_count = config->auth.allowed_origins.listed.count,

@@ -34,6 +34,7 @@ describe("config: --print-config", () => {
 		"listen.https": "",
 		"tls.cert": "",
 		"tls.key": "",
+		"tls.kernel": "yes",
 		"workers.count": "auto",
 		"workers.pin_cpus": "yes",
 		"workers.private_fds": "no",

@@ -11,7 +11,7 @@ import path from "node:path";
 import tls from "node:tls";
 import { after, describe, it } from "node:test";
 import { makeCertificate } from "./certificates.mjs";
-import { NativeClient } from "./clients.mjs";
+import { NativeClient, RawWebSocket, frame, handshake, opcodes } from "./clients.mjs";
 import { call, fresh, publish, run, until, useServer, within } from "./harness.mjs";
 
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "starling-tls-test-"));
@@ -97,6 +97,56 @@ describe("tls: a client that comes back", () => {
 		assert.match(String(got.stdout), /ok.*1\.1$/s);
 	});
 });
+
+/* The kernel says what it has once it was asked: that may load its module. */
+const kernelSeals = () =>
+	fs.readFileSync("/proc/sys/net/ipv4/tcp_available_ulp", "latin1").split(/\s+/).includes("tls");
+
+for (const kernel of ["yes", "no"]) {
+	describe(`tls: with tls.kernel = ${kernel}`, () => {
+		const server = useServer({ isSecure: true, options: [`tls.kernel=${kernel}`] });
+		const suites = [
+			["TLSv1.3", "TLS_AES_128_GCM_SHA256"],
+			["TLSv1.3", "TLS_AES_256_GCM_SHA384"],
+			["TLSv1.3", "TLS_CHACHA20_POLY1305_SHA256"],
+			["TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256"],
+			["TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384"],
+			["TLSv1.2", "ECDHE-ECDSA-CHACHA20-POLY1305"],
+		];
+		for (const [version, ciphers] of suites) {
+			it(`much goes both ways by ${ciphers}`, async () => {
+				const client = await RawWebSocket.connect(server,
+					{ secure: { ciphers, minVersion: version, maxVersion: version } });
+				assert.equal(client.socket.getCipher().name, ciphers);
+				client.send(handshake(server, "/echo"));
+				await client.accepted();
+				for (const length of [0, 1, 1000, 16_384, 60_000, 65_000]) {
+					const payload = Buffer.alloc(length, ciphers);
+					client.send(frame(opcodes.binary, payload));
+					assert.ok((await client.message()).payload.equals(payload));
+				}
+				client.close();
+			});
+		}
+
+		it("the end is told", () => {
+			const { stdout, stderr } = spawnSync("openssl",
+				["s_client", "-quiet", "-connect", `127.0.0.1:${server.port}`], {
+					input: "GET /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+				});
+			assert.match(String(stdout), /"status":"ok"/);
+			assert.doesNotMatch(String(stderr), /unexpected eof/);
+		});
+
+		it("the figures say who seals", async () => {
+			const client = await NativeClient.open(server);
+			const stats = (await call(server, "GET", "/api/stats")).json();
+			assert.equal(stats.connections_tls, 2); /* the other one asks */
+			assert.equal(stats.connections_ktls, kernel === "yes" && kernelSeals() ? 2 : 0);
+			client.close();
+		});
+	});
+}
 
 describe("tls: what is no TLS", () => {
 	const server = useServer({ isSecure: true, options: ["limits.header_timeout=500ms"] });
