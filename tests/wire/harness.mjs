@@ -7,7 +7,7 @@
  *
  * STARLING        path of the binary (default build/release/starling)
  * STARLING_SCALE  share of the long tests' work to do (default 1; 0.1 for a sanitizer build)
- * STARLING_TLS    1: servers speak TLS, and so do their clients, in every test
+ * STARLING_TLS    1: servers speak TLS, and so do their clients, unless a test speaks plainly
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -29,10 +29,15 @@ export const binary = path.resolve(
 	process.env.STARLING ?? path.join(here, "../../build/release/starling"));
 
 /* Certificates of the tests are signed by themselves. */
-const isSecureByDefault = process.env.STARLING_TLS === "1";
+export let isSecureByDefault = process.env.STARLING_TLS === "1";
 const trusting = { rejectUnauthorized: false };
 if (isSecureByDefault)
 	process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0"; /* for libraries that take no options */
+
+/* For tests of what is plain text, or has its own tests over TLS; before any server. */
+export function speakPlainly() {
+	isSecureByDefault = false;
+}
 
 /* A sanitizer build is slower, and its memory says nothing about the server's. */
 export const isSanitized = ["__asan_init", "__tsan_init"].some((symbol) =>

@@ -10,7 +10,10 @@ import { describe, it } from "node:test";
 
 import { WebSocketServer } from "ws";
 
-import { binary, scratchDirectory, useServer, within } from "./harness.mjs";
+import { binary, scratchDirectory, speakPlainly, useServer, within } from "./harness.mjs";
+
+/* The generator knows no TLS. */
+speakPlainly();
 
 const generator = path.join(path.dirname(binary), "bench/load");
 const scratch = scratchDirectory();

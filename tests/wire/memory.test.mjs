@@ -12,9 +12,12 @@ import fs from "node:fs";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { EventStream, RawClient, RawWebSocket, frame, handshake, opcodes } from "./clients.mjs";
-import { Server, binary, call, scratchDirectory, seqOf, until, useServer,
-	writeScratch } from "./harness.mjs";
+import { Server, binary, call, scratchDirectory, seqOf, speakPlainly, until,
+	useServer, writeScratch } from "./harness.mjs";
 import { makePair, mint, secret } from "./tokens.mjs";
+
+/* Tokens over TLS are a session of their own. */
+speakPlainly();
 
 const program = path.join(path.dirname(binary), "tests/failing/starling");
 const skip = !fs.existsSync(program) && `${program} is not there`;

@@ -8,7 +8,9 @@ import { after, before, describe, test } from "node:test";
 
 import { chromium } from "playwright-core";
 
-import { call, patience, publish, useServer, withServer } from "./harness.mjs";
+import {
+	call, isSecureByDefault, patience, publish, useServer, withServer,
+} from "./harness.mjs";
 
 const launch = {
 	executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -35,7 +37,7 @@ after(() => browser.close());
 /* A tab of a person, who has a name, in a room of the test. Faults of the page fail the test. */
 class Tab {
 	static async open(server, room, { name = "ann", prepare = () => {} } = {}) {
-		const context = await browser.newContext();
+		const context = await browser.newContext({ ignoreHTTPSErrors: isSecureByDefault });
 		const page = await context.newPage();
 		page.setDefaultTimeout(patience);
 		const tab = Object.assign(new Tab(), {

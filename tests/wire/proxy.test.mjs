@@ -5,8 +5,12 @@ import { describe, it } from "node:test";
 
 import { RawClient, RawWebSocket, exchange, handshake } from "./clients.mjs";
 import {
-	assertError, call, freePort, fresh, scratchDirectory, until, useServer, withServer,
+	assertError, call, freePort, fresh, scratchDirectory, speakPlainly, until, useServer,
+	withServer,
 } from "./harness.mjs";
+
+/* Over TLS it is fronts.test.mjs that shows it. */
+speakPlainly();
 
 const get = (target, headers = "") => `GET ${target} HTTP/1.1\r\nHost: x\r\n${headers}\r\n`;
 const line = (source, family = source.includes(":") ? "TCP6" : "TCP4") =>

@@ -14,8 +14,12 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 import {
-	binary, call, freePort, isSanitized, patience, until, useServer, within,
+	binary, call, freePort, isSanitized, patience, speakPlainly, until, useServer,
+	within,
 } from "./harness.mjs";
+
+/* As the README has it; https:// has a section of its own. */
+speakPlainly();
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), "../..");
 const readme = fs.readFileSync(path.join(root, "README.md"), "utf8");
