@@ -1,14 +1,26 @@
 /*
  * What a channel's agent does: give publications their place, keep them, and tell the workers
- * that follow. On a single node the agent is the channel's home, and what it says is final.
+ * that follow. On a single node the agent is the channel's home, and what it says is final. In a
+ * cluster (far.h) the home may be another node, which is then asked (far_tail.c); and a home of
+ * several copies proposes a record before it is anybody's (far_home.c).
  */
 #include <stdlib.h>
 
-#include "hub/hub_state.h"
+#include "hub/far_state.h"
 
 /* ---- publish ---- */
 
-static void send_to_workers(struct hub *hub, const struct channel *channel, struct record *record)
+struct channel *agent_open(struct hub *hub, struct slice name)
+{
+	struct channel *channel = hub_open(hub, name);
+	if (channel != NULL && !home_renew(hub, channel)) {
+		agent_settle(hub, channel);
+		return NULL;
+	}
+	return channel;
+}
+
+void agent_tell_workers(struct hub *hub, const struct channel *channel, struct record *record)
 {
 	for (int word = 0; word < CHANNEL_WORKER_WORDS; word++) {
 		for (uint64_t left = channel->workers[word]; left != 0; left &= left - 1) {
@@ -29,68 +41,171 @@ static struct publish_result refuse(struct hub *hub, struct channel *channel, st
 	return (struct publish_result){.error = ERROR_UNAVAILABLE};
 }
 
-static bool make_duplicates(struct channel *channel)
+static bool make_duplicates(struct duplicates **made, uint32_t ttl_ms)
 {
-	if (channel->duplicates != NULL)
+	if (*made != NULL)
 		return true;
 	struct duplicates *duplicates = malloc(sizeof(*duplicates));
 	if (duplicates == NULL || duplicates_init(duplicates) != 0) {
 		free(duplicates);
 		return false;
 	}
-	channel->duplicates = duplicates;
+	duplicates->ttl_ms = ttl_ms;
+	*made = duplicates;
 	return true;
 }
 
-/* Remembers the record's idempotency key with the number it will have; or finds an earlier one.
- * False: no memory. */
-static bool remember(struct hub *hub, struct channel *channel, const struct record *record,
-                     uint64_t *earlier)
+/* Keys that nodes made are remembered apart: they are many, and soon forgotten. */
+static struct duplicates **keys_of(struct channel *channel, bool is_hidden)
 {
-	struct slice key = record_idempotency_key(record);
+	CHECK(!is_hidden || channel->far != NULL);
+	return is_hidden ? &channel->far->retries : &channel->duplicates;
+}
+
+struct duplicates *agent_keys(struct channel *channel, bool is_hidden)
+{
+	struct duplicates **keys = keys_of(channel, is_hidden);
+	bool is_good = make_duplicates(keys, is_hidden ? RETRIES_MS : DUPLICATES_MS);
+	return is_good ? *keys : NULL;
+}
+
+bool agent_remember(struct hub *hub, struct channel *channel, const struct record *record,
+                    uint64_t seq, uint64_t *earlier)
+{
+	struct slice key = record_once(record);
 	*earlier = 0;
 	if (key.len == 0)
 		return true;
-	if (!make_duplicates(channel))
+	struct duplicates *keys = agent_keys(channel, record->is_key_hidden);
+	if (keys == NULL)
 		return false;
 	uint64_t hash = hash_bytes(&hub->options.hash_key, key);
-	*earlier = duplicates_find(channel->duplicates, key, hash, hub->now_ms);
-	return *earlier != 0 ||
-	       duplicates_add(channel->duplicates, key, hash, log_next(&channel->log), hub->now_ms);
+	*earlier = duplicates_find(keys, key, hash, hub->now_ms);
+	return *earlier != 0 || duplicates_add(keys, key, hash, seq, hub->now_ms);
 }
 
-struct publish_result agent_publish(struct hub *hub, struct record *record)
+void agent_forget(struct hub *hub, struct channel *channel, const struct record *record,
+                  uint64_t seq)
 {
-	uint64_t earlier;
-	struct channel *channel = hub_open(hub, record_channel(record));
-	if (channel == NULL || !remember(hub, channel, record, &earlier))
-		return refuse(hub, channel, record);
-	CHECK(channel->is_agent);
-	struct publish_result result = {.epoch = channel->epoch,
-	                                .seq = log_next(&channel->log),
-	                                .is_duplicate = earlier != 0};
-	if (result.is_duplicate) {
-		hub->counters.duplicates++;
-		result.seq = earlier;
-		record_drop(record);
-		return result;
-	}
-	record_settle(record, result.epoch, result.seq, hub->unix_ms, channel->offset);
-	record->settled_us = (uint16_t)(hub->turn_us % 1000);
-	if (!hub_keep(hub, channel, record)) {
-		if (record_idempotency_key(record).len > 0)
-			duplicates_undo(channel->duplicates);
-		return refuse(hub, channel, record);
-	}
-	channel->offset += record_bytes(record);
-	hub->counters.published++;
+	struct slice key = record_once(record);
+	struct duplicates *keys = key.len == 0 ? NULL : *keys_of(channel, record->is_key_hidden);
+	if (keys != NULL)
+		duplicates_remove(keys, key, hash_bytes(&hub->options.hash_key, key), seq);
+}
 
-	send_to_workers(hub, channel, record);
+bool agent_commit(struct hub *hub, struct channel *channel, struct record *record)
+{
+	if (!hub_keep(hub, channel, record))
+		return false;
+	hub->counters.published++;
+	agent_tell_workers(hub, channel, record);
+	if (hub->far != NULL)
+		home_tell_nodes(hub, channel, record);
 	hub_append(hub, channel, record);
 	if (channel->follower_count == 0)
 		channel->unused_since_ms = (uint32_t)hub->now_ms;
 	agent_settle(hub, channel);
+	return true;
+}
+
+/* It was published before: that one's place is the answer, once it has it for certain. */
+static struct publish_result publish_again(struct hub *hub, struct channel *channel,
+                                           struct record *record, uint64_t earlier,
+                                           struct waiter *waiters)
+{
+	bool is_duplicate = !record->is_key_hidden;
+	hub->counters.duplicates += is_duplicate;
+	record_drop(record);
+	if (earlier >= log_next(&channel->log) && waiters != NULL)
+		return home_wait(hub, channel, earlier, waiters, is_duplicate);
+	return (struct publish_result){
+		.epoch = channel->epoch, .seq = earlier, .is_duplicate = is_duplicate};
+}
+
+struct publish_result agent_publish(struct hub *hub, struct record *record, struct waiter *waiters)
+{
+	uint64_t earlier;
+	struct channel *channel = agent_open(hub, record_channel(record));
+	if (channel == NULL ||
+	    !agent_remember(hub, channel, record, channel_next(channel), &earlier))
+		return refuse(hub, channel, record);
+	CHECK(channel->is_agent);
+	if (earlier != 0)
+		return publish_again(hub, channel, record, earlier, waiters);
+
+	struct publish_result result = {.epoch = channel->epoch, .seq = channel_next(channel)};
+	record_settle(record, result.epoch, result.seq, hub->unix_ms, channel->offset);
+	record->settled_us = (uint16_t)(hub->turn_us % 1000);
+	channel->offset += record_bytes(record);
+	if (channel->far != NULL && home_proposes(channel))
+		return home_propose(hub, channel, record, waiters);
+	if (!agent_commit(hub, channel, record)) {
+		channel->offset -= record_bytes(record);
+		agent_forget(hub, channel, record, result.seq);
+		return refuse(hub, channel, record);
+	}
 	return result;
+}
+
+/* ---- an order that breaks off ---- */
+
+static void drop_names(struct channel_name *names)
+{
+	while (names != NULL) {
+		struct channel_name *next = names->next;
+		free(names);
+		names = next;
+	}
+}
+
+/* One for each worker that follows. False: no memory. */
+static bool make_names(const struct hub *hub, const struct channel *channel,
+                       struct channel_name **names)
+{
+	*names = NULL;
+	for (uint32_t worker = 0; worker < hub->options.workers; worker++) {
+		if (!channel_is_followed_by(channel, worker))
+			continue;
+		struct channel_name *name = hub_name_make(hub, channel_name(channel));
+		if (name == NULL) {
+			drop_names(*names);
+			return false;
+		}
+		name->next = *names;
+		*names = name;
+	}
+	return true;
+}
+
+static void forget_keys(struct channel *channel)
+{
+	if (channel->duplicates != NULL)
+		duplicates_clear(channel->duplicates);
+	if (channel->far->retries != NULL)
+		duplicates_clear(channel->far->retries);
+}
+
+bool agent_rebase(struct hub *hub, struct channel *channel, uint64_t epoch, uint64_t from)
+{
+	struct channel_name *names;
+	if (!make_names(hub, channel, &names))
+		return false;
+	for (uint32_t worker = 0; worker < hub->options.workers; worker++) {
+		if (!channel_is_followed_by(channel, worker))
+			continue;
+		struct hub_mail mail = {.kind = MAIL_REBASED,
+		                        .from = hub->options.worker,
+		                        .epoch = epoch,
+		                        .seq = from,
+		                        .name = names};
+		names = names->next;
+		hub->out->post(hub->out, worker, &mail);
+	}
+	hub->counters.gaps_far++;
+	if (channel->epoch != epoch) /* the numbers they go with are of the order before */
+		forget_keys(channel);
+	hub_rebase(hub, channel, epoch, from);
+	return true;
 }
 
 /* ---- follow ---- */
@@ -149,8 +264,8 @@ static struct mail_answer *answer_latest(const struct latest *latest, uint64_t f
 	return answer;
 }
 
-static struct mail_answer *answer_follow(const struct channel *channel,
-                                         const struct follow_result *result, bool has_since)
+struct mail_answer *agent_answer_follow(const struct channel *channel,
+                                        const struct follow_result *result, bool has_since)
 {
 	bool wants_all = channel->rule->deliver_last && !has_since;
 	if (wants_all || channel_is_throttled(channel))
@@ -161,7 +276,7 @@ static struct mail_answer *answer_follow(const struct channel *channel,
 static void receive_follow(struct hub *hub, const struct hub_mail *mail, struct hub_mail *back)
 {
 	const struct mail_ask *ask = mail->ask;
-	struct channel *channel = hub_open(hub, slice_of(ask->name, ask->name_len));
+	struct channel *channel = agent_open(hub, slice_of(ask->name, ask->name_len));
 	back->kind = MAIL_FOLLOWED;
 	back->error = ERROR_UNAVAILABLE;
 	if (channel == NULL)
@@ -169,14 +284,15 @@ static void receive_follow(struct hub *hub, const struct hub_mail *mail, struct 
 
 	struct follow_result result =
 		agent_follow(hub, channel, ask->has_since ? &ask->since : NULL);
-	back->answer = answer_follow(channel, &result, ask->has_since);
+	back->answer = agent_answer_follow(channel, &result, ask->has_since);
 	if (back->answer != NULL) {
 		back->error = ERROR_NONE;
 		back->epoch = result.epoch;
 		back->seq = result.head;
 		back->answer->from = result.from;
 		back->answer->is_recovered = result.is_recovered;
-		channel_follow(channel, mail->from);
+		if (mail->from != hub->options.worker)
+			channel_follow(channel, mail->from);
 	}
 	agent_settle(hub, channel);
 }
@@ -223,7 +339,7 @@ static uint64_t page_backward(const struct log *log, uint64_t oldest, uint64_t l
 struct history_result agent_history(struct hub *hub, struct slice name, const struct cursor *since,
                                     const uint64_t *wanted)
 {
-	struct channel *channel = hub_open(hub, name);
+	struct channel *channel = agent_open(hub, name);
 	if (channel == NULL)
 		return (struct history_result){.error = ERROR_UNAVAILABLE};
 
@@ -269,37 +385,89 @@ static void receive_history(struct hub *hub, const struct hub_mail *mail, struct
 
 /* ---- letters ---- */
 
-static void receive_publish(struct hub *hub, const struct hub_mail *mail, struct hub_mail *back)
+void agent_reply(struct hub *hub, uint32_t worker, const struct hub_mail *back)
 {
-	struct publish_result result = agent_publish(hub, mail->record);
-	back->kind = MAIL_PUBLISHED;
-	back->error = (uint8_t)result.error;
-	back->epoch = result.epoch;
-	back->seq = result.seq;
-	back->is_duplicate = result.is_duplicate;
+	if (worker == hub->options.worker)
+		answer_receive(hub, back);
+	else
+		hub->out->post(hub->out, worker, back);
+}
+
+static void reply_published(struct hub *hub, const struct hub_mail *mail,
+                            const struct publish_result *result)
+{
+	struct hub_mail back = {.kind = MAIL_PUBLISHED,
+	                        .error = (uint8_t)result->error,
+	                        .is_duplicate = result->is_duplicate,
+	                        .from = hub->options.worker,
+	                        .token = mail->token,
+	                        .epoch = result->epoch,
+	                        .seq = result->seq};
+	agent_reply(hub, mail->from, &back);
+}
+
+/* It is answered when it has its place: here, or at a home elsewhere. */
+static void publish_far(struct hub *hub, const struct hub_mail *mail)
+{
+	uint16_t slot = hub_slot_of(record_channel(mail->record));
+	struct waiter *waiter = waiter_make(hub, false, mail->from, mail->token);
+	struct publish_result result = {.error = ERROR_UNAVAILABLE};
+	if (waiter == NULL) {
+		record_drop(mail->record);
+		reply_published(hub, mail, &result);
+	} else if (!far_is_home(hub, slot)) {
+		errand_publish(hub, slot, mail->record, waiter);
+	} else {
+		result = agent_publish(hub, mail->record, waiter);
+		if (result.is_pending)
+			return;
+		waiters_drop(hub, waiter);
+		reply_published(hub, mail, &result);
+	}
+}
+
+static void receive_publish(struct hub *hub, const struct hub_mail *mail)
+{
+	if (hub->far != NULL) {
+		publish_far(hub, mail);
+		return;
+	}
+	struct publish_result result = agent_publish(hub, mail->record, NULL);
+	reply_published(hub, mail, &result);
+}
+
+/* MAIL_FOLLOW, MAIL_HISTORY */
+static void receive_ask(struct hub *hub, const struct hub_mail *mail)
+{
+	struct hub_mail back = {.from = hub->options.worker, .token = mail->token};
+	uint16_t slot = hub_slot_of(slice_of(mail->ask->name, mail->ask->name_len));
+	if (!far_is_home(hub, slot)) {
+		errand_begin(hub, slot, mail);
+		return;
+	}
+	if (mail->kind == MAIL_FOLLOW)
+		receive_follow(hub, mail, &back);
+	else
+		receive_history(hub, mail, &back);
+	free(mail->ask);
+	agent_reply(hub, mail->from, &back);
 }
 
 void agent_receive(struct hub *hub, const struct hub_mail *mail)
 {
-	struct hub_mail back = {.from = hub->options.worker, .token = mail->token};
 	switch ((enum mail_kind)mail->kind) {
 	case MAIL_PUBLISH:
-		receive_publish(hub, mail, &back);
+		receive_publish(hub, mail);
 		break;
 	case MAIL_FOLLOW:
-		receive_follow(hub, mail, &back);
-		free(mail->ask);
-		break;
 	case MAIL_HISTORY:
-		receive_history(hub, mail, &back);
-		free(mail->ask);
+		receive_ask(hub, mail);
 		break;
 	default:
 		CHECK(mail->kind == MAIL_UNFOLLOW);
 		receive_unfollow(hub, mail);
-		return;
+		break;
 	}
-	hub->out->post(hub->out, mail->from, &back);
 }
 
 /* ---- how long a channel lives ---- */
@@ -316,19 +484,26 @@ void agent_settle(struct hub *hub, struct channel *channel)
 		channel->unused_since_ms = (uint32_t)hub->now_ms;
 	channel->was_followed = is_followed;
 	uint64_t delay = channel_keeps_ms(channel, hub->now_ms);
-	if (delay == UINT64_MAX && is_followed)
+	bool is_kept = channel->far != NULL && far_keeps(hub, channel);
+	if (delay == UINT64_MAX && (is_followed || is_kept))
 		return;
 	uint32_t unused = unused_ms(hub, channel);
-	if (delay == UINT64_MAX) /* nothing but its end is to come */
-		delay = unused < CHANNEL_LINGER_MS ? CHANNEL_LINGER_MS - unused : 0;
+	uint64_t linger = unused < CHANNEL_LINGER_MS ? CHANNEL_LINGER_MS - unused : 0;
+	bool is_leaving = !is_followed && channel->far != NULL && channel->far->is_interested;
+	if (delay == UINT64_MAX || (is_leaving && linger < delay))
+		delay = linger; /* nothing but its end is to come, or the home's letters are to end
+		                 */
 	hub_look_again(hub, channel, delay);
 }
 
 void agent_timer(struct hub *hub, struct channel *channel)
 {
 	channel_trim(channel, hub->now_ms);
-	if (channel_is_followed(channel) || channel_holds_any(channel) ||
-	    unused_ms(hub, channel) < CHANNEL_LINGER_MS)
+	bool is_used = channel_is_followed(channel) || unused_ms(hub, channel) < CHANNEL_LINGER_MS;
+	if (!is_used && channel->far != NULL)
+		far_give_up(hub, channel);
+	if (is_used || channel_holds_any(channel) ||
+	    (channel->far != NULL && !far_may_end(hub, channel)))
 		agent_settle(hub, channel);
 	else
 		hub_close(hub, channel);

@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "hub/hub_state.h"
+#include "hub/far_state.h"
 
 /* ---- requests: what is remembered of a command until its answer comes ---- */
 
@@ -174,6 +174,13 @@ static void refuse_follower(struct hub *hub, struct session *session, struct req
 	hub->out->event(hub->out, session, &event);
 }
 
+/* Of ERROR_UNAVAILABLE, which is all that an agent refuses with. */
+static const char *why_unavailable(const struct hub *hub)
+{
+	return hub->far == NULL ? "the server is out of memory"
+	                        : "the channel is not within reach now; try again";
+}
+
 static const char *const why_not_subscribed = "unsubscribed before this was answered";
 
 /* The follower got its position, or an answer again; or it cannot have one. */
@@ -211,7 +218,7 @@ static void receive_followed(struct hub *hub, struct session *session, struct re
 		return;
 	}
 	refuse_follower(hub, session, request, is_good ? ERROR_NOT_SUBSCRIBED : ERROR_UNAVAILABLE,
-	                is_good ? why_not_subscribed : "the server is out of memory");
+	                is_good ? why_not_subscribed : why_unavailable(hub));
 	/* One that was made since, by subscribing anew, waits for an answer of its own. */
 	if (follower != NULL && follower->state == FOLLOWER_PENDING &&
 	    follower->request == request->generation)
@@ -225,7 +232,7 @@ static void receive_published(struct hub *hub, struct session *session,
 {
 	if (mail->error != ERROR_NONE) {
 		hub_refuse(hub, session, request_ref(request), (enum error_code)mail->error,
-		           "the server is out of memory");
+		           why_unavailable(hub));
 		return;
 	}
 	hub_note_publish(hub, request->asked_us);
@@ -244,7 +251,7 @@ static void receive_history(struct hub *hub, struct session *session, const stru
 {
 	if (mail->error != ERROR_NONE) {
 		hub_refuse(hub, session, request_ref(request), (enum error_code)mail->error,
-		           "the server is out of memory");
+		           why_unavailable(hub));
 		return;
 	}
 	struct hub_event event = {.type = EVENT_HISTORY,

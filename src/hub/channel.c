@@ -23,8 +23,13 @@ void channel_free(struct channel *channel)
 	}
 	if (channel->duplicates != NULL)
 		duplicates_free(channel->duplicates);
+	if (channel->far != NULL && channel->far->retries != NULL)
+		duplicates_free(channel->far->retries);
+	if (channel->far != NULL)
+		free(channel->far->retries);
 	free(channel->keyed);
 	free(channel->duplicates);
+	free(channel->far);
 	log_free(&channel->log);
 	free(channel->name); /* NULL when a letter took it along */
 	channel->name = NULL;
@@ -104,7 +109,7 @@ uint64_t channel_history_first(const struct channel *channel, uint64_t now_ms)
 void channel_trim(struct channel *channel, uint64_t now_ms)
 {
 	struct log *log = &channel->log;
-	if (channel->is_agent)
+	if (channel_keeps_history(channel))
 		log_trim(log, first_by_size(channel), now_ms, channel->rule->history_ttl_ms);
 	else
 		log_trim(log, log_next(log), now_ms, 0);
@@ -112,6 +117,8 @@ void channel_trim(struct channel *channel, uint64_t now_ms)
 		latest_expire(&channel->keyed->latest, now_ms, channel->rule->history_ttl_ms);
 	if (channel->duplicates != NULL)
 		duplicates_expire(channel->duplicates, now_ms);
+	if (channel->far != NULL && channel->far->retries != NULL)
+		duplicates_expire(channel->far->retries, now_ms);
 }
 
 void channel_join(struct channel *channel, struct follower *follower, uint64_t next)
@@ -217,12 +224,26 @@ void channel_unfollow(struct channel *channel, uint32_t worker)
 	channel->workers[worker / 64] &= ~(1ull << worker % 64);
 }
 
-bool channel_is_followed(const struct channel *channel)
+bool channel_is_followed_here(const struct channel *channel)
 {
 	uint64_t any = 0;
 	for (int i = 0; i < CHANNEL_WORKER_WORDS; i++)
 		any |= channel->workers[i];
 	return any != 0 || channel->follower_count > 0 || channel->request_count > 0;
+}
+
+static bool is_followed_far(const struct channel_far *far)
+{
+	uint64_t any = far->proposals | far->errands;
+	for (unsigned i = 0; i < CHANNEL_NODE_WORDS; i++)
+		any |= far->nodes[i];
+	return any != 0;
+}
+
+bool channel_is_followed(const struct channel *channel)
+{
+	return channel_is_followed_here(channel) ||
+	       (channel->far != NULL && is_followed_far(channel->far));
 }
 
 bool channel_holds_any(const struct channel *channel)
@@ -242,7 +263,7 @@ uint64_t channel_keeps_ms(const struct channel *channel, uint64_t now_ms)
 {
 	const struct channel_keyed *keyed = channel->keyed;
 	uint64_t ttl = channel->rule->history_ttl_ms, left = UINT64_MAX;
-	if (channel->is_agent && channel->log.count > 0)
+	if (channel_keeps_history(channel) && channel->log.count > 0)
 		left = time_left(ttl, log_age_ms(&channel->log, now_ms), left);
 	if (keyed != NULL && keyed->latest.count > 0)
 		left = time_left(ttl, latest_age_ms(&keyed->latest, now_ms), left);

@@ -3,7 +3,8 @@
  *
  * Each channel has one agent on the node, the worker that its name hashes to. There the log is
  * the channel's history and sequence numbers are given out. On any other worker with
- * subscribers the channel is a tail that follows the agent, record by record.
+ * subscribers the channel is a tail that follows the agent, record by record. In a cluster the
+ * agent itself may be such a tail of the channel's home, which is another node (far.h).
  *
  * Threads:   the worker's own.
  * Ownership: the hub's table owns channels; a channel owns its name and its log. Followers are
@@ -17,6 +18,7 @@
 #include "base/map.h"
 #include "base/timer.h"
 #include "hub/duplicates.h"
+#include "hub/far.h"
 #include "hub/follower.h"
 #include "hub/latest.h"
 #include "hub/log.h"
@@ -24,6 +26,7 @@
 #include "starling/limits.h"
 
 #define CHANNEL_WORKER_WORDS (WORKERS_MAX / 64)
+#define CHANNEL_NODE_WORDS (HUB_NODES_MAX / 64)
 
 /* The name lies in memory of its own: the letter that gives up following takes it along. */
 struct channel_name {
@@ -43,6 +46,24 @@ struct channel_keyed {
 	uint64_t walked_to; /* the last record that was there when the last one began */
 	uint64_t fed_ms;    /* when anybody was last sent something beside a walk */
 	bool is_left;       /* somebody sat the present walk out */
+};
+
+/* What an agent in a cluster knows beyond its node. */
+struct channel_far {
+	struct channel *channel;
+	struct list_node in_slot;
+	uint64_t nodes[CHANNEL_NODE_WORDS]; /* home: those that follow, a bit each */
+	uint32_t proposals;                 /* home: records proposed and not committed yet */
+	uint32_t errands;                   /* that are about it */
+	bool is_known;                      /* replicas may have heard of it */
+	bool is_renewing;                   /* home: its order is to begin anew before all else */
+	bool is_interested;                 /* the home is to send its records */
+	bool is_asking;                     /* and has not said yet from where on */
+	bool is_behind;                     /* what came is not all of it, for certain or perhaps */
+	uint64_t sync_to;                   /* without this one it is behind */
+	uint64_t asked_ms;                  /* when it was asked last */
+	uint64_t stream;                    /* in which epoch and log_next() were so */
+	struct duplicates *retries;         /* keys of publications that were given none */
 };
 
 struct channel {
@@ -69,9 +90,12 @@ struct channel {
 	struct timer timer;                     /* expiry of what is held; agent: then of itself */
 	struct channel_keyed *keyed;            /* NULL: its rule needs none, or not yet */
 	struct duplicates *duplicates;          /* agent: NULL until a key comes */
+	struct channel_far *far;                /* agent in a cluster; else NULL */
 	uint32_t unused_since_ms;               /* agent: since nobody follows, cut to 32 bits */
-	bool was_followed;                      /* agent: when that was looked at last */
-	bool is_behind, is_far_behind;          /* by its backlog: see hub_pace() */
+	uint16_t slot;
+	bool was_followed : 1;                 /* agent: when that was looked at last */
+	bool keeps_none : 1;                   /* agent: history is other nodes' affair */
+	bool is_behind : 1, is_far_behind : 1; /* by its backlog: see hub_pace() */
 };
 
 static_assert(sizeof(struct channel) <= 256 - 32, "an idle channel with its name: 256 bytes");
@@ -90,6 +114,17 @@ void channel_settle_keyed(struct channel *channel);
 static inline bool channel_is_throttled(const struct channel *channel)
 {
 	return channel->rule->throttle_ms > 0;
+}
+
+static inline bool channel_keeps_history(const struct channel *channel)
+{
+	return channel->is_agent && !channel->keeps_none;
+}
+
+/* The number that the next publication gets: behind those that are only proposed. */
+static inline uint64_t channel_next(const struct channel *channel)
+{
+	return log_next(&channel->log) + (channel->far == NULL ? 0 : channel->far->proposals);
 }
 
 /* The oldest record that history holds, or log_next() when it holds none. */
@@ -116,7 +151,8 @@ uint64_t channel_lag(const struct channel *channel, const struct follower *follo
 bool channel_is_followed_by(const struct channel *channel, uint32_t worker);
 void channel_follow(struct channel *channel, uint32_t worker);
 void channel_unfollow(struct channel *channel, uint32_t worker);
-bool channel_is_followed(const struct channel *channel); /* by anybody, here or elsewhere */
-bool channel_holds_any(const struct channel *channel);   /* records or keys to remember */
+bool channel_is_followed_here(const struct channel *channel); /* or that is being asked for */
+bool channel_is_followed(const struct channel *channel);      /* by anybody, here or elsewhere */
+bool channel_holds_any(const struct channel *channel);        /* records or keys to remember */
 /* How long until something that it holds is too old; UINT64_MAX: nothing ever will be. */
 uint64_t channel_keeps_ms(const struct channel *channel, uint64_t now_ms);

@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "hub/hub_state.h"
+#include "hub/far_state.h"
 
 /* ---- rights ---- */
 
@@ -125,17 +125,24 @@ static struct mail_ask *ask_make(const struct hub_command *command)
 	return ask;
 }
 
-/* Posts `mail` with the token of a request that remembers who asked. NULL: no memory. */
-static struct request *post_request(struct hub *hub, struct session *session,
-                                    const struct hub_command *command, struct hub_mail *mail)
+/* With the token of a request that remembers who asked; it is answered now, or later. */
+static void ask_agent(struct hub *hub, struct slice channel, const struct request *request,
+                      struct hub_mail *mail)
 {
-	struct request *request = request_make(hub, session, mail->kind, command->ref);
-	if (request == NULL)
-		return NULL;
 	mail->token = slab_handle_of(&hub->requests, request);
 	mail->from = hub->options.worker;
-	hub->out->post(hub->out, hub_agent_of(hub, command->channel), mail);
-	return request;
+	uint32_t agent = hub_agent_of(hub, channel);
+	if (agent == hub->options.worker)
+		agent_receive(hub, mail);
+	else
+		hub->out->post(hub->out, agent, mail);
+}
+
+/* Is this worker the one that knows, without asking anybody? */
+static bool is_decided_here(const struct hub *hub, struct slice channel)
+{
+	uint16_t slot = hub_slot_of(channel);
+	return slot % hub->options.workers == hub->options.worker && far_is_home(hub, slot);
 }
 
 /* ---- subscribe ---- */
@@ -159,22 +166,27 @@ static struct follower *follower_make(struct hub *hub, struct session *session,
 	return follower;
 }
 
-static struct request *ask_to_follow(struct hub *hub, struct session *session,
-                                     const struct hub_command *command, struct channel *channel)
+/* The answer is the follower's, if there is one. False: no memory. */
+static bool ask_to_follow(struct hub *hub, struct session *session,
+                          const struct hub_command *command, struct channel *channel,
+                          struct follower *follower)
 {
 	struct hub_mail mail = {.kind = MAIL_FOLLOW, .ask = ask_make(command)};
 	if (mail.ask == NULL)
-		return NULL;
-	struct request *request = post_request(hub, session, command, &mail);
+		return false;
+	struct request *request = request_make(hub, session, mail.kind, command->ref);
 	if (request == NULL) {
 		free(mail.ask);
-		return NULL;
+		return false;
 	}
 	request->channel = channel;
 	request->has_since = command->has_since;
 	request->since = command->since;
 	channel->request_count++;
-	return request;
+	if (follower != NULL)
+		follower->request = request->generation;
+	ask_agent(hub, command->channel, request, &mail);
+	return true;
 }
 
 /* Subscribing again changes nothing; the answer is where the follower stands. Where that is
@@ -186,7 +198,7 @@ static void subscribe_again(struct hub *hub, struct session *session,
 	if (follower->state != FOLLOWER_PENDING) {
 		answer_again(hub, follower, command->ref,
 		             command->has_since ? &command->since : NULL);
-	} else if (ask_to_follow(hub, session, command, channel) == NULL) {
+	} else if (!ask_to_follow(hub, session, command, channel, NULL)) {
 		refuse_no_memory(hub, session, command);
 	}
 }
@@ -216,17 +228,14 @@ static void subscribe(struct hub *hub, struct session *session, const struct hub
 		return;
 	}
 	const struct cursor *since = command->has_since ? &command->since : NULL;
-	if (channel->is_agent) {
+	if (channel->is_agent && far_is_home(hub, channel->slot) && home_renew(hub, channel)) {
 		struct follow_result result = agent_follow(hub, channel, since);
 		answer_subscribed(hub, follower, command->ref, &result, command->has_since);
 		return;
 	}
-	struct request *request = ask_to_follow(hub, session, command, channel);
-	if (request == NULL) {
+	if (!ask_to_follow(hub, session, command, channel, follower)) {
 		refuse_no_memory(hub, session, command);
 		session_unfollow(hub, session, follower);
-	} else {
-		follower->request = request->generation;
 	}
 }
 
@@ -262,31 +271,49 @@ void hub_review(struct hub *hub, struct session *session)
 
 /* ---- publish ---- */
 
-static void publish(struct hub *hub, struct session *session, const struct hub_command *command)
+static void publish_by_letter(struct hub *hub, struct session *session,
+                              const struct hub_command *command, struct record *record)
+{
+	struct hub_mail mail = {.kind = MAIL_PUBLISH, .record = record};
+	struct request *request = request_make(hub, session, mail.kind, command->ref);
+	if (request == NULL) {
+		record_drop(record);
+		refuse_no_memory(hub, session, command);
+		return;
+	}
+	request->is_unanswered = command->is_unanswered;
+	ask_agent(hub, command->channel, request, &mail);
+}
+
+static struct record *make_record(struct hub *hub, const struct session *session,
+                                  const struct hub_command *command)
 {
 	struct publication publication = command->publication;
-	session->is_publisher = true;
+	char key[FAR_KEY_BYTES];
 	publication.channel = command->channel;
 	publication.user = session->is_backend ? command->user : session_user(session);
 	publication.except =
 		command->is_unechoed ? hub_session_number(hub, session) : command->except;
-	struct record *record = record_make(&publication, hub_hash(hub, command->channel));
+	if (hub->far != NULL && publication.idempotency_key.len == 0) {
+		publication.idempotency_key = far_make_key(hub, key);
+		publication.is_key_hidden = true;
+	}
+	return record_make(&publication, hub_hash(hub, command->channel));
+}
+
+static void publish(struct hub *hub, struct session *session, const struct hub_command *command)
+{
+	session->is_publisher = true;
+	struct record *record = make_record(hub, session, command);
 	if (record == NULL) {
 		refuse_no_memory(hub, session, command);
 		return;
 	}
-	if (hub_agent_of(hub, command->channel) != hub->options.worker) {
-		struct hub_mail mail = {.kind = MAIL_PUBLISH, .record = record};
-		struct request *request = post_request(hub, session, command, &mail);
-		if (request == NULL) {
-			record_drop(record);
-			refuse_no_memory(hub, session, command);
-		} else {
-			request->is_unanswered = command->is_unanswered;
-		}
+	if (hub->far != NULL || hub_agent_of(hub, command->channel) != hub->options.worker) {
+		publish_by_letter(hub, session, command, record);
 		return;
 	}
-	struct publish_result result = agent_publish(hub, record);
+	struct publish_result result = agent_publish(hub, record, NULL);
 	struct hub_event event = {.type = EVENT_ACK,
 	                          .ref = command->ref,
 	                          .epoch = result.epoch,
@@ -327,7 +354,7 @@ static void history_here(struct hub *hub, struct session *session,
 
 static void history(struct hub *hub, struct session *session, const struct hub_command *command)
 {
-	if (hub_agent_of(hub, command->channel) == hub->options.worker) {
+	if (is_decided_here(hub, command->channel)) {
 		history_here(hub, session, command);
 		return;
 	}
@@ -335,7 +362,7 @@ static void history(struct hub *hub, struct session *session, const struct hub_c
 	struct hub_mail mail = {.kind = MAIL_HISTORY, .ask = ask_make(command)};
 	struct request *request = name == NULL || mail.ask == NULL
 	                                  ? NULL
-	                                  : post_request(hub, session, command, &mail);
+	                                  : request_make(hub, session, mail.kind, command->ref);
 	if (request == NULL) {
 		free(name);
 		free(mail.ask);
@@ -343,6 +370,7 @@ static void history(struct hub *hub, struct session *session, const struct hub_c
 		return;
 	}
 	request->name = name;
+	ask_agent(hub, command->channel, request, &mail);
 }
 
 /* ---- all of them ---- */

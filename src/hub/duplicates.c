@@ -14,12 +14,12 @@ struct duplicate {
 
 int duplicates_init(struct duplicates *duplicates)
 {
-	*duplicates = (struct duplicates){0};
+	*duplicates = (struct duplicates){.ttl_ms = DUPLICATES_MS};
 	list_init(&duplicates->by_age);
 	return map_init(&duplicates->table);
 }
 
-static void forget(struct duplicates *duplicates, struct duplicate *duplicate)
+static void drop(struct duplicates *duplicates, struct duplicate *duplicate)
 {
 	map_remove(&duplicates->table, &duplicate->in_table);
 	list_remove(&duplicate->in_age);
@@ -33,16 +33,28 @@ static struct duplicate *oldest(const struct duplicates *duplicates)
 	return node == NULL ? NULL : CONTAINER_OF(node, struct duplicate, in_age);
 }
 
-void duplicates_free(struct duplicates *duplicates)
+static void forget_oldest(struct duplicates *duplicates)
+{
+	drop(duplicates, oldest(duplicates));
+	duplicates->forgotten++;
+}
+
+void duplicates_clear(struct duplicates *duplicates)
 {
 	while (duplicates->count > 0)
-		forget(duplicates, oldest(duplicates));
+		forget_oldest(duplicates);
+}
+
+void duplicates_free(struct duplicates *duplicates)
+{
+	duplicates_clear(duplicates);
 	map_free(&duplicates->table);
 }
 
-static bool is_expired(const struct duplicate *duplicate, uint64_t now_ms)
+static bool is_expired(const struct duplicates *duplicates, const struct duplicate *duplicate,
+                       uint64_t now_ms)
 {
-	return (uint32_t)now_ms - duplicate->added_ms >= DUPLICATES_MS;
+	return (uint32_t)now_ms - duplicate->added_ms >= duplicates->ttl_ms;
 }
 
 static struct duplicate *find(const struct duplicates *duplicates, struct slice key, uint64_t hash)
@@ -60,23 +72,21 @@ uint64_t duplicates_find(const struct duplicates *duplicates, struct slice key, 
                          uint64_t now_ms)
 {
 	const struct duplicate *duplicate = find(duplicates, key, hash);
-	return duplicate == NULL || is_expired(duplicate, now_ms) ? 0 : duplicate->seq;
+	return duplicate == NULL || is_expired(duplicates, duplicate, now_ms) ? 0 : duplicate->seq;
 }
 
-bool duplicates_add(struct duplicates *duplicates, struct slice key, uint64_t hash, uint64_t seq,
-                    uint64_t now_ms)
+static bool add(struct duplicates *duplicates, struct slice key, uint64_t hash, uint64_t seq,
+                uint32_t added_ms)
 {
 	CHECK(key.len > 0 && key.len <= UINT8_MAX);
 	CHECK(seq != 0);
-	duplicates_expire(duplicates, now_ms);
-	CHECK(find(duplicates, key, hash) == NULL);
 	struct duplicate *duplicate = calloc(1, sizeof(*duplicate) + key.len);
 	if (duplicate == NULL)
 		return false;
 	if (duplicates->count == DUPLICATES_MAX)
-		forget(duplicates, oldest(duplicates));
+		forget_oldest(duplicates);
 	duplicate->seq = seq;
-	duplicate->added_ms = (uint32_t)now_ms;
+	duplicate->added_ms = added_ms;
 	duplicate->key_len = (uint8_t)key.len;
 	memcpy(duplicate->key, key.at, key.len);
 	map_insert(&duplicates->table, &duplicate->in_table, hash);
@@ -85,18 +95,59 @@ bool duplicates_add(struct duplicates *duplicates, struct slice key, uint64_t ha
 	return true;
 }
 
-void duplicates_undo(struct duplicates *duplicates)
+bool duplicates_add(struct duplicates *duplicates, struct slice key, uint64_t hash, uint64_t seq,
+                    uint64_t now_ms)
 {
-	CHECK(duplicates->count > 0);
-	struct list_node *newest = duplicates->by_age.ends.prev;
-	forget(duplicates, CONTAINER_OF(newest, struct duplicate, in_age));
+	duplicates_expire(duplicates, now_ms);
+	CHECK(find(duplicates, key, hash) == NULL);
+	return add(duplicates, key, hash, seq, (uint32_t)now_ms);
+}
+
+bool duplicates_restore(struct duplicates *duplicates, struct slice key, uint64_t hash,
+                        uint64_t seq, uint64_t now_ms, uint32_t age_ms)
+{
+	return age_ms >= duplicates->ttl_ms || find(duplicates, key, hash) != NULL ||
+	       add(duplicates, key, hash, seq, (uint32_t)now_ms - age_ms);
+}
+
+void duplicates_remove(struct duplicates *duplicates, struct slice key, uint64_t hash, uint64_t seq)
+{
+	struct duplicate *duplicate = find(duplicates, key, hash);
+	if (duplicate == NULL || duplicate->seq != seq)
+		return;
+	drop(duplicates, duplicate);
+	duplicates->undone++;
+}
+
+bool duplicates_show(const struct duplicates *duplicates, struct duplicates_place *place,
+                     uint64_t now_ms, struct duplicate_shown *shown)
+{
+	bool is_here = place->last != NULL && place->undone == duplicates->undone &&
+	               place->number >= duplicates->forgotten;
+	struct list_node *node = is_here ? list_after(&duplicates->by_age, &place->last->in_age)
+	                                 : list_first(&duplicates->by_age);
+	if (node == NULL)
+		return false;
+	const struct duplicate *duplicate = CONTAINER_OF(node, struct duplicate, in_age);
+	*shown = (struct duplicate_shown){
+		.key = slice_of(duplicate->key, duplicate->key_len),
+		.seq = duplicate->seq,
+		.age_ms = (uint32_t)now_ms - duplicate->added_ms,
+	};
+	*place = (struct duplicates_place){
+		.last = duplicate,
+		.number = is_here ? place->number + 1 : duplicates->forgotten,
+		.undone = duplicates->undone,
+	};
+	return true;
 }
 
 void duplicates_expire(struct duplicates *duplicates, uint64_t now_ms)
 {
 	struct duplicate *duplicate;
-	while ((duplicate = oldest(duplicates)) != NULL && is_expired(duplicate, now_ms))
-		forget(duplicates, duplicate);
+	while ((duplicate = oldest(duplicates)) != NULL &&
+	       is_expired(duplicates, duplicate, now_ms))
+		forget_oldest(duplicates);
 }
 
 uint64_t duplicates_age_ms(const struct duplicates *duplicates, uint64_t now_ms)

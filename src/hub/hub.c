@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "hub/hub_state.h"
+#include "hub/far_state.h"
 
 #define SLAB_COUNT_MAX (1u << 30)
 #define LOOK_AGAIN_MS_MIN 1000
@@ -23,6 +23,11 @@ struct hub *hub_create(const struct hub_options *options)
 	    slab_init(&hub->followers, sizeof(struct follower), SLAB_COUNT_MAX) != 0 ||
 	    slab_init(&hub->requests, sizeof(struct request), SLAB_COUNT_MAX) != 0 ||
 	    map_init(&hub->table) != 0) {
+		free(hub);
+		return NULL;
+	}
+	if (options->cluster != NULL && !far_init(hub)) {
+		map_free(&hub->table);
 		free(hub);
 		return NULL;
 	}
@@ -53,6 +58,8 @@ void hub_destroy(struct hub *hub)
 		return;
 	CHECK(hub->followers.count == 0); /* sessions are closed before */
 	hub_drop_requests(hub);
+	if (hub->far != NULL)
+		far_stop(hub);
 	for (uint32_t i = 0; i < slab_span(&hub->channels); i++) {
 		struct channel *channel = slab_by_index(&hub->channels, i);
 		if (channel != NULL)
@@ -63,6 +70,8 @@ void hub_destroy(struct hub *hub)
 	slab_free(&hub->followers);
 	slab_free(&hub->requests);
 	map_free(&hub->table);
+	if (hub->far != NULL)
+		far_free(hub);
 	free(hub);
 }
 
@@ -101,10 +110,15 @@ uint64_t hub_session_number(const struct hub *hub, const struct session *session
 
 /* ---- the table of channels ---- */
 
-uint32_t hub_agent_of(const struct hub *hub, struct slice channel)
+uint16_t hub_slot_of(struct slice channel)
 {
 	static const struct hash_key everywhere_the_same;
-	return (uint32_t)(hash_bytes(&everywhere_the_same, channel) % SLOTS) % hub->options.workers;
+	return (uint16_t)(hash_bytes(&everywhere_the_same, channel) % SLOTS);
+}
+
+uint32_t hub_agent_of(const struct hub *hub, struct slice channel)
+{
+	return hub_slot_of(channel) % hub->options.workers;
 }
 
 uint64_t hub_hash(const struct hub *hub, struct slice channel)
@@ -141,7 +155,7 @@ struct channel_name *hub_name_make(const struct hub *hub, struct slice name)
 }
 
 /* An epoch that no client can have seen: 40 random bits, never beginning with a zero digit. */
-static uint64_t make_epoch(struct hub *hub)
+uint64_t hub_make_epoch(struct hub *hub)
 {
 	uint64_t epoch = random_next(&hub->random) >> 24;
 	return epoch == 0 ? 1 : epoch;
@@ -178,16 +192,20 @@ struct channel *hub_open(struct hub *hub, struct slice name)
 	}
 	channel_init(channel, own_name, hub_rule(hub, name));
 	channel->timer.kind = hub->options.timer_kind;
-	if (channel_needs_keyed(channel) && !hub_make_keyed(hub, channel)) {
+	channel->slot = hub_slot_of(name);
+	channel->is_agent = channel->slot % hub->options.workers == hub->options.worker;
+	if ((channel_needs_keyed(channel) && !hub_make_keyed(hub, channel)) ||
+	    (hub->far != NULL && channel->is_agent && !far_open(hub, channel))) {
 		channel_free(channel);
 		slab_release(&hub->channels, channel);
 		return NULL;
 	}
-	channel->is_agent = hub_agent_of(hub, name) == hub->options.worker;
 	if (channel->is_agent) {
-		channel->is_tuned = true;
-		channel->epoch = make_epoch(hub);
 		channel->unused_since_ms = (uint32_t)hub->now_ms;
+		if (hub->far == NULL || far_slot(hub, channel->slot)->home == HOME_HERE) {
+			channel->is_tuned = true;
+			channel->epoch = hub_make_epoch(hub);
+		}
 	}
 	map_insert(&hub->table, &channel->in_table, own_name->hash);
 	hub->counters.channels += channel->is_agent; /* each is counted once on the node */
@@ -202,6 +220,8 @@ void hub_close(struct hub *hub, struct channel *channel)
 	if (list_is_linked(&channel->dirty))
 		list_remove(&channel->dirty);
 	map_remove(&hub->table, &channel->in_table);
+	if (channel->far != NULL)
+		far_close(hub, channel);
 	hub->counters.channels -= channel->is_agent;
 	hub->behind_count -= channel->is_behind;
 	hub->far_behind_count -= channel->is_far_behind;
@@ -371,6 +391,19 @@ static void receive_record(struct hub *hub, const struct hub_mail *mail)
 	hub_append(hub, channel, record);
 }
 
+static void receive_rebased(struct hub *hub, const struct hub_mail *mail)
+{
+	struct channel_name *name = mail->name;
+	struct channel *channel = hub_find(hub, slice_of(name->bytes, name->len), name->hash);
+	free(name);
+	if (channel == NULL || !channel->is_tuned) {
+		hub->counters.stale_letters++;
+		return;
+	}
+	channel->is_lost = false;
+	hub_rebase(hub, channel, mail->epoch, mail->seq);
+}
+
 void hub_receive(struct hub *hub, const struct hub_mail *mail)
 {
 	switch ((enum mail_kind)mail->kind) {
@@ -387,6 +420,9 @@ void hub_receive(struct hub *hub, const struct hub_mail *mail)
 		break;
 	case MAIL_RECORD:
 		receive_record(hub, mail);
+		break;
+	case MAIL_REBASED:
+		receive_rebased(hub, mail);
 		break;
 	}
 }
@@ -416,6 +452,7 @@ void hub_mail_discard(const struct hub_mail *mail)
 		answer_free(mail->answer);
 		break;
 	case MAIL_UNFOLLOW:
+	case MAIL_REBASED:
 		free(mail->name);
 		break;
 	case MAIL_PUBLISHED:
@@ -450,6 +487,10 @@ void hub_counters_add(struct hub_counters *sum, const struct hub_counters *count
 	sum->slow_disconnected += counters->slow_disconnected;
 	sum->slow_dropped += counters->slow_dropped;
 	sum->slow_conflated += counters->slow_conflated;
+	sum->errands += counters->errands;
+	sum->errands_failed += counters->errands_failed;
+	sum->resyncs += counters->resyncs;
+	sum->gaps_far += counters->gaps_far;
 	sum->channels += counters->channels;
 	sum->followers += counters->followers;
 	sum->throttled += counters->throttled;

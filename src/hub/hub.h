@@ -22,13 +22,14 @@
 #include "base/timer.h"
 #include "hub/command.h"
 #include "hub/event.h"
+#include "hub/far.h"
 #include "hub/mail.h"
 #include "hub/rule.h"
 #include "hub/session.h"
 
 /* What a command, a letter or an end of a subscription causes at most to any one worker: the answer
- * of an agent, and a record. */
-#define HUB_LETTERS_MAX 2
+ * of an agent, a record, and that its order is another. */
+#define HUB_LETTERS_MAX 3
 
 #define SLOTS 4096 /* channels are spread over workers, and nodes, by slot */
 
@@ -81,6 +82,7 @@ struct hub_options {
 	uint64_t seed;            /* for epochs: must differ from start to start */
 	uint32_t channels_per_session;
 	uint64_t outbound_bytes_max;
+	struct hub_cluster *cluster; /* NULL: there are no other nodes */
 };
 
 struct hub_counters {
@@ -95,6 +97,8 @@ struct hub_counters {
 	 * followers that keep up, in channels without a throttle. A burst counts with its oldest
 	 * message. */
 	struct latency delivery;
+	uint64_t errands, errands_failed; /* asked of other nodes, and not answered in time */
+	uint64_t resyncs, gaps_far; /* slots told anew whom they follow; orders that broke off */
 };
 
 struct hub *hub_create(const struct hub_options *options); /* NULL: no memory */

@@ -1,8 +1,9 @@
 /*
  * hub_state.h - the inside of a hub, shared by the files that make it: hub.c (table, sessions,
  * timers), walk.c (moving cursors), command.c (what clients ask), agent.c (what a channel's agent
- * does), answer.c (what comes back from agents) and adopt.c (other rules). Nobody else includes
- * it, but for the simulation, which holds the inside against what it should be.
+ * does), answer.c (what comes back from agents) and adopt.c (other rules). Those of a cluster have
+ * far_state.h beside it. Nobody else includes it, but for the simulation, which holds the inside
+ * against what it should be.
  */
 #pragma once
 
@@ -44,6 +45,7 @@ struct burst {
 struct hub {
 	struct hub_options options;
 	struct hub_out *out;
+	struct hub_far *far; /* NULL: there are no other nodes */
 	uint64_t now_ms, unix_ms, turn_us;
 	struct slab channels, followers, requests;
 	struct map table;  /* channels by name */
@@ -67,6 +69,7 @@ const struct rule *hub_rule(const struct hub *hub, struct slice channel);
 struct channel *hub_find(const struct hub *hub, struct slice name, uint64_t hash);
 struct channel *hub_open(struct hub *hub, struct slice name); /* found or made; NULL: no memory */
 void hub_close(struct hub *hub, struct channel *channel);     /* out of the table, and freed */
+uint64_t hub_make_epoch(struct hub *hub);
 struct channel_name *hub_name_make(const struct hub *hub, struct slice name);
 void hub_settle(struct hub *hub, struct channel *channel); /* somebody left, or an answer came */
 /* Something in it will be too old by then. */
@@ -81,6 +84,9 @@ MUST_CHECK bool hub_put_older(struct hub *hub, struct channel *channel, struct r
 void hub_note_publish(struct hub *hub, uint64_t asked_us); /* one has its place, and is told */
 
 /* walk.c */
+/* The channel's order is another from here on, or has a hole: what comes next is the record behind
+ * `from`. Each follower is told. */
+void hub_rebase(struct hub *hub, struct channel *channel, uint64_t epoch, uint64_t from);
 /* The record becomes the newest of the channel's log. False: no memory; it is as it was. */
 MUST_CHECK bool hub_keep(struct hub *hub, struct channel *channel, struct record *record);
 /* It was kept: have it walked. */
@@ -108,9 +114,33 @@ struct publish_result {
 	enum error_code error;
 	uint64_t epoch, seq;
 	bool is_duplicate; /* the id is that of an earlier record with the same idempotency key */
+	bool is_pending;   /* not committed yet: who waits is answered then */
 };
-/* Takes over the record. On success it has its place in the order. */
-struct publish_result agent_publish(struct hub *hub, struct record *record);
+struct waiter;
+/* Takes over the record. On success it has its place in the order, unless the result is pending:
+ * then the waiters have been taken over too. Without a cluster there are none. */
+struct publish_result agent_publish(struct hub *hub, struct record *record, struct waiter *waiters);
+/* The record becomes the channel's newest, for all who follow. False: no memory, nothing changed.
+ */
+MUST_CHECK bool agent_commit(struct hub *hub, struct channel *channel, struct record *record);
+/* Remembers the record's idempotency key, if it has one, with that number, or finds an earlier one
+ * (else 0). False: no memory. And takes that back. */
+MUST_CHECK bool agent_remember(struct hub *hub, struct channel *channel,
+                               const struct record *record, uint64_t seq, uint64_t *earlier);
+struct duplicates *agent_keys(struct channel *channel, bool is_hidden); /* NULL: no memory */
+void agent_forget(struct hub *hub, struct channel *channel, const struct record *record,
+                  uint64_t seq);
+/* A letter to each worker that follows the channel. */
+void agent_tell_workers(struct hub *hub, const struct channel *channel, struct record *record);
+/* As hub_rebase(), and the workers that follow are told. False: no memory, nothing changed. */
+MUST_CHECK bool agent_rebase(struct hub *hub, struct channel *channel, uint64_t epoch,
+                             uint64_t from);
+/* The channel of that name, ready for its agent to act as its home. NULL: no memory. */
+struct channel *agent_open(struct hub *hub, struct slice name);
+struct mail_answer *agent_answer_follow(const struct channel *channel,
+                                        const struct follow_result *result, bool has_since);
+/* To a worker, which may be this one. */
+void agent_reply(struct hub *hub, uint32_t worker, const struct hub_mail *back);
 struct follow_result agent_follow(struct hub *hub, struct channel *channel,
                                   const struct cursor *since);
 struct history_result agent_history(struct hub *hub, struct slice name, const struct cursor *since,

@@ -146,6 +146,13 @@ void latest_lose(struct latest *latest, uint64_t lost)
 	latest->lost = lost > latest->lost ? lost : latest->lost;
 }
 
+void latest_clear(struct latest *latest, uint64_t lost)
+{
+	while (latest->count > 0)
+		drop(latest, entry_at(list_first(&latest->in_order)));
+	latest->lost = lost;
+}
+
 const struct latest_entry *latest_from(const struct latest *latest, uint64_t seq)
 {
 	/* What a follower has not got yet is near the end. */

@@ -50,6 +50,10 @@ uint64_t latest_age_ms(const struct latest *latest, uint64_t now_ms);
 /* All up to this number has been lost elsewhere: here it is not to be found either. */
 void latest_lose(struct latest *latest, uint64_t lost);
 
+/* All of another order, whose numbers say nothing here; those up to `lost` are to be found by
+ * nobody. */
+void latest_clear(struct latest *latest, uint64_t lost);
+
 /* The first entry numbered `seq` or higher, and the one after an entry; NULL: none. */
 const struct latest_entry *latest_from(const struct latest *latest, uint64_t seq);
 const struct latest_entry *latest_after(const struct latest *latest,

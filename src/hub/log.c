@@ -18,6 +18,12 @@ void log_free(struct log *log)
 	*log = (struct log){0};
 }
 
+void log_restart(struct log *log, uint64_t next)
+{
+	log_free(log);
+	log_init(log, next);
+}
+
 static bool log_resize(struct log *log, uint32_t capacity)
 {
 	CHECK(capacity >= log->count);

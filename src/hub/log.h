@@ -35,6 +35,9 @@ struct log {
 void log_init(struct log *log, uint64_t next);
 void log_free(struct log *log); /* nobody stands in it */
 
+/* Another order: it is empty, as log_init() says. Nobody stands in it. */
+void log_restart(struct log *log, uint64_t next);
+
 /* Takes over a reference on success. False: no memory, nothing changed. */
 MUST_CHECK bool log_append(struct log *log, struct record *record, uint64_t now_ms);
 /* Puts older records in front: `records` end where the log begins. Takes its own references. */

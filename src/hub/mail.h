@@ -28,6 +28,7 @@ enum mail_kind {
 	MAIL_HISTORY,       /* to the agent: ask */
 	MAIL_HISTORY_READY, /* back: error, or epoch, seq (the cursor) and answer */
 	MAIL_RECORD,        /* from the agent to each worker that follows: record */
+	MAIL_REBASED,       /* the same: name; the order goes on in `epoch` behind `seq` */
 };
 
 struct mail_ask {

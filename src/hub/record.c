@@ -38,6 +38,7 @@ struct record *record_make(const struct publication *p, uint64_t channel_hash)
 	record->key_len = (uint8_t)p->key.len;
 	record->idempotency_key_len = (uint8_t)p->idempotency_key.len;
 	record->is_binary = p->is_binary;
+	record->is_key_hidden = p->is_key_hidden;
 
 	char *at = append(record->bytes, p->channel);
 	at = append(at, p->event);
@@ -57,6 +58,14 @@ void record_settle(struct record *record, uint64_t epoch, uint64_t seq, uint64_t
 	record->seq = seq;
 	record->unix_ms = unix_ms;
 	record->offset = offset;
+}
+
+void record_unsettle(struct record *record)
+{
+	CHECK(atomic_load_explicit(&record->refs, memory_order_relaxed) == 1);
+	for (unsigned i = 0; i < RECORD_WIRES; i++)
+		CHECK(atomic_load_explicit(&record->wires[i], memory_order_relaxed) == NULL);
+	record->epoch = record->seq = record->unix_ms = record->offset = 0;
 }
 
 struct record *record_take(struct record *record)
@@ -126,14 +135,20 @@ struct slice record_key(const struct record *record)
 	return slice_of(before.at + before.len, record->key_len);
 }
 
-struct slice record_idempotency_key(const struct record *record)
+struct slice record_once(const struct record *record)
 {
 	struct slice before = record_key(record);
 	return slice_of(before.at + before.len, record->idempotency_key_len);
 }
 
+struct slice record_idempotency_key(const struct record *record)
+{
+	struct slice once = record_once(record);
+	return slice_of(once.at, record->is_key_hidden ? 0 : once.len);
+}
+
 struct slice record_payload(const struct record *record)
 {
-	struct slice before = record_idempotency_key(record);
+	struct slice before = record_once(record);
 	return slice_of(before.at + before.len, record->payload_len);
 }

@@ -28,7 +28,8 @@ struct publication {
 	struct slice channel, event, user, key, idempotency_key;
 	struct slice payload; /* JSON text, checked; or bytes when is_binary */
 	bool is_binary;
-	uint64_t except; /* number of the session that is not to get it; 0: none */
+	bool is_key_hidden; /* the idempotency key is not the publisher's: nobody is shown it */
+	uint64_t except;    /* number of the session that is not to get it; 0: none */
 };
 
 struct record {
@@ -39,7 +40,7 @@ struct record {
 	uint64_t offset;              /* bytes of the channel's records before this one */
 	uint64_t except;              /* as in the publication */
 	uint8_t channel_len, event_len, user_len, key_len, idempotency_key_len;
-	bool is_binary;
+	bool is_binary : 1, is_key_hidden : 1;
 	uint16_t settled_us; /* the part of unix_ms below it: for /metrics */
 	_Atomic(struct blob *) wires[RECORD_WIRES];
 	char bytes[];
@@ -48,6 +49,8 @@ struct record {
 struct record *record_make(const struct publication *publication, uint64_t channel_hash);
 void record_settle(struct record *record, uint64_t epoch, uint64_t seq, uint64_t unix_ms,
                    uint64_t offset);
+/* It has no place in the order after all. The caller has the only reference. */
+void record_unsettle(struct record *record);
 struct record *record_take(struct record *record);
 void record_drop(struct record *record);
 
@@ -62,5 +65,6 @@ struct slice record_channel(const struct record *record);
 struct slice record_event(const struct record *record);
 struct slice record_user(const struct record *record);
 struct slice record_key(const struct record *record);
-struct slice record_idempotency_key(const struct record *record);
+struct slice record_idempotency_key(const struct record *record); /* as the publisher gave it */
+struct slice record_once(const struct record *record);            /* the same, or the hidden one */
 struct slice record_payload(const struct record *record);

@@ -512,6 +512,56 @@ void hub_feed(struct hub *hub, struct follower *follower)
 	burst_forget(hub);
 }
 
+/* ---- an order that breaks off ---- */
+
+/* It begins anew behind `from`: what it had still to be sent of the order before is gone. */
+static void restart(struct channel *channel, struct follower *follower, uint64_t from)
+{
+	bool is_throttled = channel_is_throttled(channel);
+	follower->is_lifted = follower->is_conflating = is_throttled;
+	follower->is_dropping = follower->is_in_prelude = false;
+	follower->next = from + 1;
+	follower->replay_count = 0;
+	follower->replay_end = from; /* throttled: that is its limit */
+	if (!is_throttled)
+		log_stand(&channel->log, follower->next);
+}
+
+static void lift_all(struct channel *channel, const struct list *followers)
+{
+	struct list_node *node = list_first(followers);
+	for (; node != NULL; node = list_after(followers, node))
+		channel_lift(channel, CONTAINER_OF(node, struct follower, in_channel));
+}
+
+static void restart_all(struct hub *hub, struct channel *channel, const struct list *followers,
+                        uint64_t from)
+{
+	struct list_node *node = list_first(followers);
+	for (; node != NULL; node = list_after(followers, node)) {
+		struct follower *follower = CONTAINER_OF(node, struct follower, in_channel);
+		restart(channel, follower, from);
+		if (!follower->session->is_ended)
+			say_gap(hub, follower, from);
+	}
+}
+
+void hub_rebase(struct hub *hub, struct channel *channel, uint64_t epoch, uint64_t from)
+{
+	CHECK(epoch != 0);
+	burst_forget(hub);
+	lift_all(channel, &channel->live);
+	lift_all(channel, &channel->stuck);
+	log_restart(&channel->log, from + 1);
+	channel->epoch = epoch;
+	if (channel->keyed != NULL) {
+		latest_clear(&channel->keyed->latest, from);
+		channel->keyed->walked_to = from;
+	}
+	restart_all(hub, channel, &channel->live, from);
+	restart_all(hub, channel, &channel->stuck, from);
+}
+
 bool hub_keep(struct hub *hub, struct channel *channel, struct record *record)
 {
 	return (channel->keyed == NULL || latest_reserve(&channel->keyed->latest)) &&

@@ -745,6 +745,7 @@ static void letter_check(const struct hub_mail *mail)
 	case MAIL_HISTORY:
 	case MAIL_UNFOLLOW:
 	case MAIL_RECORD:
+	case MAIL_REBASED:
 		break;
 	}
 }

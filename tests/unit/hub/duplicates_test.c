@@ -2,7 +2,7 @@
  * Idempotency keys by scripts, each played twice: with the hash of each key, and with one for all.
  *   +KEY   the next record is published under it       w<n>  n ms pass
  *   ?KEY=n it is known as the key of record n, 0: not  x     what is old is forgotten
- *   -      the last one is taken back                  #n    n are remembered
+ *   -KEY=n it is taken back, if it is record n's        #n    n are remembered
  */
 #include "hub/duplicates.h"
 
@@ -28,9 +28,10 @@ static const struct {
 	{"what is not old stays", "+a w100 +b w299900 x ?a=0 ?b=2 #1 w100 x #0"},
 	{"adding forgets what is old", "+a +b w300000 +c #1 ?a=0 ?c=3"},
 	{"an old key may come anew", "+a w300000 +a ?a=2 #1 w299999 ?a=2"},
-	{"the last one is taken back", "+a +b - ?b=0 ?a=1 #1"},
-	{"one that was taken back may come again", "+a +b - +b ?b=3 ?a=1 #2"},
-	{"all may be taken back", "+a +b - - #0 ?a=0 +a ?a=3"},
+	{"the last one is taken back", "+a +b -b=2 ?b=0 ?a=1 #1"},
+	{"one that was taken back may come again", "+a +b -b=2 +b ?b=3 ?a=1 #2"},
+	{"all may be taken back", "+a +b -b=2 -a=1 #0 ?a=0 +a ?a=3"},
+	{"one of another record is not taken back", "+a +b -b=1 -c=2 ?b=2 ?a=1 #2"},
 	{"forgetting in an empty one is nothing", "x #0 w300000 x #0"},
 };
 
@@ -77,6 +78,13 @@ static void expect_found(const char **at)
 	CHECK(find(key) == number(at));
 }
 
+static void take_back(const char **at)
+{
+	struct slice key = word(at);
+	CHECK(*(*at)++ == '=');
+	duplicates_remove(&kept, key, hash_of(key), number(at));
+}
+
 static void play_one(char what, const char **at)
 {
 	switch (what) {
@@ -93,7 +101,7 @@ static void play_one(char what, const char **at)
 		duplicates_expire(&kept, now_ms);
 		break;
 	case '-':
-		duplicates_undo(&kept);
+		take_back(at);
 		break;
 	default:
 		CHECK(what == '#');
@@ -175,10 +183,83 @@ static void check_any_steps(void)
 	}
 }
 
+static void check_ttl(void)
+{
+	kept.ttl_ms = 1000;
+	add(SLICE("a"));
+	now_ms += 999;
+	CHECK(find(SLICE("a")) == 1);
+	now_ms++;
+	CHECK(find(SLICE("a")) == 0);
+}
+
+static void check_clear(void)
+{
+	add(SLICE("a"));
+	add(SLICE("b"));
+	duplicates_clear(&kept);
+	CHECK(kept.count == 0 && find(SLICE("a")) == 0);
+	add(SLICE("a"));
+}
+
+/* What is shown of one is restored in another, ages and all. */
+static void check_copy(void)
+{
+	struct duplicates copy;
+	struct duplicates_place place = {0};
+	struct duplicate_shown shown;
+	CHECK(duplicates_init(&copy) == 0);
+	CHECK(!duplicates_show(&kept, &place, now_ms, &shown));
+	add(SLICE("a"));
+	now_ms += 10;
+	add(SLICE("b"));
+	while (duplicates_show(&kept, &place, now_ms, &shown))
+		CHECK(duplicates_restore(&copy, shown.key, hash_of(shown.key), shown.seq,
+		                         now_ms + 5000, shown.age_ms));
+	CHECK(copy.count == 2);
+	CHECK(duplicates_age_ms(&copy, now_ms + 5000) == 10);
+	CHECK(duplicates_find(&copy, SLICE("b"), hash_of(SLICE("b")), now_ms + 5000) == 2);
+	/* The same again is nothing, and what is too old is not taken. */
+	CHECK(duplicates_restore(&copy, SLICE("a"), hash_of(SLICE("a")), 9, now_ms, 0));
+	CHECK(duplicates_restore(&copy, SLICE("c"), hash_of(SLICE("c")), 9, now_ms, DUPLICATES_MS));
+	CHECK(copy.count == 2);
+	CHECK(duplicates_find(&copy, SLICE("a"), hash_of(SLICE("a")), now_ms + 5000) == 1);
+	duplicates_free(&copy);
+}
+
+/* All that are there throughout are shown, whatever comes and goes meanwhile. */
+static void check_shown_meanwhile(void)
+{
+	struct random random = {.state = 2};
+	char text[TEXT_U64_MAX];
+	for (int round = 0; round < 200; round++) {
+		struct duplicates_place place = {0};
+		struct duplicate_shown shown;
+		uint64_t first = added + 1, next = first;
+		duplicates_clear(&kept);
+		for (int i = 0; i < 8; i++)
+			add(numbered(text, added + 1));
+		while (duplicates_show(&kept, &place, now_ms, &shown)) {
+			CHECK(shown.seq <= next && find(shown.key) == shown.seq);
+			next = shown.seq == next ? next + 1 : next;
+			if (random_below(&random, 3) == 0 && added < first + 20)
+				add(numbered(text, added + 1));
+			struct slice newest = numbered(text, added);
+			if (random_below(&random, 5) == 0 && added > first + 8)
+				duplicates_remove(&kept, newest, hash_of(newest), added--);
+		}
+		CHECK(next > added);
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
 } others[] = {
+	{"another time to be known may be set", check_ttl},
+	{"all are forgotten at once", check_clear},
+	{"what is shown can be restored elsewhere", check_copy},
+	{"what comes and goes while it is shown leaves no hole", check_shown_meanwhile},
 	{"the longest key is compared to its last byte", check_longest},
 	{"keys are copied", check_copies},
 	{"when it is full the oldest is forgotten", check_full},

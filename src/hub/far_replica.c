@@ -1,0 +1,358 @@
+/*
+ * Entries of slots' logs at the nodes that keep copies: they are applied to channels that nobody
+ * here may follow, so that each of these nodes has history, the latest of keys and idempotency keys
+ * when it becomes home. And a slot's channels as entries, for a node that is to keep copies from
+ * now.
+ *
+ * A record that has come from the home already, because somebody here follows, has its place; only
+ * its key is new then.
+ */
+#include <stdlib.h>
+
+#include "hub/far_state.h"
+
+/* ---- entries ---- */
+
+/* The channel as the entry knows it: of that epoch, and its next record not above `seq`. False: no
+ * memory. */
+static bool place(struct hub *hub, struct channel *channel, uint64_t epoch, uint64_t seq)
+{
+	if (channel->is_tuned && channel->epoch == epoch && seq <= log_next(&channel->log))
+		return true;
+	if (channel->is_tuned)
+		return hub_has_room(hub) && agent_rebase(hub, channel, epoch, seq - 1);
+	channel->is_tuned = true;
+	channel->epoch = epoch;
+	log_restart(&channel->log, seq);
+	if (channel->keyed != NULL)
+		latest_clear(&channel->keyed->latest, seq - 1);
+	return true;
+}
+
+static bool apply_record(struct hub *hub, struct record *record)
+{
+	uint64_t earlier;
+	struct channel *channel = hub_open(hub, record_channel(record));
+	if (channel == NULL)
+		return false;
+	bool is_good = place(hub, channel, record->epoch, record->seq) &&
+	               agent_remember(hub, channel, record, record->seq, &earlier);
+	bool is_new = is_good && record->seq == log_next(&channel->log);
+	if (is_new)
+		is_good = tail_append(hub, channel, record);
+	if (is_new && is_good) /* where this is home by now */
+		home_tell_nodes(hub, channel, record);
+	if (is_good)
+		channel->far->is_known = true;
+	if (is_good)
+		channel->far->stream = far_slot(hub, channel->slot)->stream;
+	agent_settle(hub, channel);
+	return is_good;
+}
+
+static void apply_close(struct hub *hub, const struct hub_entry *entry)
+{
+	struct channel *channel = hub_find(hub, entry->name, hub_hash(hub, entry->name));
+	if (channel == NULL || !channel->is_tuned || channel->epoch != entry->epoch)
+		return;
+	if (channel_is_followed(channel) || channel->far->is_interested)
+		channel->far->is_known = false;
+	else
+		hub_close(hub, channel);
+}
+
+bool hub_apply(struct hub *hub, uint32_t slot, const struct hub_entry *entry)
+{
+	(void)slot;
+	switch ((enum hub_entry_kind)entry->kind) {
+	case ENTRY_RECORD:
+		return apply_record(hub, entry->record);
+	case ENTRY_CLOSE:
+		apply_close(hub, entry);
+		return true;
+	default:
+		return true; /* of a later version: nothing that is known here */
+	}
+}
+
+/* ---- to save ---- */
+
+enum part {
+	PART_CHANNEL = 0,
+	PART_HISTORY,
+	PART_LOST,
+	PART_LATEST,
+	PART_KEYS,
+	PART_RETRIES,
+	PARTS
+};
+
+void hub_save_begin(struct hub *hub, uint32_t number, struct hub_save *save)
+{
+	struct hub_slot *slot = far_slot(hub, number);
+	struct list_node *first = list_first(&slot->channels);
+	*save = (struct hub_save){0};
+	if (first != NULL)
+		save->channel = CONTAINER_OF(first, struct channel_far, in_slot)->channel;
+	list_append(&slot->saves, &save->in_slot);
+}
+
+void hub_save_end(struct hub_save *save)
+{
+	list_remove(&save->in_slot);
+}
+
+static uint32_t age_of(const struct hub *hub, uint32_t added_ms)
+{
+	return (uint32_t)hub->now_ms - added_ms;
+}
+
+/* Each of these: false, there is none left of this part. */
+
+static bool save_history(const struct hub *hub, struct hub_save *save, struct hub_entry *entry)
+{
+	const struct log *log = &save->channel->log;
+	uint64_t first = channel_history_first(save->channel, hub->now_ms);
+	uint64_t seq = save->at < first ? first : save->at;
+	if (seq >= log_next(log))
+		return false;
+	save->at = seq + 1;
+	*entry = (struct hub_entry){.kind = ENTRY_RECORD,
+	                            .record = log_at(log, seq),
+	                            .age_ms = age_of(hub, log_entry(log, seq)->added_ms)};
+	return true;
+}
+
+static bool save_lost(struct hub_save *save, struct hub_entry *entry)
+{
+	const struct channel_keyed *keyed = save->channel->keyed;
+	if (keyed == NULL || save->at > 0)
+		return false;
+	save->at = 1;
+	*entry = (struct hub_entry){.kind = ENTRY_LOST, .seq = keyed->latest.lost};
+	return true;
+}
+
+static bool save_latest(const struct hub *hub, struct hub_save *save, struct hub_entry *entry)
+{
+	const struct channel_keyed *keyed = save->channel->keyed;
+	const struct latest_entry *latest =
+		keyed == NULL ? NULL : latest_from(&keyed->latest, save->at);
+	if (latest == NULL)
+		return false;
+	save->at = latest->record->seq + 1;
+	*entry = (struct hub_entry){.kind = ENTRY_LATEST,
+	                            .record = latest->record,
+	                            .age_ms = age_of(hub, latest->added_ms)};
+	return true;
+}
+
+/* But for those of records that are only proposed. */
+static bool save_key(const struct hub *hub, struct hub_save *save, bool is_hidden,
+                     struct hub_entry *entry)
+{
+	const struct channel *channel = save->channel;
+	const struct duplicates *keys = is_hidden ? channel->far->retries : channel->duplicates;
+	struct duplicate_shown shown;
+	if (keys == NULL || !duplicates_show(keys, &save->key, hub->now_ms, &shown) ||
+	    shown.seq >= log_next(&channel->log))
+		return false;
+	*entry = (struct hub_entry){.kind = ENTRY_KEY,
+	                            .name = shown.key,
+	                            .seq = shown.seq,
+	                            .age_ms = shown.age_ms,
+	                            .is_hidden = is_hidden};
+	return true;
+}
+
+static bool save_channel(struct hub_save *save, struct hub_entry *entry)
+{
+	const struct channel *channel = save->channel;
+	if (save->at > 0)
+		return false;
+	save->at = 1;
+	*entry = (struct hub_entry){.kind = ENTRY_CHANNEL,
+	                            .name = channel_name(channel),
+	                            .epoch = channel->epoch,
+	                            .seq = log_next(&channel->log) - 1};
+	return true;
+}
+
+static bool save_part(const struct hub *hub, struct hub_save *save, struct hub_entry *entry)
+{
+	switch ((enum part)save->part) {
+	case PART_CHANNEL:
+		return save_channel(save, entry);
+	case PART_HISTORY:
+		return save_history(hub, save, entry);
+	case PART_LOST:
+		return save_lost(save, entry);
+	case PART_LATEST:
+		return save_latest(hub, save, entry);
+	case PART_KEYS:
+	case PART_RETRIES:
+		return save_key(hub, save, save->part == PART_RETRIES, entry);
+	case PARTS:
+		break;
+	}
+	return false;
+}
+
+/* Nothing was ever said in it that others would need to know. */
+static bool is_of_no_use(const struct channel *channel)
+{
+	return !channel->is_tuned || !channel->far->is_known || channel->far->is_renewing;
+}
+
+bool hub_save_next(struct hub *hub, struct hub_save *save, struct hub_entry *entry)
+{
+	while (save->channel != NULL) {
+		bool is_over = save->part == PARTS || is_of_no_use(save->channel);
+		if (!is_over && save_part(hub, save, entry))
+			return true;
+		save->at = 0;
+		save->key = (struct duplicates_place){0};
+		save->part++;
+		if (!is_over)
+			continue;
+		struct hub_slot *slot = far_slot(hub, save->channel->slot);
+		struct list_node *node = list_after(&slot->channels, &save->channel->far->in_slot);
+		save->channel = node == NULL
+		                        ? NULL
+		                        : CONTAINER_OF(node, struct channel_far, in_slot)->channel;
+		save->part = 0;
+	}
+	return false;
+}
+
+/* ---- to restore ---- */
+
+void restoring_drop(struct hub_slot *slot)
+{
+	answer_free(slot->restoring.history);
+	free(slot->restoring.ages);
+	slot->restoring = (struct restoring){0};
+}
+
+void hub_clear(struct hub *hub, uint32_t number)
+{
+	struct hub_slot *slot = far_slot(hub, number);
+	CHECK(slot->home != HOME_HERE);
+	restoring_drop(slot);
+	struct list_node *node = list_first(&slot->channels), *next;
+	for (; node != NULL; node = next) {
+		struct channel *channel = CONTAINER_OF(node, struct channel_far, in_slot)->channel;
+		next = list_after(&slot->channels, node);
+		channel->far->is_known = false;
+		if (!channel_is_followed(channel) && !channel->far->is_interested)
+			hub_close(hub, channel);
+	}
+}
+
+static bool restore_channel(struct hub *hub, struct hub_slot *slot, const struct hub_entry *entry)
+{
+	struct channel *channel = hub_open(hub, entry->name);
+	if (channel == NULL)
+		return false;
+	channel->far->is_known = true;
+	channel->far->stream = slot->stream;
+	slot->restoring.channel = channel;
+	/* It may be ahead, by what came from the home since this was saved. */
+	return place(hub, channel, entry->epoch, entry->seq + 1);
+}
+
+static bool restore_record(struct restoring *restoring, const struct hub_entry *entry)
+{
+	size_t count = restoring->history == NULL ? 0 : restoring->history->count;
+	struct mail_answer *history = realloc(
+		restoring->history, sizeof(*history) + (count + 1) * sizeof(history->records[0]));
+	if (history == NULL)
+		return false;
+	if (restoring->history == NULL)
+		*history = (struct mail_answer){0};
+	restoring->history = history;
+	uint32_t *ages = realloc(restoring->ages, (count + 1) * sizeof(*ages));
+	if (ages == NULL)
+		return false;
+	restoring->ages = ages;
+	ages[count] = entry->age_ms;
+	history->records[history->count++] = record_take(entry->record);
+	return true;
+}
+
+/* Those that end where the log begins go in front of it. */
+static bool restore_history(struct hub *hub, struct channel *channel,
+                            const struct restoring *restoring)
+{
+	struct log *log = &channel->log;
+	const struct mail_answer *history = restoring->history;
+	uint64_t first = log_first(log);
+	size_t older = 0;
+	while (older < history->count && history->records[older]->epoch == channel->epoch &&
+	       history->records[older]->seq < first &&
+	       (older == 0 || history->records[older]->seq == history->records[older - 1]->seq + 1))
+		older++;
+	if (older == 0 || history->records[older - 1]->seq + 1 != first)
+		return true; /* it does not reach as far: what comes after will be all */
+	if (!log_extend(log, history->records, older, hub->now_ms))
+		return false;
+	for (size_t i = 0; i < older; i++)
+		log_entry(log, first - older + i)->added_ms =
+			(uint32_t)hub->now_ms - restoring->ages[i];
+	return true;
+}
+
+static bool restore_latest(struct hub *hub, struct channel *channel, const struct hub_entry *entry)
+{
+	if (channel->keyed == NULL || entry->record->epoch != channel->epoch)
+		return true;
+	return hub_put_older(hub, channel, entry->record, hub->now_ms - entry->age_ms);
+}
+
+static bool restore_key(struct hub *hub, struct channel *channel, const struct hub_entry *entry)
+{
+	struct duplicates *keys = agent_keys(channel, entry->is_hidden);
+	uint64_t hash = hash_bytes(&hub->options.hash_key, entry->name);
+	return keys != NULL &&
+	       duplicates_restore(keys, entry->name, hash, entry->seq, hub->now_ms, entry->age_ms);
+}
+
+/* The channel that was under way is complete. */
+static bool restore_end(struct hub *hub, struct hub_slot *slot)
+{
+	struct channel *channel = slot->restoring.channel;
+	bool is_good =
+		slot->restoring.history == NULL || restore_history(hub, channel, &slot->restoring);
+	if (!is_good)
+		return false;
+	restoring_drop(slot);
+	if (channel != NULL)
+		agent_settle(hub, channel);
+	return true;
+}
+
+bool hub_restore(struct hub *hub, uint32_t number, const struct hub_entry *entry)
+{
+	struct hub_slot *slot = far_slot(hub, number);
+	struct channel *channel = slot->restoring.channel;
+	if (entry == NULL)
+		return restore_end(hub, slot);
+	if (entry->kind == ENTRY_CHANNEL)
+		return restore_end(hub, slot) && restore_channel(hub, slot, entry);
+	if (channel == NULL)
+		return true; /* it has ended meanwhile */
+	switch ((enum hub_entry_kind)entry->kind) {
+	case ENTRY_RECORD:
+		return restore_record(&slot->restoring, entry);
+	case ENTRY_LOST:
+		if (channel->keyed != NULL)
+			channel->keyed->latest.lost = entry->seq;
+		return true;
+	case ENTRY_LATEST:
+		return restore_latest(hub, channel, entry);
+	case ENTRY_KEY:
+		return restore_key(hub, channel, entry);
+	default:
+		return true;
+	}
+}

@@ -1,0 +1,199 @@
+/*
+ * far_state.h - the inside of a hub in a cluster, shared by far.c (slots and their roles),
+ * far_home.c (what a home does), far_tail.c (what is asked of a home elsewhere) and far_replica.c
+ * (entries, saving, restoring). Nobody else includes it, but for hub.c and the simulation.
+ */
+#pragma once
+
+#include "hub/hub_state.h"
+
+#define ERRANDS_MAX 65536u
+#define ERRAND_BYTES_MAX (64u << 20) /* of the records that wait for a home */
+#define ERRAND_MS_MAX 5000u          /* then it is answered `unavailable` */
+#define ERRAND_AGAIN_MS 500u         /* without an answer it is sent again */
+#define ERRAND_REFUSED_MS 100u       /* and so soon where it was refused */
+#define SYNC_ASK_MS 1000u            /* how often a home is asked whether it knows all */
+#define SYNC_DOUBTS_MAX 3            /* answers in a row that do not agree: it is told anew */
+#define SYNC_LOST_MS 3000u           /* without an answer it is told anew */
+
+/* Who gets the answer to a publication. */
+struct waiter {
+	uint32_t generation; /* the slab's */
+	bool is_far;
+	bool is_duplicate; /* it published again what was under way already */
+	uint32_t from;     /* a worker, or a node */
+	struct slab_handle token;
+	uint64_t born_ms;
+	struct waiter *next;
+	struct publish_result result; /* while the answer is owed: the post had no room */
+};
+
+/* A record that was proposed, in the order of its slot. */
+struct proposal {
+	uint32_t generation; /* the slab's */
+	struct list_node in_slot;
+	struct channel *channel; /* NULL: its end, ENTRY_CLOSE */
+	struct record *record;   /* NULL once it was committed */
+	uint64_t epoch, seq;
+	struct waiter *waiters; /* in their order */
+};
+
+/* What is asked of a home, or waits until there is one. */
+struct errand {
+	uint32_t generation; /* the slab's */
+	uint8_t kind;        /* FAR_PUBLISH, FAR_FOLLOW, FAR_HISTORY */
+	bool is_sent;
+	uint16_t slot;
+	struct list_node in_slot, by_age;
+	struct channel *channel; /* FAR_FOLLOW */
+	uint64_t born_ms, sent_ms;
+	union {
+		struct {
+			struct record *record; /* FAR_PUBLISH */
+			struct waiter *waiters;
+		};
+		struct {
+			struct mail_ask *ask;
+			struct mail_answer *pages; /* so far; or NULL */
+			uint32_t from;             /* the worker that asks */
+			struct slab_handle token;
+		};
+	};
+};
+
+/* At a home: what a node has said. */
+struct slot_edge {
+	uint64_t counter; /* of what was heard last */
+	struct far_sum sum;
+};
+
+struct restoring {
+	struct channel *channel;
+	struct mail_answer *history; /* its records, rising */
+	uint32_t *ages;
+};
+
+struct hub_slot {
+	uint8_t home; /* enum hub_home */
+	bool is_replica;
+	bool has_renewing; /* home: some of its channels are still to begin anew */
+	uint16_t node, number;
+	uint64_t stream;
+	struct list channels;
+	struct list_node due;
+	struct list saves;
+	struct restoring restoring;
+	/* home */
+	struct list proposals;
+	uint32_t proposed, committed;        /* so many, and of them so many from the front */
+	uint64_t synced[CHANNEL_NODE_WORDS]; /* nodes whose followers are all known; others get all
+	                                      */
+	struct slot_edge *edges;
+	uint32_t edge_count;
+	/* home elsewhere */
+	struct list errands;
+	bool needs_sync;  /* the home is to be told all */
+	bool is_counting; /* it has heard, and counts what it sends since */
+	bool is_settled;  /* and it has said so, and knew all */
+	bool has_behind;  /* a channel is to be asked for again */
+	uint64_t counter, synced_ms, heard_ms;
+	uint32_t doubts;
+	struct far_sum sum; /* whom we follow, and how much came */
+};
+
+struct hub_far {
+	struct hub_cluster *cluster;
+	struct hub_slot *slots;   /* those of this worker */
+	struct list due, waiting; /* slots that have something to do, now or a little later */
+	struct slab proposals, errands, waiters;
+	struct list errands_by_age;
+	uint64_t errand_bytes;
+	struct waiter *owed_first, *owed_last; /* answers to workers, oldest first */
+	uint64_t up[CHANNEL_NODE_WORDS], gone[CHANNEL_NODE_WORDS];
+	uint32_t sweep_next; /* index of the channel to look at next for nodes that are gone */
+	uint64_t tried_ms, asked_ms;
+	uint64_t mark, retries; /* hidden keys: this hub, and how many it gave */
+};
+
+static inline struct hub_slot *far_slot(const struct hub *hub, uint32_t slot)
+{
+	CHECK_SLOW(slot % hub->options.workers == hub->options.worker);
+	return &hub->far->slots[slot / hub->options.workers];
+}
+
+/* Is this node the one that gives the channel its order? */
+static inline bool far_is_home(const struct hub *hub, uint16_t slot)
+{
+	return hub->far == NULL || far_slot(hub, slot)->home == HOME_HERE;
+}
+
+static inline bool far_bit(const uint64_t *words, uint32_t node)
+{
+	return (words[node / 64] >> node % 64 & 1) != 0;
+}
+
+static inline void far_set(uint64_t *words, uint32_t node, bool is_on)
+{
+	uint64_t bit = 1ull << node % 64;
+	words[node / 64] = is_on ? words[node / 64] | bit : words[node / 64] & ~bit;
+}
+
+/* far.c */
+MUST_CHECK bool far_init(struct hub *hub);
+void far_stop(struct hub *hub); /* before channels are closed */
+void far_free(struct hub *hub);
+MUST_CHECK bool far_open(struct hub *hub, struct channel *channel);
+void far_close(struct hub *hub, struct channel *channel);
+void far_is_due(struct hub *hub, struct hub_slot *slot);
+uint64_t far_name_hash(const struct channel *channel);
+/* The key of a publication that was given none. */
+#define FAR_KEY_BYTES 16
+struct slice far_make_key(struct hub *hub, char out[FAR_KEY_BYTES]);
+/* False: others still need the channel to be here. */
+bool far_may_end(struct hub *hub, struct channel *channel);
+/* Nobody here has followed it for a while. */
+void far_give_up(struct hub *hub, struct channel *channel);
+/* Must the channel stay, though nobody here follows it? */
+bool far_keeps(const struct hub *hub, const struct channel *channel);
+void far_send(struct hub *hub, uint32_t node, const struct far_mail *mail);
+/* How many of these, from the first, one letter holds. */
+size_t far_fit(struct record *const *records, size_t count);
+
+struct waiter *waiter_make(struct hub *hub, bool is_far, uint32_t from, struct slab_handle token);
+void waiters_drop(struct hub *hub, struct waiter *waiters);
+/* All of them are answered, and gone. */
+void waiters_answer(struct hub *hub, struct waiter *waiters, uint16_t slot,
+                    const struct publish_result *result);
+
+/* far_home.c */
+bool home_proposes(const struct channel *channel);
+struct publish_result home_propose(struct hub *hub, struct channel *channel, struct record *record,
+                                   struct waiter *waiters);
+struct publish_result home_wait(struct hub *hub, struct channel *channel, uint64_t seq,
+                                struct waiter *waiters, bool is_duplicate);
+void home_tell_nodes(struct hub *hub, struct channel *channel, struct record *record);
+MUST_CHECK bool home_propose_end(struct hub *hub, struct channel *channel);
+MUST_CHECK bool home_renew(struct hub *hub, struct channel *channel); /* false: not yet */
+void home_begin(struct hub *hub, struct hub_slot *slot);
+void home_end(struct hub *hub, struct hub_slot *slot);
+void home_node_changed(struct hub_slot *slot, uint32_t node);
+void home_receive(struct hub *hub, uint32_t node, const struct far_mail *mail);
+bool home_turn(struct hub *hub, struct hub_slot *slot); /* true: there is more */
+
+/* far_tail.c */
+void errand_publish(struct hub *hub, uint16_t slot, struct record *record, struct waiter *waiters);
+/* Takes over what the letter owns, and asks or waits. */
+void errand_begin(struct hub *hub, uint16_t slot, const struct hub_mail *mail);
+bool errands_turn(struct hub *hub, struct hub_slot *slot, uint32_t *budget);
+void errands_again(struct hub *hub); /* those that were not answered; those that are too old */
+void errand_drop(struct hub *hub, struct errand *errand);
+void tail_give_up(struct hub *hub, struct channel *channel);
+/* The record is the channel's next, from wherever it came. False: no memory, or no room. */
+MUST_CHECK bool tail_append(struct hub *hub, struct channel *channel, struct record *record);
+void tail_lose_touch(struct hub_slot *slot);
+void tail_receive(struct hub *hub, uint32_t node, const struct far_mail *mail);
+bool tail_turn(struct hub *hub, struct hub_slot *slot); /* true: there is more */
+void tail_ask_home(struct hub *hub, struct hub_slot *slot);
+
+/* far_replica.c */
+void restoring_drop(struct hub_slot *slot);
