@@ -19,7 +19,8 @@
 
 #define FRAME_HEAD_BYTES 12u
 #define FRAME_CONTROL_MAX (256u * 1024)
-#define FRAME_DATA_MAX (1024u * 1024 + 1024)
+#define FRAME_DATA_MAX                                                                             \
+	(1024u * 1024 + 8 * 1024) /* a payload of API_MESSAGE_BYTES_MAX, its strings */
 
 #define FRAME_OPTIONAL 1u /* flags: who does not know the type may pass it over */
 

@@ -1,0 +1,322 @@
+/*
+ * Letters and entries of the relay: what was written is read again, field by field; cut at any
+ * byte, or with a byte too many, it is refused; and so is what cannot be.
+ */
+#include "node/relay_wire.h"
+
+#include <stdio.h>
+
+#include "starling/limits.h"
+
+static const struct relay_codec codec = {.hash_key = {{1, 2}}, .mark = 0x1234567890};
+static const struct relay_codec other = {.hash_key = {{3, 4}}, .mark = 0x9876543210};
+
+static uint16_t slot_of(const char *name)
+{
+	return hub_slot_of(slice_string(name));
+}
+
+static struct record *record_of(const char *channel, uint64_t seq, uint64_t except, bool is_hidden)
+{
+	struct publication p = {.channel = slice_string(channel),
+	                        .event = SLICE("event"),
+	                        .user = SLICE("ann"),
+	                        .key = SLICE("k"),
+	                        .idempotency_key = SLICE("once"),
+	                        .payload = SLICE("\"payload\""),
+	                        .is_binary = seq % 2 == 0,
+	                        .is_key_hidden = is_hidden,
+	                        .except = except};
+	struct record *record = record_make(&p, 0);
+	CHECK(record != NULL);
+	if (seq > 0)
+		record_settle(record, 77, seq, 123456, 0);
+	return record;
+}
+
+static void check_record(const struct record *a, const struct record *b)
+{
+	CHECK(a->epoch == b->epoch && a->seq == b->seq && a->unix_ms == b->unix_ms);
+	CHECK(a->except == b->except && a->is_binary == b->is_binary);
+	CHECK(a->is_key_hidden == b->is_key_hidden);
+	CHECK(slice_equals(record_channel(a), record_channel(b)));
+	CHECK(slice_equals(record_event(a), record_event(b)));
+	CHECK(slice_equals(record_user(a), record_user(b)));
+	CHECK(slice_equals(record_key(a), record_key(b)));
+	CHECK(slice_equals(record_once(a), record_once(b)));
+	CHECK(slice_equals(record_payload(a), record_payload(b)));
+	CHECK(b->channel_hash == hash_bytes(&codec.hash_key, record_channel(b)));
+}
+
+/* A letter of each kind, with all that its kind may say. */
+static struct far_mail letter_of(enum far_kind kind, struct record *const *records)
+{
+	bool has_records = kind == FAR_PAGE || kind == FAR_RECORDS;
+	struct far_mail mail = {.kind = (uint8_t)kind, .slot = slot_of("chat:1")};
+	bool has_token = kind == FAR_PUBLISH || kind == FAR_PUBLISHED || kind == FAR_FOLLOW ||
+	                 kind == FAR_HISTORY || kind == FAR_PAGE || kind == FAR_FOLLOWED ||
+	                 kind == FAR_HISTORY_READY;
+	if (has_token)
+		mail.token = (struct slab_handle){5, 6};
+	if (kind == FAR_TAIL || kind == FAR_TAILED || kind == FAR_UNTAIL || kind == FAR_FOLLOW ||
+	    kind == FAR_HISTORY)
+		mail.name = SLICE("chat:1");
+	if (kind == FAR_PUBLISHED || kind == FAR_TAILED || kind == FAR_FOLLOWED ||
+	    kind == FAR_HISTORY_READY) {
+		mail.epoch = 77;
+		mail.seq = 99;
+	}
+	if (kind == FAR_TAIL || kind == FAR_FOLLOW || kind == FAR_HISTORY) {
+		mail.has_since = true;
+		mail.since = (struct cursor){.epoch = 77, .seq = 55, .is_start = kind != FAR_TAIL};
+	}
+	if (kind == FAR_TAILED || kind == FAR_FOLLOWED)
+		mail.since.seq = 55;
+	if (kind == FAR_HISTORY) {
+		mail.has_limit = true;
+		mail.limit = UINT64_MAX;
+	}
+	if (kind == FAR_FOLLOWED) {
+		mail.is_recovered = mail.is_latest = true;
+		mail.lost = 44;
+	}
+	mail.has_more = kind == FAR_HISTORY_READY;
+	mail.is_duplicate = kind == FAR_PUBLISHED;
+	if (kind == FAR_TAIL || kind == FAR_TAILED)
+		mail.stream = 33;
+	if (kind == FAR_TAIL || kind == FAR_TAILED || kind == FAR_UNTAIL || kind == FAR_SYNC ||
+	    kind == FAR_SYNCING || kind == FAR_SYNCED || kind == FAR_DIGEST)
+		mail.counter = 22;
+	if (kind == FAR_DIGEST)
+		mail.sum = (struct far_sum){1, 2, 3};
+	mail.records = has_records ? records + 1 : records;
+	mail.record_count = has_records ? 2 : kind == FAR_PUBLISH;
+	return mail;
+}
+
+static void check_letter(const struct far_mail *a, const struct far_mail *b)
+{
+	CHECK(a->kind == b->kind && a->error == b->error && a->slot == b->slot);
+	CHECK(a->is_duplicate == b->is_duplicate && a->is_recovered == b->is_recovered);
+	CHECK(a->is_latest == b->is_latest && a->has_more == b->has_more);
+	CHECK(a->has_since == b->has_since && a->has_limit == b->has_limit);
+	CHECK(a->token.index == b->token.index && a->token.generation == b->token.generation);
+	CHECK(a->epoch == b->epoch && a->seq == b->seq);
+	CHECK(a->since.epoch == b->since.epoch && a->since.seq == b->since.seq);
+	CHECK(a->since.is_start == b->since.is_start);
+	CHECK(a->limit == b->limit && a->lost == b->lost && a->counter == b->counter);
+	CHECK(a->stream == b->stream && a->sum.count == b->sum.count);
+	CHECK(a->sum.names == b->sum.names && a->sum.sent == b->sum.sent);
+	CHECK(slice_equals(a->name, b->name));
+	CHECK(a->record_count == b->record_count);
+	for (size_t i = 0; i < a->record_count; i++)
+		check_record(a->records[i], b->records[i]);
+}
+
+static enum relay_answer read(const struct far_mail *mail, struct slice body, struct far_mail *got)
+{
+	return relay_read(&codec, (enum far_kind)mail->kind, mail->slot, body, got);
+}
+
+/* What was cut is refused, but between two records, where a whole letter ends. */
+static void check_cut(const struct far_mail *mail, struct slice body)
+{
+	uint32_t whole = 0;
+	for (size_t len = 0; len < body.len; len++) {
+		struct far_mail got;
+		char *copy = malloc(len + 1);
+		CHECK(copy != NULL);
+		memcpy(copy, body.at, len);
+		enum relay_answer answer = read(mail, slice_of(copy, len), &got);
+		whole += answer == RELAY_DONE;
+		if (answer == RELAY_DONE)
+			relay_mail_free(&got);
+		CHECK(got.record_count == 0 && got.records == NULL);
+		free(copy);
+	}
+	CHECK(whole == (mail->record_count == 2));
+}
+
+static void letters_come_back(struct record *const *records)
+{
+	for (unsigned kind = 0; kind < FAR_KINDS; kind++) {
+		struct far_mail mail = letter_of((enum far_kind)kind, records), got;
+		enum far_kind back;
+		struct buf body = {0};
+		printf("relay_wire: %s comes back whole, or not at all\n",
+		       frame_name(relay_frame_type((enum far_kind)kind)));
+		CHECK(relay_kind(relay_frame_type((enum far_kind)kind), &back) && back == kind);
+		relay_write(&codec, &body, &mail);
+		CHECK(read(&mail, buf_view(&body), &got) == RELAY_DONE);
+		check_letter(&mail, &got);
+		relay_mail_free(&got);
+		check_cut(&mail, buf_view(&body));
+		buf_char(&body, 'x');
+		CHECK(read(&mail, buf_view(&body), &got) == RELAY_BAD);
+		buf_free(&body);
+	}
+	enum far_kind none;
+	CHECK(!relay_kind(FRAME_HELLO, &none));
+}
+
+static const struct {
+	const char *name;
+	struct far_mail mail;
+} bad[] = {
+	{"a name of another slot", {.kind = FAR_UNTAIL, .name = SLICE_INIT("other")}},
+	{"no name", {.kind = FAR_UNTAIL}},
+	{"a name with a space", {.kind = FAR_UNTAIL, .name = SLICE_INIT("a b")}},
+	{"no epoch", {.kind = FAR_PUBLISHED, .seq = 1}},
+	{"a number too high", {.kind = FAR_PUBLISHED, .epoch = 1, .seq = RELAY_SEQ_MAX}},
+	{"a beginning behind the head",
+         {.kind = FAR_FOLLOWED, .epoch = 1, .seq = 1, .since = {.seq = 2}}},
+	{"a loss behind the head", {.kind = FAR_FOLLOWED, .epoch = 1, .seq = 1, .lost = 2}},
+	{"a refusal of no such kind", {.kind = FAR_PUBLISHED, .error = ERROR_BAD_REQUEST}},
+	{"a page of nothing", {.kind = FAR_PAGE}},
+	{"records of nothing", {.kind = FAR_RECORDS}},
+};
+
+static void bad_letters_are_refused(void)
+{
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		struct far_mail mail = bad[i].mail, got;
+		struct buf body = {0};
+		printf("relay_wire: %s is refused\n", bad[i].name);
+		mail.slot = slot_of("chat:1");
+		relay_write(&codec, &body, &mail);
+		CHECK(read(&mail, buf_view(&body), &got) == RELAY_BAD);
+		buf_free(&body);
+	}
+}
+
+static void records_must_fit(void)
+{
+	printf("relay_wire: records of two channels, or without a place, are refused\n");
+	struct record *a = record_of("chat:1", 1, 0, false), *b = record_of("chat:2", 2, 0, false);
+	struct record *c = record_of("chat:1", 0, 0, false);
+	struct record *two[] = {a, b}, *unplaced[] = {c}, *placed[] = {a};
+	struct far_mail got, mail = {.kind = FAR_RECORDS,
+	                             .slot = slot_of("chat:1"),
+	                             .records = two,
+	                             .record_count = 2};
+	const struct {
+		enum far_kind kind;
+		struct record **records;
+		size_t count;
+	} cases[] = {{FAR_RECORDS, two, 2}, {FAR_RECORDS, unplaced, 1}, {FAR_PUBLISH, placed, 1}};
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct buf body = {0};
+		mail.kind = (uint8_t)cases[i].kind;
+		mail.records = cases[i].records;
+		mail.record_count = cases[i].count;
+		relay_write(&codec, &body, &mail);
+		CHECK(read(&mail, buf_view(&body), &got) == RELAY_BAD);
+		buf_free(&body);
+	}
+	record_drop(a);
+	record_drop(b);
+	record_drop(c);
+}
+
+static void who_is_left_out_is_so_on_one_node(void)
+{
+	printf("relay_wire: who is left out is so on the node that said it\n");
+	struct record *record = record_of("chat:1", 3, 42, false);
+	struct hub_entry entry = {.kind = ENTRY_RECORD, .record = record}, got;
+	struct buf here = {0}, there = {0};
+	relay_write_entry(&codec, &here, &entry);
+	struct unpack in = {.rest = buf_view(&here)};
+	CHECK(relay_read_entry(&other, slot_of("chat:1"), &in, &got) == RELAY_DONE);
+	CHECK(got.record->except != 42 && got.record->except != 0);
+	relay_write_entry(&other, &there, &got);
+	relay_entry_free(&got);
+	in = (struct unpack){.rest = buf_view(&there)};
+	CHECK(relay_read_entry(&codec, slot_of("chat:1"), &in, &got) == RELAY_DONE);
+	CHECK(got.record->except == 42);
+	relay_entry_free(&got);
+	record_drop(record);
+	buf_free(&here);
+	buf_free(&there);
+}
+
+static void entries_come_back(struct record *record)
+{
+	printf("relay_wire: entries come back one behind the other, or not at all\n");
+	const struct hub_entry entries[] = {
+		{.kind = ENTRY_RECORD, .record = record, .age_ms = 7},
+		{.kind = ENTRY_CLOSE, .epoch = 77, .name = SLICE("chat:1")},
+		{.kind = ENTRY_CHANNEL, .epoch = 77, .seq = 9, .name = SLICE("chat:1")},
+		{.kind = ENTRY_LATEST, .record = record, .age_ms = 8},
+		{.kind = ENTRY_LOST, .seq = 3},
+		{.kind = ENTRY_KEY,
+	         .seq = 4,
+	         .age_ms = 9,
+	         .name = SLICE("a\0b"),
+	         .is_hidden = true},
+	};
+	static_assert(COUNT_OF(entries) == ENTRY_KINDS, "one of each");
+	struct buf all = {0};
+	size_t ends[COUNT_OF(entries)];
+	for (size_t i = 0; i < COUNT_OF(entries); i++) {
+		relay_write_entry(&codec, &all, &entries[i]);
+		ends[i] = all.len;
+	}
+	for (size_t len = 0; len <= all.len; len++) {
+		struct unpack in = {.rest = slice_of(all.at, len)};
+		for (size_t i = 0; i < COUNT_OF(entries); i++) {
+			struct hub_entry got;
+			enum relay_answer answer =
+				relay_read_entry(&codec, slot_of("chat:1"), &in, &got);
+			CHECK((answer == RELAY_DONE) == (ends[i] <= len));
+			if (answer != RELAY_DONE)
+				break;
+			CHECK(got.kind == entries[i].kind && got.epoch == entries[i].epoch);
+			CHECK(got.seq == entries[i].seq && got.age_ms == entries[i].age_ms);
+			CHECK(got.is_hidden == entries[i].is_hidden);
+			CHECK(slice_equals(got.name, entries[i].name));
+			if (got.record != NULL)
+				check_record(entries[i].record, got.record);
+			relay_entry_free(&got);
+		}
+	}
+	buf_free(&all);
+}
+
+static void largest_record_fits_a_frame(void)
+{
+	printf("relay_wire: the largest record fits into a frame\n");
+	static char text[API_MESSAGE_BYTES_MAX], channel[CHANNEL_NAME_MAX];
+	memset(text, 'a', sizeof(text));
+	memset(channel, 'c', sizeof(channel));
+	struct slice word = slice_of(text, 255);
+	struct publication p = {.channel = slice_of(channel, sizeof(channel)),
+	                        .event = word,
+	                        .user = word,
+	                        .key = word,
+	                        .idempotency_key = word,
+	                        .payload = slice_of(text, sizeof(text))};
+	struct record *record = record_make(&p, 0);
+	CHECK(record != NULL);
+	struct far_mail mail = {.kind = FAR_PUBLISH, .records = &record, .record_count = 1};
+	struct buf body = {0};
+	relay_write(&codec, &body, &mail);
+	CHECK(body.len + 2048 <= FRAME_DATA_MAX); /* and there is room for a slot's log around it */
+	buf_free(&body);
+	record_drop(record);
+}
+
+int main(void)
+{
+	struct record *records[] = {record_of("chat:1", 0, 0, true),
+	                            record_of("chat:1", 8, 9, true),
+	                            record_of("chat:1", 9, 0, false)};
+	letters_come_back(records);
+	bad_letters_are_refused();
+	records_must_fit();
+	who_is_left_out_is_so_on_one_node();
+	entries_come_back(records[1]);
+	largest_record_fits_a_frame();
+	for (size_t i = 0; i < COUNT_OF(records); i++)
+		record_drop(records[i]);
+	return 0;
+}
