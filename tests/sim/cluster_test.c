@@ -1,0 +1,938 @@
+/*
+ * Hubs of several nodes with their clients, while links break, homes move and nodes end: what
+ * clients are told is held against what was committed.
+ *
+ *   - Nobody is given what was not committed, and one place in an order is one message for all (I7,
+ * I1).
+ *   - A client's messages rise by one from where its subscription began, until it is told of a gap;
+ *     and when all is quiet it has come to the head, or was told (I3, I4).
+ *   - A cursor is recovered by any node, where the order goes on and history reaches as far.
+ *   - An answered publication has its place for good; one that was tried again, by whatever node,
+ * has one place at most in a stream (I5).
+ *   - In the end each home knows who follows, and nobody else (I11).
+ *
+ * A seed makes a run; without arguments there are SEEDS_DEFAULT of them, over all scenarios.
+ *   cluster_test [SEED [COUNT]]
+ */
+#include "cluster_world.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+#define SEEDS_DEFAULT 240
+#define CLIENTS 24
+#define STEPS 1500
+#define REF_BYTES 24
+#define ASKED_MAX 4096 /* commands of one client */
+
+struct world world;
+
+static const struct scenario scenarios[] = {
+	{.name = "quiet: one order for all nodes", .nodes = 3, .workers = 2, .replicas = 3},
+	{.name = "one copy of each slot", .nodes = 3, .workers = 2, .replicas = 1},
+	{.name = "links break", .nodes = 3, .workers = 2, .replicas = 3, .link_percent = 3},
+	{.name = "letters of records are left out",
+         .nodes = 3,
+         .workers = 2,
+         .replicas = 2,
+         .lossy_percent = 10},
+	{.name = "homes move", .nodes = 4, .workers = 2, .replicas = 3, .move_percent = 3},
+	{.name = "nodes end and come again",
+         .nodes = 4,
+         .workers = 2,
+         .replicas = 3,
+         .crash_percent = 1},
+	{.name = "logs are lost whole",
+         .nodes = 3,
+         .workers = 1,
+         .replicas = 2,
+         .unclean_percent = 1},
+	{.name = "questions come twice",
+         .nodes = 3,
+         .workers = 2,
+         .replicas = 3,
+         .again_percent = 30,
+         .move_percent = 1},
+	{.name = "the post has no room",
+         .nodes = 3,
+         .workers = 3,
+         .replicas = 2,
+         .full_percent = 15,
+         .move_percent = 1},
+	{.name = "all at once",
+         .nodes = 5,
+         .workers = 2,
+         .replicas = 3,
+         .link_percent = 2,
+         .move_percent = 1,
+         .crash_percent = 1,
+         .unclean_percent = 1,
+         .lossy_percent = 3,
+         .full_percent = 3,
+         .again_percent = 5},
+};
+
+static struct rule rule_list[] = {
+	{.pattern = "long:*", .history_size = 100, .history_ttl_ms = 3600000, .max_keys = 9},
+	{.pattern = "few:*", .history_size = 4, .history_ttl_ms = 3600000, .max_keys = 9},
+	{.pattern = "brief:*", .history_size = 50, .history_ttl_ms = 700, .max_keys = 9},
+	{.pattern = "none:*", .history_size = 0, .history_ttl_ms = 1000, .max_keys = 9},
+	{.pattern = "last:*",
+         .history_size = 10,
+         .history_ttl_ms = 3600000,
+         .deliver_last = true,
+         .max_keys = 4},
+	{.pattern = "slow:*",
+         .history_size = 20,
+         .history_ttl_ms = 3600000,
+         .max_keys = 9,
+         .throttle_ms = 60},
+	{.pattern = "*"},
+};
+static const struct rules rules = {rule_list, COUNT_OF(rule_list)};
+static const char *const names[CHANNELS] = {"long:1", "few:1",  "brief:1",
+                                            "none:1", "last:1", "slow:1"};
+
+/* ---- what was said ---- */
+
+struct order {
+	struct order *before;
+	uint64_t epoch, stream, head;
+	uint64_t *said; /* number `seq` of the order is said[seq]; 0: not known */
+	size_t room;
+};
+
+/* What was published under one number. */
+struct publication_said {
+	uint32_t channel;
+	uint64_t epoch, seq; /* the place it was answered with; 0: none */
+	uint64_t stream;     /* the last one that has it */
+	bool is_unechoed;    /* who published it does not want it back */
+};
+
+static struct order *orders[CHANNELS];
+static struct publication_said *said;
+static uint64_t said_count, said_room;
+static uint64_t ended_ms[CHANNELS]; /* when a home last forgot the channel */
+
+static struct {
+	uint64_t delivered, gaps, recovered, not_recovered, acks, refusals, duplicates, pages,
+		resumed_elsewhere, left_out;
+} seen;
+
+static uint32_t channel_by_name(struct slice name)
+{
+	uint32_t i = 0;
+	while (!slice_is(name, names[i])) {
+		i++;
+		CHECK(i < CHANNELS);
+	}
+	return i;
+}
+
+static bool is_replicated(uint32_t channel)
+{
+	return rule_list[channel].history_size > 0 || rule_list[channel].deliver_last;
+}
+
+/* Along its keys a client is given some of what there is. */
+static bool is_keyed(uint32_t channel)
+{
+	return rule_list[channel].deliver_last || rule_list[channel].throttle_ms > 0;
+}
+
+static struct order *order_find(uint32_t channel, uint64_t epoch)
+{
+	struct order *order = orders[channel];
+	while (order != NULL && order->epoch != epoch)
+		order = order->before;
+	return order;
+}
+
+static struct order *order_at(uint32_t channel, uint64_t epoch, uint64_t stream)
+{
+	struct order *order = order_find(channel, epoch);
+	if (order != NULL)
+		return order;
+	order = calloc(1, sizeof(*order));
+	CHECK(order != NULL);
+	*order = (struct order){.before = orders[channel], .epoch = epoch, .stream = stream};
+	orders[channel] = order;
+	return order;
+}
+
+static void order_say(struct order *order, uint64_t seq, uint64_t number)
+{
+	if (seq >= order->room) {
+		size_t room = (seq + 1) * 2;
+		order->said = realloc(order->said, room * sizeof(*order->said));
+		CHECK(order->said != NULL);
+		memset(order->said + order->room, 0, (room - order->room) * sizeof(*order->said));
+		order->room = room;
+	}
+	CHECK(order->said[seq] == 0 || order->said[seq] == number); /* I1 */
+	order->said[seq] = number;
+	order->head = seq > order->head ? seq : order->head;
+}
+
+static uint64_t number_of(const struct record *record)
+{
+	uint64_t number;
+	struct slice payload = record_payload(record);
+	CHECK(payload.len > 1 && text_to_u64(payload, &number));
+	number -= 1000000;
+	CHECK(number > 0 && number <= said_count);
+	return number;
+}
+
+static void on_committed(const struct record *record, uint64_t stream)
+{
+	uint32_t channel = channel_by_name(record_channel(record));
+	uint64_t number = number_of(record);
+	struct order *order = order_at(channel, record->epoch, stream);
+	CHECK(record->seq == order->head + 1);
+	CHECK(said[number].channel == channel);
+	order_say(order, record->seq, number);
+	CHECK(said[number].stream != stream); /* I5: one place in a stream */
+	said[number].stream = stream;
+}
+
+static void on_closed(struct slice channel)
+{
+	ended_ms[channel_by_name(channel)] = world.now_ms;
+}
+
+/* What a hub gives out under that place. */
+static void hear(const struct record *record)
+{
+	uint32_t channel = channel_by_name(record_channel(record));
+	struct order *order = order_find(channel, record->epoch);
+	if (!is_replicated(channel)) {
+		order_say(order_at(channel, record->epoch, 0), record->seq, number_of(record));
+		return;
+	}
+	CHECK(order != NULL && record->seq <= order->head); /* I7 */
+	CHECK(order->said[record->seq] == number_of(record));
+	CHECK(record_idempotency_key(record).len == 0 || !record->is_key_hidden);
+}
+
+/* ---- clients ---- */
+
+enum following_state { NOT_FOLLOWING = 0, ASKED, FOLLOWING };
+
+struct following {
+	enum following_state state;
+	uint64_t epoch, seq; /* the last one it was given, or its position */
+	uint64_t begun;      /* deliver_last: what is at or before this comes with holes */
+	bool is_in_prelude;
+	uint32_t ref;
+};
+
+struct asked {
+	enum command_type type;
+	uint32_t channel;
+	bool has_since, is_answered;
+	struct cursor since;
+	uint64_t stream, number, asked_ms;
+	bool is_again; /* publishes what was published before, by the same key */
+};
+
+struct client {
+	struct session session;
+	uint32_t generation, node, worker;
+	bool is_open;
+	struct following following[CHANNELS];
+	/* What it remembers when it comes again. */
+	struct cursor cursors[CHANNELS];
+	uint64_t streams[CHANNELS];
+	struct asked *asked;
+	uint32_t asked_count;
+};
+static struct client clients[CLIENTS];
+
+static struct client *client_of(const struct session *session)
+{
+	return CONTAINER_OF(session, struct client, session);
+}
+
+static struct slot_log *log_of_channel(uint32_t channel)
+{
+	return log_of(hub_slot_of(slice_string(names[channel])));
+}
+
+static struct hub *hub_of_client(const struct client *client)
+{
+	return world.nodes[client->node].workers[client->worker].hub;
+}
+
+static void follows_from(struct client *client, uint32_t channel, uint64_t epoch, uint64_t seq)
+{
+	struct following *following = &client->following[channel];
+	following->epoch = epoch;
+	following->seq = following->begun = seq;
+	following->is_in_prelude = false;
+}
+
+/* May the answer be that the cursor is good no more? */
+static bool may_be_lost(const struct asked *asked, const struct hub_event *event)
+{
+	const struct rule *rule = &rule_list[asked->channel];
+	const struct order *order = order_find(asked->channel, asked->since.epoch);
+	struct slot_log *log = log_of_channel(asked->channel);
+	/* It may come from a home that does not know yet that it is one no more. */
+	for (uint32_t n = 0; n < world.scenario->nodes; n++) {
+		if (world.nodes[n].is_up && log->told_term[n] != log->term)
+			return true;
+	}
+	if (asked->since.seq == 0 || order == NULL || !is_replicated(asked->channel) ||
+	    asked->stream != log->stream || order->stream != log->stream ||
+	    ended_ms[asked->channel] != 0)
+		return true;
+	/* Ages are each node's own, so only what is much younger is sure to be there. */
+	uint64_t behind = order->head - asked->since.seq;
+	return event->epoch != asked->since.epoch
+	               ? log->home < 0
+	               : behind > rule->history_size || rule->history_ttl_ms < 10000;
+}
+
+static void on_subscribed(struct client *client, struct asked *asked, const struct hub_event *event)
+{
+	struct following *following = &client->following[asked->channel];
+	CHECK(event->has_recovered == asked->has_since);
+	if (following->state == FOLLOWING)
+		return; /* again */
+	CHECK(following->state == ASKED);
+	following->state = FOLLOWING;
+	follows_from(client, asked->channel, event->epoch, event->seq);
+	following->is_in_prelude = rule_list[asked->channel].deliver_last && !asked->has_since;
+	if (following->is_in_prelude)
+		following->seq = 0;
+	if (!asked->has_since)
+		return;
+	seen.recovered += event->is_recovered;
+	seen.not_recovered += !event->is_recovered;
+	if (event->is_recovered && !asked->since.is_start) {
+		CHECK(event->epoch == asked->since.epoch);
+		CHECK(event->seq == asked->since.seq);
+	} else if (!event->is_recovered) {
+		CHECK(may_be_lost(asked, event));
+	}
+}
+
+static void on_ack(struct asked *asked, const struct hub_event *event)
+{
+	struct publication_said *publication = &said[asked->number];
+	struct order *order = order_find(asked->channel, event->epoch);
+	seen.acks++;
+	seen.duplicates += event->is_duplicate;
+	if (!is_replicated(asked->channel)) {
+		order_say(order_at(asked->channel, event->epoch, 0), event->seq, asked->number);
+		return;
+	}
+	CHECK(order != NULL && event->seq <= order->head);
+	CHECK(order->said[event->seq] == asked->number);
+	CHECK(publication->epoch != event->epoch || publication->seq == event->seq); /* I5 */
+	publication->epoch = event->epoch;
+	publication->seq = event->seq;
+}
+
+static void on_history(const struct asked *asked, const struct hub_event *event)
+{
+	seen.pages++;
+	for (size_t i = 0; i < event->record_count; i++) {
+		hear(event->records[i]);
+		CHECK(event->records[i]->epoch == event->epoch);
+		CHECK(i == 0 || event->records[i]->seq == event->records[i - 1]->seq + 1);
+	}
+	CHECK(event->record_count == 0 ||
+	      event->records[event->record_count - 1]->seq == event->seq);
+	CHECK(channel_by_name(event->channel) == asked->channel);
+}
+
+static void on_error(struct client *client, const struct asked *asked,
+                     const struct hub_event *event)
+{
+	CHECK(event->error == ERROR_UNAVAILABLE || event->error == ERROR_NOT_SUBSCRIBED);
+	/* Nothing is refused while there is nothing that may go wrong. */
+	const struct scenario *s = world.scenario;
+	CHECK(s->link_percent + s->move_percent + s->crash_percent + s->unclean_percent +
+	                      s->full_percent + s->lossy_percent >
+	              0 ||
+	      event->error == ERROR_NOT_SUBSCRIBED || world.now_ms < 5000);
+	seen.refusals++;
+	struct following *following = &client->following[asked->channel];
+	if (asked->type == COMMAND_SUBSCRIBE && following->state == ASKED &&
+	    asked == &client->asked[following->ref])
+		following->state = NOT_FOLLOWING;
+}
+
+static void on_gap(struct client *client, const struct hub_event *event)
+{
+	uint32_t channel = channel_by_name(event->channel);
+	CHECK(client->following[channel].state == FOLLOWING);
+	seen.gaps++;
+	follows_from(client, channel, event->epoch, event->seq);
+	client->following[channel].begun = 0;
+}
+
+static void out_event(struct hub_out *out, struct session *session, const struct hub_event *event)
+{
+	(void)out;
+	struct client *client = client_of(session);
+	uint64_t ref;
+	CHECK(client->is_open);
+	if (event->type == EVENT_GAP) {
+		on_gap(client, event);
+		return;
+	}
+	CHECK(text_to_u64(event->ref, &ref) && ref < client->asked_count);
+	struct asked *asked = &client->asked[ref];
+	CHECK(!asked->is_answered); /* once */
+	asked->is_answered = true;
+	if (event->type == EVENT_ERROR)
+		on_error(client, asked, event);
+	else if (event->type == EVENT_SUBSCRIBED)
+		on_subscribed(client, asked, event);
+	else if (event->type == EVENT_ACK)
+		on_ack(asked, event);
+	else if (event->type == EVENT_HISTORY)
+		on_history(asked, event);
+	else
+		CHECK(event->type == EVENT_UNSUBSCRIBED);
+}
+
+static void given(struct client *client, uint32_t channel, const struct record *record)
+{
+	struct following *following = &client->following[channel];
+	CHECK(following->state == FOLLOWING);
+	hear(record);
+	seen.delivered++;
+	CHECK(record->epoch == following->epoch);
+	if (is_keyed(channel)) {
+		CHECK(record->seq > following->seq);
+	} else {
+		uint64_t next = following->seq + 1;
+		/* Its own, which it did not want back, are left out. */
+		const struct order *order = order_find(channel, record->epoch);
+		while (next < record->seq && said[order->said[next]].is_unechoed) {
+			seen.left_out++;
+			next++;
+		}
+		CHECK(record->seq == next); /* I4 */
+	}
+	following->seq = record->seq;
+}
+
+static size_t out_deliver(struct hub_out *out, struct session *session,
+                          const struct delivery *delivery)
+{
+	(void)out;
+	uint32_t channel = channel_by_name(channel_name(delivery->channel));
+	size_t count = delivery->count;
+	if (chance(10)) {
+		session->is_blocked = true;
+		count = below((uint32_t)count + 1);
+	}
+	for (size_t i = 0; i < count; i++)
+		given(client_of(session), channel, delivery->records[i]);
+	return count;
+}
+
+static void out_answered(struct hub_out *out, struct session *session)
+{
+	(void)out;
+	(void)session;
+}
+
+static void out_end(struct hub_out *out, struct session *session, enum hub_end why)
+{
+	(void)out;
+	(void)session;
+	(void)why;
+	CHECK(false); /* nobody is slow, and there is memory */
+}
+
+static struct slab_handle out_handle(struct hub_out *out, const struct session *session)
+{
+	(void)out;
+	const struct client *client = client_of(session);
+	return (struct slab_handle){(uint32_t)(client - clients), client->generation};
+}
+
+static struct session *out_find(struct hub_out *out, struct slab_handle handle)
+{
+	(void)out;
+	struct client *client = &clients[handle.index];
+	return client->is_open && client->generation == handle.generation ? &client->session : NULL;
+}
+
+static void out_post(struct hub_out *out, uint32_t to, const struct hub_mail *mail)
+{
+	struct sim_worker *from = CONTAINER_OF(out, struct sim_worker, out);
+	CHECK(to != from->number && mail->from == from->number);
+	buf_append(&world.nodes[from->node].workers[to].letters[from->number], mail, sizeof(*mail));
+}
+
+static bool out_has_room(struct hub_out *out)
+{
+	(void)out;
+	return !chance(world.scenario->full_percent);
+}
+
+static uint64_t out_now_us(struct hub_out *out)
+{
+	(void)out;
+	return (world.now_ms + UNIX_MS_AHEAD) * 1000;
+}
+
+static const struct hub_out hub_out = {
+	.now_us = out_now_us,
+	.event = out_event,
+	.deliver = out_deliver,
+	.answered = out_answered,
+	.end = out_end,
+	.handle = out_handle,
+	.find = out_find,
+	.post = out_post,
+	.has_room = out_has_room,
+};
+
+/* ---- what clients do ---- */
+
+static struct asked *ask(struct client *client, struct hub_command *command, char ref[REF_BYTES])
+{
+	CHECK(client->asked_count < ASKED_MAX);
+	struct asked *asked = &client->asked[client->asked_count];
+	command->ref = slice_of(ref, text_from_u64(ref, client->asked_count));
+	*asked = (struct asked){.type = command->type,
+	                        .channel = channel_by_name(command->channel),
+	                        .has_since = command->has_since,
+	                        .since = command->since,
+	                        .asked_ms = world.now_ms};
+	client->asked_count++;
+	return asked;
+}
+
+static void execute(struct client *client, const struct hub_command *command)
+{
+	struct hub *hub = hub_of_client(client);
+	hub_enter(hub);
+	hub_execute(hub, &client->session, command);
+}
+
+static void client_subscribe(struct client *client, uint32_t channel, bool has_since)
+{
+	char ref[REF_BYTES];
+	struct hub_command command = {.type = COMMAND_SUBSCRIBE,
+	                              .channel = slice_string(names[channel]),
+	                              .has_since = has_since && client->cursors[channel].epoch != 0,
+	                              .since = client->cursors[channel]};
+	struct asked *asked = ask(client, &command, ref);
+	asked->stream = client->streams[channel];
+	if (client->following[channel].state == NOT_FOLLOWING)
+		client->following[channel] =
+			(struct following){.state = ASKED, .ref = client->asked_count - 1};
+	execute(client, &command);
+}
+
+static void remember_cursor(struct client *client, uint32_t channel)
+{
+	struct following *following = &client->following[channel];
+	if (following->state != FOLLOWING || following->is_in_prelude)
+		return;
+	client->cursors[channel] =
+		(struct cursor){.epoch = following->epoch, .seq = following->seq};
+	const struct order *order = order_find(channel, following->epoch);
+	client->streams[channel] = order == NULL ? 0 : order->stream;
+}
+
+static void client_unsubscribe(struct client *client, uint32_t channel)
+{
+	char ref[REF_BYTES];
+	struct hub_command command = {.type = COMMAND_UNSUBSCRIBE,
+	                              .channel = slice_string(names[channel])};
+	if (client->following[channel].state != FOLLOWING)
+		return;
+	(void)ask(client, &command, ref);
+	remember_cursor(client, channel);
+	client->following[channel] = (struct following){0};
+	execute(client, &command);
+}
+
+static uint64_t say(uint32_t channel, bool is_unechoed)
+{
+	if (said_count + 1 >= said_room) {
+		said_room = said_room == 0 ? 1024 : said_room * 2;
+		said = realloc(said, said_room * sizeof(*said));
+		CHECK(said != NULL);
+	}
+	said[++said_count] =
+		(struct publication_said){.channel = channel, .is_unechoed = is_unechoed};
+	return said_count;
+}
+
+static void client_publish(struct client *client, uint32_t channel)
+{
+	char ref[REF_BYTES], payload[REF_BYTES], once[REF_BYTES], key[2] = {'k', 0};
+	bool is_again = said_count > 0 && below(100) < 10, is_unechoed = below(100) < 5;
+	uint64_t number = is_again ? said_count - below(said_count < 20 ? (uint32_t)said_count : 20)
+	                           : say(channel, is_unechoed);
+	bool has_once = number % 3 == 0;
+	if (is_again && (!has_once || said[number].channel != channel || said[number].is_unechoed))
+		return;
+	key[1] = (char)('0' + number % 3);
+	struct hub_command command = {
+		.type = COMMAND_PUBLISH,
+		.channel = slice_string(names[channel]),
+		.publication = {.payload =
+	                                slice_of(payload, text_from_u64(payload, number + 1000000)),
+	                        .key = slice_of(key, is_keyed(channel) ? 2 : 0),
+	                        .idempotency_key =
+	                                slice_of(once, has_once ? text_from_u64(once, number) : 0)},
+		.is_unechoed = said[number].is_unechoed};
+	struct asked *asked = ask(client, &command, ref);
+	asked->number = number;
+	asked->is_again = is_again;
+	execute(client, &command);
+}
+
+static void client_history(struct client *client, uint32_t channel)
+{
+	char ref[REF_BYTES];
+	struct hub_command command = {.type = COMMAND_HISTORY,
+	                              .channel = slice_string(names[channel]),
+	                              .has_since =
+	                                      client->cursors[channel].epoch != 0 && below(2) == 0,
+	                              .since = client->cursors[channel],
+	                              .has_limit = true,
+	                              .limit = 1 + below(20)};
+	(void)ask(client, &command, ref);
+	execute(client, &command);
+}
+
+static void client_close(struct client *client)
+{
+	for (uint32_t channel = 0; channel < CHANNELS; channel++) {
+		remember_cursor(client, channel);
+		client->following[channel] = (struct following){0};
+	}
+	struct hub *hub = hub_of_client(client);
+	hub_enter(hub);
+	hub_session_close(hub, &client->session);
+	client->is_open = false;
+}
+
+static void client_open(struct client *client)
+{
+	uint32_t node = below(world.scenario->nodes);
+	if (!world.nodes[node].is_up)
+		return;
+	seen.resumed_elsewhere += client->generation > 0 && node != client->node;
+	client->node = node;
+	client->worker = below(world.scenario->workers);
+	client->generation++;
+	client->asked_count = 0;
+	memset(&client->session, 0, sizeof(client->session));
+	client->session.is_backend = true;
+	client->is_open = true;
+	for (uint32_t channel = 0; channel < CHANNELS; channel++) {
+		if (below(100) < 50)
+			client_subscribe(client, channel, below(100) < 80);
+	}
+}
+
+static void on_node_ends(uint32_t node)
+{
+	for (struct client *client = clients; client < clients + CLIENTS; client++) {
+		if (client->is_open && client->node == node)
+			client_close(client);
+	}
+}
+
+static void client_turn(struct client *client)
+{
+	uint32_t channel = below(CHANNELS), what = below(100);
+	if (!client->is_open) {
+		client_open(client);
+		return;
+	}
+	if (client->session.is_blocked && below(100) < 50) {
+		client->session.is_blocked = false;
+		struct hub *hub = hub_of_client(client);
+		hub_enter(hub);
+		hub_session_ready(hub, &client->session);
+	}
+	if (world.is_quiet)
+		return;
+	if (client->asked_count + 10 > ASKED_MAX || what < 4)
+		client_close(client);
+	else if (what < 12)
+		client_subscribe(client, channel, below(2) == 0);
+	else if (what < 15)
+		client_unsubscribe(client, channel);
+	else if (what < 60)
+		client_publish(client, channel);
+	else if (what < 65)
+		client_history(client, channel);
+}
+
+/* ---- the world's turns ---- */
+
+static const struct world_hooks hooks = {on_committed, on_closed, on_node_ends};
+
+static void crash_turn(void)
+{
+	uint32_t down = 0;
+	for (uint32_t i = 0; i < world.scenario->nodes; i++) {
+		struct sim_node *node = &world.nodes[i];
+		if (!node->is_up && node->up_ms <= world.now_ms)
+			node_begin(i, &hub_out);
+		down += !node->is_up;
+	}
+	uint32_t i = below(world.scenario->nodes);
+	bool is_settled = true; /* no slot hangs by one node alone */
+	for (uint32_t l = 0; l < world.log_count; l++) {
+		struct slot_log *log = &world.logs[l];
+		uint32_t copies = 0;
+		for (uint32_t n = 0; n < world.scenario->nodes; n++)
+			copies += n != i && log->in_set[n] && log->is_restored[n];
+		is_settled &= log->home >= 0 && copies > 0;
+	}
+	if (down > 0 || !is_settled || !chance(world.scenario->crash_percent))
+		return;
+	world.seen.crashes++;
+	node_end(i);
+	world.nodes[i].up_ms = world.now_ms + below(1500);
+}
+
+static void turn(void)
+{
+	world.now_ms += below(6);
+	faults_turn();
+	crash_turn();
+	links_turn();
+	for (uint32_t i = 0; i < world.log_count; i++)
+		log_turn(&world.logs[i]);
+	client_turn(&clients[below(CLIENTS)]);
+	for (uint32_t n = 0; n < world.scenario->nodes; n++) {
+		for (uint32_t w = 0; w < world.scenario->workers && world.nodes[n].is_up; w++)
+			worker_turn(&world.nodes[n].workers[w]);
+	}
+}
+
+/* ---- when all is quiet ---- */
+
+/* Each that follows has come to the head of the present order. */
+static void check_readers(void)
+{
+	for (struct client *client = clients; client < clients + CLIENTS; client++) {
+		CHECK(!client->is_open || !client->session.is_blocked);
+		for (uint32_t c = 0; c < CHANNELS && client->is_open; c++) {
+			const struct following *following = &client->following[c];
+			struct hub *home =
+				hub_of((uint32_t)log_of_channel(c)->home, log_of_channel(c)->slot);
+			struct slice name = slice_string(names[c]);
+			CHECK(following->state != ASKED);
+			if (following->state != FOLLOWING)
+				continue;
+			struct channel *channel = hub_find(home, name, hub_hash(home, name));
+			CHECK(channel != NULL && channel->epoch == following->epoch); /* I3 */
+			uint64_t head = log_next(&channel->log) - 1, seq = following->seq;
+			const struct order *order = order_find(c, channel->epoch);
+			while (seq < head && said[order->said[seq + 1]].is_unechoed)
+				seq++;
+			CHECK(following->is_in_prelude || seq == head || is_keyed(c));
+		}
+		for (uint32_t i = 0; i < client->asked_count && client->is_open; i++)
+			CHECK(client->asked[i].is_answered);
+	}
+}
+
+/* I11 */
+static void check_interest(void)
+{
+	for (uint32_t c = 0; c < CHANNELS; c++) {
+		struct slot_log *log = log_of_channel(c);
+		struct hub *home = hub_of((uint32_t)log->home, log->slot);
+		struct slice name = slice_string(names[c]);
+		const struct channel *channel = hub_find(home, name, hub_hash(home, name));
+		for (uint32_t n = 0; n < world.scenario->nodes; n++) {
+			if (n == (uint32_t)log->home)
+				continue;
+			struct hub *hub = hub_of(n, log->slot);
+			const struct channel *tail = hub_find(hub, name, hub_hash(hub, name));
+			bool is_wanted = tail != NULL && tail->far->is_interested;
+			bool is_known = channel != NULL && far_bit(channel->far->nodes, n);
+			CHECK(is_wanted == is_known);
+			CHECK(is_wanted || tail == NULL || !channel_is_followed_here(tail));
+			CHECK(far_bit(far_slot(home, log->slot)->synced, n));
+		}
+	}
+}
+
+/* Replicas have what the home has. */
+static void check_replicas(void)
+{
+	for (uint32_t c = 0; c < CHANNELS; c++) {
+		struct slot_log *log = log_of_channel(c);
+		struct hub *home = hub_of((uint32_t)log->home, log->slot);
+		struct slice name = slice_string(names[c]);
+		const struct channel *channel = hub_find(home, name, hub_hash(home, name));
+		if (channel == NULL || !channel->far->is_known ||
+		    channel->rule->history_ttl_ms < 10000)
+			continue;
+		for (uint32_t n = 0; n < world.scenario->nodes; n++) {
+			if (!log->in_set[n] || n == (uint32_t)log->home)
+				continue;
+			struct hub *hub = hub_of(n, log->slot);
+			const struct channel *copy = hub_find(hub, name, hub_hash(hub, name));
+			CHECK(copy != NULL && copy->epoch == channel->epoch);
+			CHECK(log_next(&copy->log) == log_next(&channel->log));
+			CHECK(channel_history_first(copy, world.now_ms) ==
+			      channel_history_first(channel, world.now_ms));
+		}
+	}
+}
+
+static void world_quiets(void)
+{
+	world.is_quiet = true;
+	for (uint32_t n = 0; n < world.scenario->nodes; n++)
+		world.nodes[n].up_ms = 0;
+	uint64_t until = world.now_ms + 26000;
+	while (world.now_ms < until) {
+		turn();
+		world.now_ms += below(12);
+		for (struct client *client = clients; client < clients + CLIENTS; client++) {
+			if (client->is_open && client->session.is_blocked)
+				client_turn(client);
+		}
+	}
+	log_check_applied();
+	check_readers();
+	check_interest();
+	check_replicas();
+}
+
+static void world_begin(const struct scenario *scenario, uint64_t seed)
+{
+	memset(&world, 0, sizeof(world));
+	world.scenario = scenario;
+	world.hooks = &hooks;
+	world.rules = &rules;
+	world.seed = seed;
+	world.random.state = seed * 7919 + 1;
+	world.now_ms = 1000000 + below(100000);
+	world.next_stream = 1;
+	memset(ended_ms, 0, sizeof(ended_ms));
+	for (uint32_t a = 0; a < NODES_MAX; a++) {
+		for (uint32_t b = 0; b < NODES_MAX; b++)
+			world.links[a][b].last = &world.links[a][b].first;
+	}
+	for (uint32_t n = 0; n < scenario->nodes; n++)
+		node_begin(n, &hub_out);
+	for (uint32_t c = 0; c < CHANNELS; c++) {
+		struct slot_log *log = &world.logs[world.log_count++];
+		log->slot = hub_slot_of(slice_string(names[c]));
+		for (uint32_t before = 0; before < c; before++)
+			CHECK(world.logs[before].slot != log->slot);
+		log->last = &log->first;
+		log->stream = world.next_stream++;
+		log->home = -1;
+		log->term = 1;
+	}
+	for (uint32_t c = 0; c < CLIENTS; c++) {
+		clients[c] = (struct client){.asked = calloc(ASKED_MAX, sizeof(struct asked))};
+		CHECK(clients[c].asked != NULL);
+	}
+}
+
+static void world_end(void)
+{
+	for (uint32_t n = 0; n < world.scenario->nodes; n++) {
+		if (world.nodes[n].is_up)
+			node_end(n);
+	}
+	for (uint32_t i = 0; i < world.log_count; i++) {
+		struct slot_log *log = &world.logs[i];
+		while (log->first != NULL)
+			free(log_take_proposed(log).at);
+		for (size_t e = 0; e < log->count; e++)
+			free(log->entries[e].at);
+		free(log->entries);
+	}
+	for (uint32_t c = 0; c < CHANNELS; c++) {
+		while (orders[c] != NULL) {
+			struct order *order = orders[c];
+			orders[c] = order->before;
+			free(order->said);
+			free(order);
+		}
+	}
+	for (uint32_t c = 0; c < CLIENTS; c++)
+		free(clients[c].asked);
+	said_count = 0;
+}
+
+static struct {
+	uint64_t frames, lost, moves, crashes, unclean, adopted, revoked, restored, breaks;
+} all;
+
+static void world_run(uint64_t seed)
+{
+	world_begin(&scenarios[seed % COUNT_OF(scenarios)], seed);
+	for (int i = 0; i < STEPS; i++)
+		turn();
+	world_quiets();
+	all.frames += world.seen.frames;
+	all.lost += world.seen.lost;
+	all.moves += world.seen.moves;
+	all.crashes += world.seen.crashes;
+	all.unclean += world.seen.unclean;
+	all.adopted += world.seen.adopted;
+	all.revoked += world.seen.revoked;
+	all.restored += world.seen.restored;
+	all.breaks += world.seen.breaks;
+	world_end();
+}
+
+/* That it came to pass at all, in some seed: a simulation that never goes there proves nothing. */
+static void seen_check(void)
+{
+	CHECK(all.lost > 0 && all.moves > 0 && all.crashes > 0 && all.unclean > 0);
+	CHECK(all.adopted > 0 && all.revoked > 0 && all.restored > 0 && all.breaks > 0);
+	CHECK(seen.delivered > 0 && seen.gaps > 0 && seen.acks > 0 && seen.refusals > 0);
+	CHECK(seen.recovered > 0 && seen.not_recovered > 0 && seen.resumed_elsewhere > 0);
+	CHECK(seen.duplicates > 0 && seen.pages > 0 && seen.left_out > 0);
+}
+
+static void say_seed_and_die(int signal_number)
+{
+	char line[160];
+	signal(signal_number, SIG_DFL);
+	int len = snprintf(line, sizeof(line), "%s: the seed was %llu\n", world.scenario->name,
+	                   (unsigned long long)world.seed);
+	ssize_t written = write(STDERR_FILENO, line, (size_t)len);
+	(void)written;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t first = 0, count = argc == 2 ? 1 : SEEDS_DEFAULT;
+	if (argc > 1)
+		CHECK(text_to_u64(slice_string(argv[1]), &first));
+	if (argc > 2)
+		CHECK(text_to_u64(slice_string(argv[2]), &count));
+	signal(SIGABRT, say_seed_and_die);
+	for (uint64_t i = 0; i < count; i++) {
+		if (i < COUNT_OF(scenarios))
+			printf("cluster: %s\n", scenarios[(first + i) % COUNT_OF(scenarios)].name);
+		world_run(first + i);
+	}
+	if (count >= SEEDS_DEFAULT)
+		seen_check();
+	return 0;
+}

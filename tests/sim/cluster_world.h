@@ -1,0 +1,645 @@
+/*
+ * cluster_world.h - nodes of a cluster in one thread: their hubs, the links between them, and a
+ * stand-in for the slots' logs.
+ *
+ * A node has a hub for each of its workers; letters between those go in order. A link between two
+ * nodes carries frames in order, as bytes by relay_wire, after a while; it breaks, and what was
+ * under way is gone; and where a scenario is lossy, records are left out of it. The log of a slot
+ * has one home at a time. What that proposes is committed a while later, in order, and applied at
+ * the other replicas when each comes to it. A home that is deposed may not know it for a while; of
+ * what it has proposed the next home finds some, or nothing.
+ *
+ * Threads:   one.
+ * Ownership: the world owns all of it.
+ * Limits:    NODES_MAX nodes of WORKERS_SIM_MAX workers.
+ */
+#pragma once
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "hub/far_state.h"
+#include "node/relay_wire.h"
+
+#define NODES_MAX 5
+#define WORKERS_SIM_MAX 3
+#define CHANNELS 6
+#define UNIX_MS_AHEAD 1000000
+
+struct scenario {
+	const char *name;
+	uint32_t nodes, workers, replicas;
+	uint32_t link_percent;    /* chances in a hundred steps, of each of these: a link breaks */
+	uint32_t move_percent;    /* a home goes to another node */
+	uint32_t crash_percent;   /* a node ends, and comes again */
+	uint32_t unclean_percent; /* a slot's log is lost */
+	uint32_t lossy_percent;   /* a letter of records is left out */
+	uint32_t full_percent;    /* the post says that it has no room */
+	uint32_t again_percent;   /* a frame with a question comes twice */
+};
+
+struct bytes {
+	size_t len;
+	char *at;
+};
+
+/* ---- nodes and links ---- */
+
+struct frame_under_way {
+	struct frame_under_way *next;
+	uint64_t due_ms;
+	uint16_t slot;
+	uint8_t kind;
+	struct bytes body;
+};
+
+struct link {
+	bool is_up;
+	uint64_t up_ms; /* when it will be again */
+	struct frame_under_way *first, **last;
+};
+
+struct sim_worker {
+	struct hub_out out;
+	struct hub_cluster cluster;
+	struct hub *hub;
+	struct timer_wheel wheel;
+	uint32_t node, number;
+	struct buf letters[WORKERS_SIM_MAX]; /* to here, by who sent them */
+};
+
+struct sim_node {
+	bool is_up;
+	uint64_t up_ms;
+	struct relay_codec codec;
+	struct sim_worker workers[WORKERS_SIM_MAX];
+};
+
+/* ---- logs of slots ---- */
+
+struct proposed {
+	struct proposed *next;
+	uint64_t due_ms;
+	struct bytes entry;
+};
+
+struct slot_log {
+	uint16_t slot;
+	uint64_t stream, term;
+	int home;            /* -1: none */
+	uint64_t elected_ms; /* without one: when there will be */
+	bool in_set[NODES_MAX];
+	struct bytes *entries;
+	size_t count, room;
+	struct proposed *first, **last; /* by the home, not committed yet */
+	size_t applied[NODES_MAX];
+	bool is_restored[NODES_MAX];
+	uint64_t told_term[NODES_MAX], told_stream[NODES_MAX], tell_ms[NODES_MAX];
+};
+
+struct world;
+struct world_hooks {
+	void (*committed)(const struct record *record, uint64_t stream);
+	void (*closed)(struct slice channel);
+	void (*node_ends)(uint32_t node); /* its clients are gone */
+};
+
+struct world {
+	const struct scenario *scenario;
+	const struct world_hooks *hooks;
+	const struct rules *rules;
+	uint64_t seed, now_ms;
+	struct random random;
+	bool is_quiet;
+	struct sim_node nodes[NODES_MAX];
+	struct link links[NODES_MAX][NODES_MAX];
+	struct slot_log logs[CHANNELS];
+	uint32_t log_count;
+	uint64_t next_stream;
+	struct {
+		uint64_t frames, lost, moves, crashes, unclean, adopted, revoked, restored, breaks;
+	} seen;
+};
+extern struct world world;
+
+static inline uint32_t below(uint32_t bound)
+{
+	return random_below(&world.random, bound);
+}
+
+static inline bool chance(uint32_t percent)
+{
+	return !world.is_quiet && below(100) < percent;
+}
+
+static inline struct bytes bytes_of(struct buf *buf)
+{
+	CHECK(!buf->is_broken);
+	struct bytes bytes = {.len = buf->len, .at = malloc(buf->len + 1)};
+	CHECK(bytes.at != NULL);
+	if (buf->len > 0)
+		memcpy(bytes.at, buf->at, buf->len);
+	buf_free(buf);
+	return bytes;
+}
+
+static inline struct slice bytes_view(const struct bytes *bytes)
+{
+	return slice_of(bytes->at, bytes->len);
+}
+
+static inline struct slot_log *log_of(uint16_t slot)
+{
+	for (uint32_t i = 0; i < world.log_count; i++) {
+		if (world.logs[i].slot == slot)
+			return &world.logs[i];
+	}
+	CHECK(false);
+	return NULL;
+}
+
+static inline struct hub *hub_of(uint32_t node, uint16_t slot)
+{
+	return world.nodes[node].workers[slot % world.scenario->workers].hub;
+}
+
+static inline void hub_enter(struct hub *hub)
+{
+	hub_set_time(hub, world.now_ms, world.now_ms + UNIX_MS_AHEAD);
+}
+
+/* ---- links ---- */
+
+static inline void link_drop(struct link *link)
+{
+	while (link->first != NULL) {
+		struct frame_under_way *frame = link->first;
+		link->first = frame->next;
+		free(frame->body.at);
+		free(frame);
+	}
+	link->last = &link->first;
+}
+
+static inline bool is_question(uint8_t kind)
+{
+	return kind == FAR_PUBLISH || kind == FAR_FOLLOW || kind == FAR_HISTORY;
+}
+
+static inline void link_post(struct link *link, const struct far_mail *mail, struct buf body)
+{
+	struct frame_under_way *frame = calloc(1, sizeof(*frame));
+	CHECK(frame != NULL);
+	*frame = (struct frame_under_way){.due_ms = world.now_ms + below(8),
+	                                  .slot = mail->slot,
+	                                  .kind = mail->kind,
+	                                  .body = bytes_of(&body)};
+	*link->last = frame;
+	link->last = &frame->next;
+}
+
+static void cluster_send(struct hub_cluster *cluster, uint32_t to, const struct far_mail *mail)
+{
+	struct sim_worker *worker = CONTAINER_OF(cluster, struct sim_worker, cluster);
+	struct link *link = &world.links[worker->node][to];
+	CHECK(to != worker->node && to < world.scenario->nodes);
+	if (!link->is_up)
+		return;
+	world.seen.frames++;
+	if (mail->kind == FAR_RECORDS && chance(world.scenario->lossy_percent)) {
+		world.seen.lost++;
+		return;
+	}
+	int times = is_question(mail->kind) && chance(world.scenario->again_percent) ? 2 : 1;
+	while (times-- > 0) {
+		struct buf body = {0};
+		relay_write(&world.nodes[worker->node].codec, &body, mail);
+		link_post(link, mail, body);
+	}
+}
+
+static inline void link_set(uint32_t a, uint32_t b, bool is_up)
+{
+	struct link *link = &world.links[a][b];
+	if (link->is_up == is_up)
+		return;
+	link->is_up = is_up;
+	link_drop(link);
+	/* `a` sends by it, and so hears of it. */
+	for (uint32_t w = 0; w < world.scenario->workers && world.nodes[a].is_up; w++) {
+		struct hub *hub = world.nodes[a].workers[w].hub;
+		hub_enter(hub);
+		if (is_up)
+			hub_node_up(hub, b);
+		else
+			hub_node_down(hub, b);
+	}
+}
+
+static inline void links_set(uint32_t a, uint32_t b, bool is_up)
+{
+	link_set(a, b, is_up);
+	link_set(b, a, is_up);
+	if (!is_up)
+		world.links[a][b].up_ms = world.links[b][a].up_ms = world.now_ms + below(1500);
+}
+
+static inline void frame_arrives(uint32_t from, uint32_t to)
+{
+	struct link *link = &world.links[from][to];
+	struct frame_under_way *frame = link->first;
+	if (frame == NULL || frame->due_ms > world.now_ms)
+		return;
+	link->first = frame->next;
+	if (link->first == NULL)
+		link->last = &link->first;
+	struct hub *hub = hub_of(to, frame->slot);
+	struct far_mail mail;
+	CHECK(relay_read(&world.nodes[to].codec, frame->kind, frame->slot, bytes_view(&frame->body),
+	                 &mail) == RELAY_DONE);
+	hub_enter(hub);
+	hub_far_receive(hub, from, &mail);
+	relay_mail_free(&mail);
+	free(frame->body.at);
+	free(frame);
+}
+
+/* ---- logs ---- */
+
+static inline void log_keep(struct slot_log *log, struct bytes entry)
+{
+	if (log->count == log->room) {
+		log->room = log->room == 0 ? 64 : log->room * 2;
+		log->entries = realloc(log->entries, log->room * sizeof(*log->entries));
+		CHECK(log->entries != NULL);
+	}
+	log->entries[log->count++] = entry;
+	struct unpack in = {.rest = bytes_view(&entry)};
+	struct hub_entry read;
+	CHECK(relay_read_entry(&world.nodes[0].codec, log->slot, &in, &read) == RELAY_DONE);
+	if (read.kind == ENTRY_RECORD)
+		world.hooks->committed(read.record, log->stream);
+	else
+		world.hooks->closed(read.name);
+	relay_entry_free(&read);
+}
+
+static enum hub_proposed cluster_propose(struct hub_cluster *cluster, uint32_t slot,
+                                         const struct hub_entry *entry)
+{
+	struct sim_worker *worker = CONTAINER_OF(cluster, struct sim_worker, cluster);
+	struct slot_log *log = log_of((uint16_t)slot);
+	struct buf body = {0};
+	relay_write_entry(&world.nodes[worker->node].codec, &body, entry);
+	bool is_home = log->home == (int)worker->node && log->told_term[worker->node] == log->term;
+	if (!is_home) { /* it was deposed: this goes nowhere */
+		buf_free(&body);
+		return chance(20) ? HUB_UNPROPOSED : HUB_PROPOSED;
+	}
+	if (world.scenario->replicas == 1) {
+		log_keep(log, bytes_of(&body));
+		log->applied[worker->node] = log->count;
+		return HUB_COMMITTED;
+	}
+	if (chance(2)) {
+		buf_free(&body);
+		return HUB_UNPROPOSED;
+	}
+	struct proposed *proposed = calloc(1, sizeof(*proposed));
+	CHECK(proposed != NULL);
+	proposed->due_ms = world.now_ms + below(world.is_quiet ? 3 : 30);
+	proposed->entry = bytes_of(&body);
+	*log->last = proposed;
+	log->last = &proposed->next;
+	return HUB_PROPOSED;
+}
+
+static inline struct bytes log_take_proposed(struct slot_log *log)
+{
+	struct proposed *proposed = log->first;
+	struct bytes entry = proposed->entry;
+	log->first = proposed->next;
+	if (log->first == NULL)
+		log->last = &log->first;
+	free(proposed);
+	return entry;
+}
+
+static inline void log_commit_due(struct slot_log *log)
+{
+	while (log->first != NULL && log->first->due_ms <= world.now_ms) {
+		log_keep(log, log_take_proposed(log));
+		log->applied[log->home]++;
+		CHECK(log->applied[log->home] == log->count);
+		struct hub *hub = hub_of((uint32_t)log->home, log->slot);
+		hub_enter(hub);
+		hub_commit(hub, log->slot);
+	}
+}
+
+static inline void log_apply_next(struct slot_log *log, uint32_t node)
+{
+	struct bytes *entry = &log->entries[log->applied[node]];
+	struct unpack in = {.rest = bytes_view(entry)};
+	struct hub_entry read;
+	struct hub *hub = hub_of(node, log->slot);
+	CHECK(relay_read_entry(&world.nodes[node].codec, log->slot, &in, &read) == RELAY_DONE);
+	hub_enter(hub);
+	if (hub_apply(hub, log->slot, &read))
+		log->applied[node]++;
+	relay_entry_free(&read);
+}
+
+static inline void log_tell(struct slot_log *log, uint32_t node)
+{
+	struct hub_role role = {.home = log->home < 0            ? HOME_NOWHERE
+	                                : log->home == (int)node ? HOME_HERE
+	                                                         : HOME_ELSEWHERE,
+	                        .is_replica = log->in_set[node],
+	                        .node = (uint16_t)(log->home < 0 ? 0 : log->home),
+	                        .stream = log->stream};
+	struct hub *hub = hub_of(node, log->slot);
+	hub_enter(hub);
+	hub_set_role(hub, log->slot, &role);
+	log->told_term[node] = log->term;
+	log->told_stream[node] = log->stream;
+}
+
+/* What a replica lacks is given to it as the home has it. */
+static inline void log_restore(struct slot_log *log, uint32_t node)
+{
+	struct hub *from = hub_of((uint32_t)log->home, log->slot), *to = hub_of(node, log->slot);
+	struct hub_save save;
+	struct hub_entry entry;
+	hub_enter(from);
+	hub_enter(to);
+	hub_clear(to, log->slot);
+	hub_save_begin(from, log->slot, &save);
+	while (hub_save_next(from, &save, &entry)) {
+		struct buf body = {0};
+		relay_write_entry(&world.nodes[log->home].codec, &body, &entry);
+		struct unpack in = {.rest = buf_view(&body)};
+		struct hub_entry read;
+		CHECK(relay_read_entry(&world.nodes[node].codec, log->slot, &in, &read) ==
+		      RELAY_DONE);
+		CHECK(unpack_is_over(&in));
+		while (!hub_restore(to, log->slot, &read))
+			CHECK(world.scenario->full_percent > 0);
+		relay_entry_free(&read);
+		buf_free(&body);
+	}
+	hub_save_end(&save);
+	while (!hub_restore(to, log->slot, NULL))
+		;
+	log->applied[node] = log->applied[log->home];
+	log->is_restored[node] = true;
+	world.seen.restored++;
+}
+
+/* The present home is one no more. It may hear of that later. */
+static inline void log_depose(struct slot_log *log, bool finds_some)
+{
+	while (log->first != NULL) {
+		struct bytes entry = log_take_proposed(log);
+		finds_some &= below(100) < 80;
+		if (finds_some) {
+			log_keep(log, entry);
+			world.seen.adopted++;
+		} else {
+			free(entry.at);
+			world.seen.revoked++;
+		}
+	}
+	log->home = -1;
+	log->term++;
+	log->elected_ms = world.now_ms + below(300);
+	for (uint32_t node = 0; node < world.scenario->nodes; node++)
+		log->tell_ms[node] = world.now_ms + below(400);
+}
+
+/* Nothing is left of it anywhere. */
+static inline void log_lose(struct slot_log *log)
+{
+	log_depose(log, false);
+	for (size_t i = 0; i < log->count; i++)
+		free(log->entries[i].at);
+	log->count = 0;
+	log->stream = ++world.next_stream;
+	memset(log->applied, 0, sizeof(log->applied));
+	memset(log->is_restored, 0, sizeof(log->is_restored));
+	world.seen.unclean++;
+}
+
+static inline void log_choose_set(struct slot_log *log, int home)
+{
+	uint32_t wanted = world.scenario->replicas - 1;
+	memset(log->in_set, 0, sizeof(log->in_set));
+	log->in_set[home] = true;
+	for (uint32_t i = 0; i < world.scenario->nodes && wanted > 0; i++) {
+		uint32_t node = ((uint32_t)home + 1 + i) % world.scenario->nodes;
+		if (node != (uint32_t)home && world.nodes[node].is_up) {
+			log->in_set[node] = true;
+			wanted--;
+		}
+	}
+}
+
+/* One that has all there is becomes home. */
+static inline void log_elect(struct slot_log *log)
+{
+	int found = -1;
+	for (uint32_t i = 0; i < world.scenario->nodes; i++) {
+		uint32_t node = (i + below(world.scenario->nodes)) % world.scenario->nodes;
+		bool is_holder = log->in_set[node] && log->is_restored[node];
+		if (world.nodes[node].is_up && (is_holder || log->count == 0))
+			found = (int)node;
+	}
+	bool has_holder = false;
+	for (uint32_t node = 0; node < world.scenario->nodes; node++)
+		has_holder |=
+			log->in_set[node] && log->is_restored[node] && world.nodes[node].is_up;
+	if (found < 0 && !has_holder) {
+		log_lose(log);
+		return;
+	}
+	if (found < 0 || (!has_holder && log->count > 0))
+		return;
+	uint32_t node = (uint32_t)found;
+	if (!log->is_restored[node]) {
+		struct hub *hub = hub_of(node, log->slot);
+		struct hub_role none = {.home = HOME_NOWHERE, .stream = log->stream};
+		hub_enter(hub);
+		hub_set_role(hub, log->slot, &none);
+		hub_clear(hub, log->slot);
+		log->is_restored[node] = true;
+	}
+	/* It knows that it was deposed, if it was, before it is home again. */
+	if (log->told_term[node] != log->term)
+		log_tell(log, node);
+	for (int tries = 0; log->applied[node] < log->count && tries < 10000; tries++)
+		log_apply_next(log, node);
+	CHECK(log->applied[node] == log->count);
+	log->home = found;
+	log->term++;
+	for (uint32_t other = 0; other < world.scenario->nodes; other++)
+		log->tell_ms[other] = world.now_ms + below(300);
+	bool was_in[NODES_MAX];
+	memcpy(was_in, log->in_set, sizeof(was_in));
+	log_choose_set(log, found);
+	for (uint32_t other = 0; other < world.scenario->nodes; other++)
+		log->is_restored[other] &= was_in[other] && log->in_set[other];
+	log->is_restored[node] = true;
+	log_tell(log, node);
+	world.seen.moves++;
+}
+
+static inline void log_turn(struct slot_log *log)
+{
+	if (log->home >= 0)
+		log_commit_due(log);
+	else if (log->elected_ms <= world.now_ms)
+		log_elect(log);
+	for (uint32_t node = 0; node < world.scenario->nodes; node++) {
+		if (!world.nodes[node].is_up)
+			continue;
+		if (log->told_term[node] != log->term && log->tell_ms[node] <= world.now_ms)
+			log_tell(log, node);
+		bool is_told = log->told_term[node] == log->term && log->home >= 0;
+		if (!log->in_set[node] || log->home == (int)node || !is_told)
+			continue;
+		if (!log->is_restored[node] && below(100) < 10)
+			log_restore(log, node);
+		while (log->is_restored[node] && log->applied[node] < log->count && below(100) < 50)
+			log_apply_next(log, node);
+	}
+}
+
+static inline void log_check_applied(void)
+{
+	for (uint32_t i = 0; i < world.log_count; i++) {
+		struct slot_log *log = &world.logs[i];
+		for (uint32_t node = 0; node < world.scenario->nodes; node++)
+			CHECK(!log->in_set[node] || log->applied[node] == log->count);
+	}
+}
+
+/* ---- nodes ---- */
+
+static inline void node_begin(uint32_t number, const struct hub_out *out)
+{
+	struct sim_node *node = &world.nodes[number];
+	uint64_t a = random_next(&world.random), b = random_next(&world.random);
+	node->codec =
+		(struct relay_codec){.hash_key = {{a, b}}, .mark = random_next(&world.random)};
+	node->is_up = true;
+	for (uint32_t w = 0; w < world.scenario->workers; w++) {
+		struct sim_worker *worker = &node->workers[w];
+		*worker = (struct sim_worker){.out = *out,
+		                              .cluster = {cluster_send, cluster_propose},
+		                              .node = number,
+		                              .number = w};
+		timer_wheel_init(&worker->wheel, world.now_ms);
+		struct hub_options options = {.worker = w,
+		                              .workers = world.scenario->workers,
+		                              .out = &worker->out,
+		                              .rules = world.rules,
+		                              .wheel = &worker->wheel,
+		                              .timer_kind = 1,
+		                              .walk_timer_kind = 2,
+		                              .hash_key = node->codec.hash_key,
+		                              .seed = random_next(&world.random),
+		                              .channels_per_session = 100,
+		                              .outbound_bytes_max = UINT64_MAX,
+		                              .cluster = &worker->cluster};
+		worker->hub = hub_create(&options);
+		CHECK(worker->hub != NULL);
+		hub_enter(worker->hub);
+	}
+}
+
+static inline void node_end(uint32_t number)
+{
+	struct sim_node *node = &world.nodes[number];
+	world.hooks->node_ends(number);
+	node->is_up = false;
+	for (uint32_t other = 0; other < world.scenario->nodes; other++) {
+		if (other != number)
+			links_set(number, other, false);
+	}
+	for (uint32_t w = 0; w < world.scenario->workers; w++) {
+		struct sim_worker *worker = &node->workers[w];
+		for (uint32_t from = 0; from < world.scenario->workers; from++) {
+			struct buf *letters = &worker->letters[from];
+			for (; letters->len > 0; buf_use(letters, sizeof(struct hub_mail))) {
+				struct hub_mail mail;
+				memcpy(&mail, letters->at, sizeof(mail));
+				hub_mail_discard(&mail);
+			}
+			buf_free(letters);
+		}
+		hub_destroy(worker->hub);
+		worker->hub = NULL;
+	}
+	for (uint32_t i = 0; i < world.log_count; i++) {
+		struct slot_log *log = &world.logs[i];
+		if (log->home == (int)number)
+			log_depose(log, true);
+		log->is_restored[number] = false;
+		log->told_term[number] = log->told_stream[number] = 0;
+		log->applied[number] = 0;
+	}
+}
+
+/* ---- turns ---- */
+
+static inline void worker_turn(struct sim_worker *worker)
+{
+	hub_enter(worker->hub);
+	for (uint32_t from = 0; from < world.scenario->workers; from++) {
+		struct buf *letters = &worker->letters[from];
+		while (letters->len > 0 && below(100) < 70) {
+			struct hub_mail mail;
+			memcpy(&mail, letters->at, sizeof(mail));
+			buf_use(letters, sizeof(mail));
+			hub_receive(worker->hub, &mail);
+		}
+	}
+	struct timer *timer;
+	while ((timer = timer_take_due(&worker->wheel, world.now_ms)) != NULL)
+		hub_timer(worker->hub, timer);
+	while (hub_far_turn(worker->hub, 1 + below(50)))
+		;
+	while (hub_walk(worker->hub, 1 + below(20)))
+		;
+}
+
+static inline void links_turn(void)
+{
+	for (uint32_t a = 0; a < world.scenario->nodes; a++) {
+		for (uint32_t b = 0; b < world.scenario->nodes; b++) {
+			if (a == b || !world.nodes[a].is_up || !world.nodes[b].is_up)
+				continue;
+			if (a < b && !world.links[a][b].is_up &&
+			    world.links[a][b].up_ms <= world.now_ms)
+				links_set(a, b, true);
+			for (uint32_t i = below(6); i > 0; i--)
+				frame_arrives(a, b);
+		}
+	}
+}
+
+static inline void faults_turn(void)
+{
+	const struct scenario *scenario = world.scenario;
+	uint32_t a = below(scenario->nodes), b = below(scenario->nodes);
+	if (a != b && chance(scenario->link_percent)) {
+		world.seen.breaks++;
+		links_set(a, b, false);
+	}
+	struct slot_log *log = &world.logs[below(world.log_count)];
+	if (log->home >= 0 && chance(scenario->move_percent))
+		log_depose(log, true);
+	if (log->home >= 0 && chance(scenario->unclean_percent))
+		log_lose(log);
+}
