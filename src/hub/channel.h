@@ -98,7 +98,8 @@ struct channel {
 	bool is_behind : 1, is_far_behind : 1; /* by its backlog: see hub_pace() */
 };
 
-static_assert(sizeof(struct channel) <= 256 - 32, "an idle channel with its name: 256 bytes");
+static_assert(sizeof(struct channel) <= 256 - 24,
+              "an idle channel with its name: 256 bytes and a little");
 
 void channel_init(struct channel *channel, struct channel_name *name, const struct rule *rule);
 void channel_free(struct channel *channel); /* nobody follows */

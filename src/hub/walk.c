@@ -554,6 +554,8 @@ void hub_rebase(struct hub *hub, struct channel *channel, uint64_t epoch, uint64
 	lift_all(channel, &channel->stuck);
 	log_restart(&channel->log, from + 1);
 	channel->epoch = epoch;
+	backlog_set(hub, channel, 0);
+	channel->backlog_passed = 0;
 	if (channel->keyed != NULL) {
 		latest_clear(&channel->keyed->latest, from);
 		channel->keyed->walked_to = from;
