@@ -101,7 +101,7 @@ class Process:
 class Starling(Process):
     """The server of this tree; `options` are settings as after -o."""
 
-    def __init__(self, build="build/release", workers=1, options=()):
+    def __init__(self, build="build/release", workers=1, options=(), cpus=None):
         port = free_port()
         settings = [f"listen.http=127.0.0.1:{port}", f"workers.count={workers}",
                     "drain.time=0s", *options]
@@ -148,11 +148,25 @@ class Results:
 
     def load(self, server, mode, build="build/release", **options):
         """One run of bench/load; options as its own, with _ for -."""
+        return self.run(on_cpu(LOAD_CPU, self.load_command(server, mode, build, options)))
+
+    def load_first(self, server, mode, build="build/release", **options):
+        """The same on a CPU that others use: it is woken at once, where that is allowed."""
+        command = self.load_command(server, mode, build, options)
+        return self.run(on_cpu(LOAD_CPU, ["nice", "-n", "-15", *command]))
+
+    def load_beside(self, server, mode, build="build/release", **options):
+        """One that goes on meanwhile: a process, to be waited for. Its line stays its own."""
+        own = Results(os.path.join(self.directory, "beside.jsonl"))
+        return subprocess.Popen(on_cpu(LOAD_CPU, own.load_command(server, mode, build, options)),
+                                stdout=subprocess.DEVNULL, cwd=ROOT)
+
+    def load_command(self, server, mode, build, options):
         command = [program(build, "bench/load"), mode, "--json", self.path,
                    "--pid", ",".join(map(str, server.pids))]
         for name, value in options.items():
             command += ["--" + name.replace("_", "-"), str(value)]
-        return self.run(on_cpu(LOAD_CPU, [*command, f"127.0.0.1:{server.port}"]))
+        return [*command, f"127.0.0.1:{server.port}"]
 
     def floor(self, build="build/release", **options):
         command = [program(build, "bench/floor"), "--json", self.path,

@@ -44,13 +44,16 @@
 #define TURN_HANDSHAKES_MAX 4 /* steps of TLS handshakes: each may sign, a millisecond with RSA */
 #define TURN_READ_BYTES (64 * 1024) /* from one connection */
 #define TURN_MAILS_MAX 256          /* letters of other workers */
-#define TURN_DELIVERIES_MAX 4096    /* followers walked */
+#define TURN_DELIVERIES_MAX 1024    /* followers walked: about 8 ms of system calls */
 #define TURN_TIMERS_MAX 4096
 #define TURN_SWEEP_MAX 4096  /* connections looked at for a limit that is new */
 #define TURN_RULES_MAX 16384 /* patterns tried on channels after a reload, about a millisecond */
 #define TURN_LOOKS_MAX 1024  /* channels looked at for a listing */
 #define TURN_DRAINS_MAX 4096 /* clients sent away; the rest follow 20 ms later */
 
+/* Followers of one channel that are walked before others have their turn: about half a millisecond,
+ * which is what a message of another channel waits beside a fan-out, however large that is. */
+#define WALK_FOLLOWERS_MAX 64
 #define WALK_RECORDS_MAX 256 /* records in one system call to a follower */
 #define WALK_BYTES_MAX (256 * 1024)
 

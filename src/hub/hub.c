@@ -19,6 +19,7 @@ struct hub *hub_create(const struct hub_options *options)
 	hub->out = options->out;
 	hub->random.state = options->seed;
 	list_init(&hub->dirty);
+	list_init(&hub->carried);
 	if (slab_init(&hub->channels, sizeof(struct channel), SLAB_COUNT_MAX) != 0 ||
 	    slab_init(&hub->followers, sizeof(struct follower), SLAB_COUNT_MAX) != 0 ||
 	    slab_init(&hub->requests, sizeof(struct request), SLAB_COUNT_MAX) != 0 ||

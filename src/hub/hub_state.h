@@ -48,8 +48,9 @@ struct hub {
 	struct hub_far *far; /* NULL: there are no other nodes */
 	uint64_t now_ms, unix_ms, turn_us;
 	struct slab channels, followers, requests;
-	struct map table;  /* channels by name */
-	struct list dirty; /* channels with a walk due */
+	struct map table;    /* channels by name */
+	struct list dirty;   /* channels with a walk due */
+	struct list carried; /* those of them whose walk has begun, and goes on behind the others */
 	/* Channels given up whose agents are to be told, oldest first: the post had no room. */
 	struct channel_name *owed_first, *owed_last;
 	struct random random;

@@ -615,31 +615,53 @@ static bool channel_walk(struct hub *hub, struct channel *channel, uint32_t *bud
 	}
 }
 
+/* The channel's share of the walk. What is left of it is carried over. */
+static void walk_share(struct hub *hub, struct channel *channel, uint32_t *budget)
+{
+	uint32_t share = *budget < WALK_FOLLOWERS_MAX ? *budget : WALK_FOLLOWERS_MAX;
+	uint32_t left = share;
+	list_remove(&channel->dirty);
+	burst_forget(hub);
+	bool is_over = channel_walk(hub, channel, &left);
+	burst_forget(hub);
+	*budget -= share - left;
+	if (!is_over) {
+		list_append(&hub->carried, &channel->dirty);
+		return;
+	}
+	if (channel_is_throttled(channel))
+		throttled_walk_over(hub, channel);
+	channel_settle_keyed(channel);
+	hub_settle(hub, channel);
+}
+
+/* A share for each channel of the list, up to `last`. */
+static void walk_to(struct hub *hub, struct list *list, const struct list_node *last,
+                    uint32_t *budget)
+{
+	while (last != NULL && *budget > 0) {
+		struct list_node *node = list_first(list);
+		walk_share(hub, CONTAINER_OF(node, struct channel, dirty), budget);
+		if (node == last)
+			return;
+	}
+}
+
+static const struct list_node *last_of(const struct list *list)
+{
+	return list_is_empty(list) ? NULL : list->ends.prev;
+}
+
+/* Walks that begin come first, so that a message of a small channel does not wait for a share of
+ * each large one. A share is kept for those that are carried over, however many begin. */
 bool hub_walk(struct hub *hub, uint32_t budget)
 {
 	(void)hub_has_room(hub); /* what is owed goes as soon as it can */
-	/* As many channels as are dirty now, each a fair part of the budget. */
-	struct list_node *last = list_is_empty(&hub->dirty) ? NULL : hub->dirty.ends.prev;
-	while (last != NULL && budget > 0) {
-		struct list_node *node = list_first(&hub->dirty);
-		struct channel *channel = CONTAINER_OF(node, struct channel, dirty);
-		uint32_t part = budget < TURN_DELIVERIES_MAX / 8 ? budget : TURN_DELIVERIES_MAX / 8;
-		uint32_t left = part;
-		list_remove(node);
-		burst_forget(hub);
-		bool is_over = channel_walk(hub, channel, &left);
-		burst_forget(hub);
-		budget -= part - left;
-		if (!is_over)
-			list_append(&hub->dirty, &channel->dirty);
-		if (is_over && channel_is_throttled(channel))
-			throttled_walk_over(hub, channel);
-		if (is_over) {
-			channel_settle_keyed(channel);
-			hub_settle(hub, channel);
-		}
-		if (node == last)
-			break;
-	}
-	return !list_is_empty(&hub->dirty);
+	const struct list_node *begun = last_of(&hub->carried);
+	uint32_t kept = budget / 2 < WALK_FOLLOWERS_MAX ? budget / 2 : WALK_FOLLOWERS_MAX;
+	uint32_t left = begun == NULL ? budget : budget - kept;
+	walk_to(hub, &hub->dirty, last_of(&hub->dirty), &left);
+	left += begun == NULL ? 0 : kept;
+	walk_to(hub, &hub->carried, begun, &left);
+	return !list_is_empty(&hub->dirty) || !list_is_empty(&hub->carried);
 }

@@ -270,7 +270,7 @@ static uint64_t lag_of_crowd(void)
 static void crowd_is_outrun(void)
 {
 	uint64_t waits = 0, before = 0;
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 12 * CROWD / WALK_FOLLOWERS_MAX; i++) {
 		waits += hub_pace(hub) != HUB_KEEPS_UP;
 		while (hub_pace(hub) == HUB_KEEPS_UP)
 			publish_bytes();

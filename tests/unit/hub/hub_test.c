@@ -711,6 +711,23 @@ static void bounded(void)
 	CHECK(were_told(""));
 }
 
+/* A large channel's walk is under way, and one with a single follower is published to. */
+static void small_before_large(void)
+{
+	subscribe(&a, HERE);
+	subscribe(&b, HERE);
+	subscribe(&c, HERE);
+	subscribe(&c, "other");
+	publish(&a, HERE);
+	CHECK(hub_walk(a.hub, 1));
+	publish(&b, "other");
+	buf_clear(&told);
+	CHECK(hub_walk(a.hub, 2));
+	CHECK(were_told("c got other 1; b got here 1")); /* and its share is not lost */
+	CHECK(!hub_walk(a.hub, 1) || !hub_walk(a.hub, 1));
+	CHECK(were_told("c got here 1"));
+}
+
 static void leaves_amid_walk(void)
 {
 	subscribe(&a, HERE);
@@ -1600,6 +1617,7 @@ static const struct {
 	{"a page has so many bytes, or one record", 1, pages_have_bytes},
 	{"a burst reaches a follower in one piece", 1, one_piece},
 	{"a walk goes as far as it may, and on", 1, bounded},
+	{"a walk that begins comes before one that goes on, and both go on", 1, small_before_large},
 	{"who leaves in the midst of a walk is passed over", 1, leaves_amid_walk},
 	{"who was blocked goes on where it stopped", 1, goes_on_when_ready},
 	{"who is held gets answers and no messages", 1, held},
