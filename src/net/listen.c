@@ -11,6 +11,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* Of what a socket takes, so much may wait to be sent for the first time. The kernel would take
+ * megabytes for a peer that reads slowly, each in a copy of its own: messages wait better in their
+ * channel's log, where they are once for all. What is on the way to the peer is not bounded. */
+#define UNSENT_BYTES_MAX (128 * 1024)
+
 bool listen_ip(struct listen_address *address, const char *host, uint16_t port)
 {
 	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -140,8 +145,9 @@ int listen_claim(struct listen_address *address)
 /* Accepted sockets inherit these. */
 static int inherit_tcp_options(int fd, uint32_t silence_ms_max)
 {
-	const int yes = 1;
+	const int yes = 1, unsent_max = UNSENT_BYTES_MAX;
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)) != 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof(unsent_max)) != 0 ||
 	    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms_max,
 	               sizeof(silence_ms_max)) != 0)
 		return -errno;

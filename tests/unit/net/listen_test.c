@@ -135,6 +135,7 @@ static void accepts(void)
 	int fd = accept_one(listener, &peer);
 	CHECK(does_not_block(fd));
 	CHECK(option_of(fd, TCP_NODELAY) != 0);
+	CHECK(option_of(fd, TCP_NOTSENT_LOWAT) == 128 * 1024);
 	CHECK(option_of(fd, TCP_USER_TIMEOUT) == SILENCE_MS);
 
 	struct listen_address own = {.len = sizeof(own.socket)};
