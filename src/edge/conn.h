@@ -130,6 +130,7 @@ struct edge {
 	struct burst_bytes burst;
 	struct dialect_reader reader;
 	struct jwt_reader tokens;
+	struct http_request request; /* the one that is read or carried out just now */
 	struct refusal {
 		enum error_code error; /* of the commands just executed; ERROR_NONE: none */
 		const char *message;

@@ -20,16 +20,11 @@ static struct exchange *exchange_of(struct edge *edge, struct conn *conn)
 	if (conn->exchange != NULL)
 		return conn->exchange;
 	struct exchange *exchange = calloc(1, sizeof(*exchange));
-	struct http_request *request = malloc(sizeof(*request));
-	if (exchange == NULL || request == NULL) {
-		free(exchange);
-		free(request);
+	if (exchange == NULL) {
 		conn_end(edge, conn, CLOSE_NO_MEMORY);
 		return NULL;
 	}
-	http_request_begin(request);
 	exchange->header_bytes_max = edge->settings->header_bytes_max;
-	exchange->request = request;
 	exchange->reason = CLOSE_ANSWERED;
 	conn->exchange = exchange;
 	return exchange;
@@ -41,7 +36,6 @@ void exchange_free(struct conn *conn)
 	conn->exchange = NULL;
 	if (exchange == NULL)
 		return;
-	free(exchange->request);
 	free(exchange->allow_origin);
 	buf_free(&exchange->held);
 	buf_free(&exchange->head);
@@ -285,33 +279,28 @@ static bool is_put_aside(const struct conn *conn)
 	return conn->state == CONN_ANSWER && conn->exchange != NULL && conn->exchange->is_put_aside;
 }
 
-/* Takes over `request`, which lies at `head`. */
-static void dispatch(struct edge *edge, struct conn *conn, struct http_request *request,
-                     struct slice head, struct slice body)
+/* The request that was read last, which lies at `head`. */
+static void dispatch(struct edge *edge, struct conn *conn, struct slice head, struct slice body)
 {
+	const struct http_request *request = &edge->request;
 	struct exchange *exchange = conn->exchange;
-	exchange->request = NULL;
 	exchange->keeps_alive = request->is_keep_alive;
 	exchange->is_head = request->method == HTTP_HEAD;
 	conn_enter(edge, conn, CONN_ANSWER);
 	route_request(edge, conn, request, body);
-	if (!is_put_aside(conn)) {
-		free(request);
+	if (!is_put_aside(conn))
 		return;
-	}
-	exchange->request = request;
 	buf_slice(&exchange->head, head);
 	if (exchange->head.is_broken)
 		conn_end(edge, conn, CLOSE_NO_MEMORY);
 }
 
-/* Reads a head again that has moved to `head` since. */
-static void parse_again(const struct exchange *exchange, const struct buf *head)
+/* Reads a head again that was kept in `head`. */
+static void parse_again(struct edge *edge, const struct exchange *exchange, const struct buf *head)
 {
 	struct http_limits limits = {exchange->header_bytes_max, exchange->header_bytes_max};
-	http_request_begin(exchange->request);
-	enum http_parse parsed =
-		http_request_parse(exchange->request, head->at, head->len, &limits);
+	http_request_begin(&edge->request);
+	enum http_parse parsed = http_request_parse(&edge->request, head->at, head->len, &limits);
 	CHECK(parsed == HTTP_DONE);
 }
 
@@ -322,17 +311,11 @@ static void take_up(struct edge *edge, struct conn *conn)
 	struct exchange *exchange = conn->exchange;
 	struct buf head = {0};
 	buf_swap(&head, &exchange->head);
-	parse_again(exchange, &head);
-	struct http_request *request = exchange->request;
-	exchange->request = NULL;
+	parse_again(edge, exchange, &head);
 	exchange->is_put_aside = false;
-	route_request(edge, conn, request, slice_of(NULL, 0));
-	if (is_put_aside(conn)) { /* for a limit that is new */
-		exchange->request = request;
+	route_request(edge, conn, &edge->request, slice_of(NULL, 0));
+	if (is_put_aside(conn)) /* for a limit that is new */
 		buf_swap(&head, &exchange->head);
-	} else {
-		free(request);
-	}
 	buf_free(&head);
 }
 
@@ -428,8 +411,8 @@ static void dispatch_collected(struct edge *edge, struct conn *conn)
 	struct buf head = {0}, body = {0};
 	buf_swap(&head, &exchange->head);
 	buf_swap(&body, &exchange->body);
-	parse_again(exchange, &head);
-	dispatch(edge, conn, exchange->request, buf_view(&head), buf_view(&body));
+	parse_again(edge, exchange, &head);
+	dispatch(edge, conn, buf_view(&head), buf_view(&body));
 	buf_free(&head);
 	buf_free(&body);
 }
@@ -466,9 +449,8 @@ static size_t step_stream(struct edge *edge, struct conn *conn, const char *at, 
 static size_t begin_stream(struct edge *edge, struct conn *conn)
 {
 	struct exchange *exchange = conn->exchange;
-	struct http_request *request = exchange->request;
+	const struct http_request *request = &edge->request;
 	size_t used = request->head_bytes;
-	exchange->request = NULL;
 	body_begin(&exchange->framing, request->framing, request->content_length);
 	conn_enter(edge, conn, CONN_BODY);
 	route_request(edge, conn, request, slice_of(NULL, 0));
@@ -480,7 +462,6 @@ static size_t begin_stream(struct edge *edge, struct conn *conn)
 		conn_enter(edge, conn, CONN_ANSWER);
 		conn->exchange->work_kind->end(edge, conn);
 	}
-	free(request);
 	return used;
 }
 
@@ -499,7 +480,7 @@ static size_t step_body(struct edge *edge, struct conn *conn, const char *at, si
 static size_t step_whole_head(struct edge *edge, struct conn *conn, const char *at, size_t len)
 {
 	struct exchange *exchange = conn->exchange;
-	struct http_request *request = exchange->request;
+	const struct http_request *request = &edge->request;
 	if (!may_send_body(edge, conn, request))
 		return len;
 	if (route_is_stream(request))
@@ -510,7 +491,7 @@ static size_t step_whole_head(struct edge *edge, struct conn *conn, const char *
 	               (request->framing == HTTP_LENGTH && request->content_length <= len - used);
 	if (is_here) {
 		size_t body_len = request->framing == HTTP_LENGTH ? request->content_length : 0;
-		dispatch(edge, conn, request, slice_of(at, used), slice_of(at + used, body_len));
+		dispatch(edge, conn, slice_of(at, used), slice_of(at + used, body_len));
 		return used + body_len;
 	}
 	if (!may_have_body_kept(edge, conn, request))
@@ -536,11 +517,13 @@ static size_t step(struct edge *edge, struct conn *conn, const char *at, size_t 
 	if (conn->state == CONN_IDLE || conn->state == CONN_ACCEPTED)
 		conn_enter(edge, conn, CONN_HEAD);
 	struct http_limits limits = {exchange->header_bytes_max, exchange->header_bytes_max};
-	switch (http_request_parse(exchange->request, at, len, &limits)) {
+	http_request_resume(&edge->request, &exchange->scan);
+	switch (http_request_parse(&edge->request, at, len, &limits)) {
 	case HTTP_MORE:
+		exchange->scan = edge->request.scan;
 		return 0;
 	case HTTP_BAD:
-		refuse_head(edge, conn, exchange->request);
+		refuse_head(edge, conn, &edge->request);
 		return len;
 	case HTTP_DONE:
 		break;

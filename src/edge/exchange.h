@@ -3,7 +3,7 @@
  *
  * Requests of a connection are taken one after the other: the next one is not looked at
  * before the answer to this one is on its way. A request that came in one piece is carried
- * out where it lies; one that did not is collected here first.
+ * out where it lies; one that did not is collected here first, and costs what came of it.
  *
  * Threads:   the worker's own.
  * Ownership: a connection in an HTTP state owns at most one, none at rest.
@@ -38,10 +38,10 @@ struct poll {
 };
 
 struct exchange {
-	struct http_request *request; /* while the head is coming */
-	size_t header_bytes_max;      /* the limit when it began to */
-	struct buf held;              /* came and is not used yet */
-	struct buf head;              /* while the body is coming: the head, kept */
+	struct http_scan scan;   /* of the head, while it is coming */
+	size_t header_bytes_max; /* the limit when it began to */
+	struct buf held;         /* came and is not used yet */
+	struct buf head;         /* while the body is coming: the head, kept */
 	struct buf body;
 	struct http_body framing;
 	uint64_t body_max;

@@ -34,6 +34,12 @@ void http_request_begin(struct http_request *req)
 	memset(req, 0, offsetof(struct http_request, headers.list)); /* none is read past count */
 }
 
+void http_request_resume(struct http_request *req, const struct http_scan *scan)
+{
+	http_request_begin(req);
+	req->scan = *scan;
+}
+
 static enum http_parse request_refuse(struct http_request *req, int status, const char *where,
                                       const char *why)
 {
@@ -47,25 +53,25 @@ static enum http_parse request_refuse(struct http_request *req, int status, cons
 
 static enum http_parse scan_refuse(struct http_request *req, int status, const char *why)
 {
-	return request_refuse(req, status, req->bytes + req->scanned, why);
+	return request_refuse(req, status, req->bytes + req->scan.scanned, why);
 }
 
 /*
- * The scans. Each goes on from req->scanned and answers HTTP_DONE when its part is over.
+ * The scans. Each goes on from req->scan.scanned and answers HTTP_DONE when its part is over.
  */
 
 static enum http_parse scan_blank(struct http_request *req, size_t len,
                                   const struct http_limits *limits)
 {
 	(void)limits;
-	while (req->scanned < len && req->scanned < sizeof(BLANK_LINES) - 1 &&
-	       req->bytes[req->scanned] == BLANK_LINES[req->scanned])
-		req->scanned++;
-	if (req->scanned == len)
+	while (req->scan.scanned < len && req->scan.scanned < sizeof(BLANK_LINES) - 1 &&
+	       req->bytes[req->scan.scanned] == BLANK_LINES[req->scan.scanned])
+		req->scan.scanned++;
+	if (req->scan.scanned == len)
 		return HTTP_MORE;
-	if (req->scanned % 2 != 0)
+	if (req->scan.scanned % 2 != 0)
 		return scan_refuse(req, 400, "CR without LF");
-	req->method_at = req->scanned;
+	req->scan.method_at = req->scan.scanned;
 	return HTTP_DONE;
 }
 
@@ -73,11 +79,11 @@ static enum http_parse scan_method(struct http_request *req, size_t len,
                                    const struct http_limits *limits)
 {
 	(void)limits;
-	for (; req->scanned < len; req->scanned++) {
-		char c = req->bytes[req->scanned];
-		size_t method_len = req->scanned - req->method_at;
+	for (; req->scan.scanned < len; req->scan.scanned++) {
+		char c = req->bytes[req->scan.scanned];
+		size_t method_len = req->scan.scanned - req->scan.method_at;
 		if (c == ' ' && method_len > 0) {
-			req->target_at = ++req->scanned;
+			req->scan.target_at = ++req->scan.scanned;
 			return HTTP_DONE;
 		}
 		if (!http_is_token(c))
@@ -91,11 +97,11 @@ static enum http_parse scan_method(struct http_request *req, size_t len,
 static enum http_parse scan_target(struct http_request *req, size_t len,
                                    const struct http_limits *limits)
 {
-	for (; req->scanned < len; req->scanned++) {
-		char c = req->bytes[req->scanned];
-		size_t target_len = req->scanned - req->target_at;
+	for (; req->scan.scanned < len; req->scan.scanned++) {
+		char c = req->bytes[req->scan.scanned];
+		size_t target_len = req->scan.scanned - req->scan.target_at;
 		if (c == ' ' && target_len > 0) {
-			req->version_at = ++req->scanned;
+			req->scan.version_at = ++req->scan.scanned;
 			return HTTP_DONE;
 		}
 		if (c <= ' ' || c > '~') /* and beyond ASCII, where char has a sign */
@@ -112,9 +118,9 @@ static enum http_parse scan_version(struct http_request *req, size_t len,
                                     const struct http_limits *limits)
 {
 	(void)limits;
-	const char *version = req->bytes + req->version_at;
-	for (; req->scanned < len; req->scanned++) {
-		size_t at = req->scanned - req->version_at;
+	const char *version = req->bytes + req->scan.version_at;
+	for (; req->scan.scanned < len; req->scan.scanned++) {
+		size_t at = req->scan.scanned - req->scan.version_at;
 		if (at == sizeof(VERSION) - 1)
 			break;
 		bool is_digit = version[at] >= '0' && version[at] <= '9';
@@ -125,25 +131,26 @@ static enum http_parse scan_version(struct http_request *req, size_t len,
 		if (at == VERSION_MINOR_AT && version[at] > '1')
 			return scan_refuse(req, 505, "version is neither 1.0 nor 1.1");
 	}
-	if (req->scanned - req->version_at < sizeof(VERSION) - 1)
+	if (req->scan.scanned - req->scan.version_at < sizeof(VERSION) - 1)
 		return HTTP_MORE;
-	req->headers_at = req->line_at = req->scanned;
+	req->scan.headers_at = req->scan.line_at = req->scan.scanned;
 	return HTTP_DONE;
 }
 
 static enum http_parse scan_headers(struct http_request *req, size_t len,
                                     const struct http_limits *limits)
 {
-	CHECK(limits->header_bytes_max <= SIZE_MAX - req->headers_at);
-	size_t end = req->headers_at + limits->header_bytes_max;
+	CHECK(limits->header_bytes_max <= SIZE_MAX - req->scan.headers_at);
+	size_t end = req->scan.headers_at + limits->header_bytes_max;
 	if (end > len)
 		end = len;
-	enum http_parse result = http_headers_scan(req->bytes, end, &req->line_at, &req->scanned);
+	enum http_parse result =
+		http_headers_scan(req->bytes, end, &req->scan.line_at, &req->scan.scanned);
 	if (result == HTTP_BAD)
 		return scan_refuse(req, 400, "LF without CR");
 	if (result == HTTP_DONE)
-		req->head_bytes = req->scanned;
-	else if (req->scanned - req->headers_at == limits->header_bytes_max)
+		req->head_bytes = req->scan.scanned;
+	else if (req->scan.scanned - req->scan.headers_at == limits->header_bytes_max)
 		return scan_refuse(req, 431, "headers are too long");
 	return result;
 }
@@ -279,12 +286,14 @@ static enum http_method method_of(struct slice name)
 static enum http_parse request_line_parse(struct http_request *req)
 {
 	const char *bytes = req->bytes;
-	CHECK(req->method_at < req->target_at);
-	CHECK(req->target_at < req->version_at);
-	req->method_name = slice_of(bytes + req->method_at, req->target_at - req->method_at - 1);
+	CHECK(req->scan.method_at < req->scan.target_at);
+	CHECK(req->scan.target_at < req->scan.version_at);
+	req->method_name = slice_of(bytes + req->scan.method_at,
+	                            req->scan.target_at - req->scan.method_at - 1);
 	req->method = method_of(req->method_name);
-	req->target = slice_of(bytes + req->target_at, req->version_at - req->target_at - 1);
-	req->version_minor = bytes[req->version_at + VERSION_MINOR_AT] - '0';
+	req->target = slice_of(bytes + req->scan.target_at,
+	                       req->scan.version_at - req->scan.target_at - 1);
+	req->version_minor = bytes[req->scan.version_at + VERSION_MINOR_AT] - '0';
 	return target_parse(req);
 }
 
@@ -324,7 +333,7 @@ static enum http_parse header_judge(struct http_request *req, const struct http_
 static enum http_parse headers_parse(struct http_request *req)
 {
 	struct http_headers *headers = &req->headers;
-	const char *at = req->bytes + req->headers_at;
+	const char *at = req->bytes + req->scan.headers_at;
 	const char *end = req->bytes + req->head_bytes - 2; /* the empty line */
 	http_headers_begin(headers, req->version_minor);
 	while (at < end) {
@@ -356,15 +365,15 @@ static enum http_parse head_parse(struct http_request *req)
 enum http_parse http_request_parse(struct http_request *req, const char *bytes, size_t len,
                                    const struct http_limits *limits)
 {
-	CHECK(req->status == 0);      /* a bad one is not asked about again */
-	CHECK(req->step < SCAN_DONE); /* nor one that is done */
-	CHECK(req->scanned <= len);
+	CHECK(req->status == 0);           /* a bad one is not asked about again */
+	CHECK(req->scan.step < SCAN_DONE); /* nor one that is done */
+	CHECK(req->scan.scanned <= len);
 	req->bytes = bytes;
-	while (req->step < SCAN_DONE) {
-		enum http_parse answer = scans[req->step](req, len, limits);
+	while (req->scan.step < SCAN_DONE) {
+		enum http_parse answer = scans[req->scan.step](req, len, limits);
 		if (answer != HTTP_DONE)
 			return answer;
-		req->step++;
+		req->scan.step++;
 	}
 	CHECK(req->head_bytes <= len);
 	return head_parse(req);

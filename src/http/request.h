@@ -40,6 +40,15 @@ enum http_method {
 	HTTP_OTHER /* method_name says which */
 };
 
+/* Where the search for the end of a head stands; zeroed, it has not begun. Offsets, because the
+ * bytes may lie elsewhere at the next call. */
+struct http_scan {
+	/* private */
+	unsigned step; /* enum scan_step */
+	size_t scanned;
+	size_t method_at, target_at, version_at, headers_at, line_at;
+};
+
 struct http_request {
 	/* After HTTP_DONE. */
 	size_t head_bytes; /* up to and with the empty line; what follows is body */
@@ -60,11 +69,10 @@ struct http_request {
 	const char *why; /* a phrase for the one who wrote the client */
 	size_t bad_at;   /* offset of the bad byte */
 
-	/* Private: where the search for the end of the head stands. Offsets, because the
-	 * bytes may lie elsewhere at the next call. */
-	unsigned step; /* enum scan_step */
-	size_t scanned;
-	size_t method_at, target_at, version_at, headers_at, line_at;
+	/* After HTTP_MORE: all that is to be kept until the next call. */
+	struct http_scan scan;
+
+	/* Private. */
 	const char *bytes; /* those of the present call */
 	bool has_host;
 
@@ -73,6 +81,8 @@ struct http_request {
 
 /* Before the first byte of each request. */
 void http_request_begin(struct http_request *req);
+/* Or, of one whose head has come in part, to go on with what was kept of it. */
+void http_request_resume(struct http_request *req, const struct http_scan *scan);
 
 /*
  * `bytes` is all that came since http_request_begin(): after HTTP_MORE call again with the

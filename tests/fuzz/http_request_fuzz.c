@@ -101,17 +101,20 @@ static void again_check(const struct http_request *req)
 	buf_free(&head);
 }
 
-/* Fed `step` bytes more each time, from an allocation that ends where they do. */
+/* Fed `step` bytes more each time, from an allocation that ends where they do; nothing but the scan
+ * is kept meanwhile. */
 static enum http_parse pieces_parse(struct http_request *req, struct slice all, size_t step)
 {
 	enum http_parse answer = HTTP_MORE;
-	http_request_begin(req);
+	struct http_scan scan = {0};
 	for (size_t len = 0; answer == HTTP_MORE && len < all.len;) {
 		len = all.len - len > step ? len + step : all.len;
 		char *copy = malloc(len);
 		CHECK(copy != NULL);
 		memcpy(copy, all.at, len);
+		http_request_resume(req, &scan);
 		answer = http_request_parse(req, copy, len, &limits);
+		scan = req->scan;
 		free(copy);
 	}
 	return answer;
