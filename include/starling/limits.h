@@ -33,6 +33,17 @@
 
 #define WORKERS_MAX 128 /* workers of a node; a bit each in a channel */
 
+/* Descriptors of a worker that clients do not get: that share of them, within these bounds. They
+ * are for saying so, and for /health, /ready, /metrics and /api. */
+#define RESERVE_SHARE 32
+#define RESERVE_MIN 16
+#define RESERVE_MAX 256
+/* And of the process, for what is no connection of a client: files that are read again, links to
+ * other nodes. The smaller of the two. */
+#define DESCRIPTORS_APART_SHARE 16
+#define DESCRIPTORS_APART_MAX 64
+#define WORKER_DESCRIPTORS_MIN 32 /* with fewer a worker does not start */
+
 /* A client may send more before the answers to what it sent came, up to these; then it is
  * not read from until they are fewer. */
 #define SESSION_REQUESTS_MAX 256         /* commands under way on other workers */

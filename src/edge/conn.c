@@ -10,7 +10,6 @@
 #include "edge/secure.h"
 #include "net/stream.h"
 
-#define CLOSING_MS 3000 /* for the peer to take our last bytes and to close */
 /* Heartbeats fall on multiples of this, so that those of many connections are sent, and answered,
  * in one turn: waking up costs more than a ping. */
 #define HEARTBEAT_GRID_MS 32
@@ -19,12 +18,14 @@
 /* ---- states ---- */
 
 enum conn_deadline {
-	DEADLINE_NONE = 0,
-	DEADLINE_HEADER,
-	DEADLINE_IDLE,
+	DEADLINE_HEADER = QUEUE_HEADER,
+	DEADLINE_IDLE = QUEUE_IDLE,
+	DEADLINE_PIECE = QUEUE_PIECE,
+	DEADLINE_CLOSING = QUEUE_CLOSING,
+	/* The others use the connection's timer. */
+	DEADLINE_NONE = QUEUE_COUNT,
 	DEADLINE_WAIT,      /* the poll sets its own */
 	DEADLINE_HEARTBEAT, /* after the interval, and then as the transport says */
-	DEADLINE_CLOSING,
 };
 
 static const uint8_t deadlines[CONN_STATE_COUNT] = {
@@ -54,11 +55,18 @@ bool conn_has_expired(const struct edge *edge, const struct conn *conn)
 	return expires_in_ms(edge, conn) == 0;
 }
 
+static bool waits_in_queue(const struct conn *conn)
+{
+	return deadlines[conn->state] < (uint8_t)QUEUE_COUNT;
+}
+
 /* There is one timer: it comes early when the token runs out before, and whoever finds that it
  * has not come for what it was set for sets it again. */
 void conn_set_timer(struct edge *edge, struct conn *conn, uint64_t delay_ms)
 {
 	uint64_t left_ms = expires_in_ms(edge, conn);
+	CHECK(!waits_in_queue(conn));
+	conn->timer.kind = EDGE_TIMER_CONN;
 	timer_arm(loop_wheel(edge->loop), &conn->timer, edge_now_ms(edge),
 	          left_ms < delay_ms ? left_ms : delay_ms);
 }
@@ -72,33 +80,48 @@ static void set_heartbeat(struct edge *edge, struct conn *conn, uint64_t delay_m
 
 static void arm_deadline(struct edge *edge, struct conn *conn)
 {
-	switch ((enum conn_deadline)deadlines[conn->state]) {
-	case DEADLINE_NONE:
-		timer_stop(loop_wheel(edge->loop), &conn->timer);
-		break;
+	enum conn_deadline deadline = (enum conn_deadline)deadlines[conn->state];
+	switch (deadline) {
 	case DEADLINE_HEADER:
-		conn_set_timer(edge, conn, edge->settings->header_timeout_ms);
-		break;
 	case DEADLINE_IDLE:
-		conn_set_timer(edge, conn, edge->settings->idle_timeout_ms);
+	case DEADLINE_PIECE:
+	case DEADLINE_CLOSING:
+		queue_join(edge, conn, (enum queue_name)deadline);
 		break;
+	case DEADLINE_NONE:
 	case DEADLINE_WAIT:
 		break;
 	case DEADLINE_HEARTBEAT:
 		set_heartbeat(edge, conn, edge->settings->heartbeat_interval_ms);
 		break;
-	case DEADLINE_CLOSING:
-		conn_set_timer(edge, conn, CLOSING_MS);
-		break;
 	}
+}
+
+static void disarm_deadline(struct edge *edge, struct conn *conn)
+{
+	if (waits_in_queue(conn))
+		queue_leave(conn);
+	else
+		timer_stop(loop_wheel(edge->loop), &conn->timer);
+}
+
+void conn_wait_anew(struct edge *edge, struct conn *conn)
+{
+	disarm_deadline(edge, conn);
+	arm_deadline(edge, conn);
 }
 
 void conn_enter(struct edge *edge, struct conn *conn, enum conn_state state)
 {
 	CHECK(edges[conn->state][state]);
+	/* A first request has as long as there was for its first byte. */
+	bool waits_on = conn->state == CONN_ACCEPTED && state == CONN_HEAD;
+	if (!waits_on)
+		disarm_deadline(edge, conn);
 	conn->state = (uint8_t)state;
 	edge->visits[state]++;
-	arm_deadline(edge, conn);
+	if (!waits_on)
+		arm_deadline(edge, conn);
 }
 
 void conn_set_transport(struct edge *edge, struct conn *conn, const struct transport *transport)
@@ -116,7 +139,6 @@ struct conn *conn_open(struct edge *edge, int fd, bool is_secure)
 	if (conn == NULL)
 		goto close_fd;
 	conn->fd = fd;
-	conn->timer.kind = EDGE_TIMER_CONN;
 	conn->transport = &transport_http;
 	edge->clients[EDGE_HTTP]++;
 	edge->connections_total++;
@@ -519,6 +541,7 @@ void conn_end(struct edge *edge, struct conn *conn, enum close_reason reason)
 		return;
 	conn->session.is_ended = true;
 	conn->reason = (uint8_t)reason;
+	disarm_deadline(edge, conn);
 	if (list_is_linked(&conn->in_list))
 		list_remove(&conn->in_list);
 	list_append(&edge->ended, &conn->in_list);
@@ -533,7 +556,7 @@ void conn_destroy(struct edge *edge, struct conn *conn)
 	hub_session_close(edge->hub, &conn->session);
 	registry_leave(edge, conn);
 	peer_end(edge, conn);
-	timer_stop(loop_wheel(edge->loop), &conn->timer);
+	disarm_deadline(edge, conn);
 	if (list_is_linked(&conn->in_list))
 		list_remove(&conn->in_list);
 	edge->closes[conn->reason]++;
@@ -545,6 +568,16 @@ void conn_destroy(struct edge *edge, struct conn *conn)
 	access_forget(&conn->session);
 	close(conn->fd);
 	slab_release(&edge->conns, conn);
+}
+
+void conn_cut(struct edge *edge, struct conn *conn, enum close_reason reason)
+{
+	if (!conn->session.is_ended) {
+		conn_end(edge, conn, reason);
+		conn->transport->goodbye(edge, conn);
+	}
+	conn_enter(edge, conn, CONN_DEAD);
+	conn_destroy(edge, conn);
 }
 
 /* True: nothing is left to be done for it. */

@@ -24,6 +24,7 @@
 #include "edge/burst.h"
 #include "edge/drain.h"
 #include "edge/edge.h"
+#include "edge/queue.h"
 #include "edge/rate.h"
 #include "http/request.h"
 #include "http/response.h"
@@ -62,7 +63,10 @@ extern const struct transport transport_http, transport_websocket, transport_ech
 struct conn {
 	uint32_t generation; /* the slab's */
 	int fd;
-	struct timer timer;
+	union {
+		struct timer timer;       /* in a state with a time of its own */
+		struct queue_place place; /* in one that waits in a queue */
+	};
 	struct session session;
 	struct list_node in_list; /* edge->again, edge->waiting, or edge->ended */
 	const struct transport *transport;
@@ -114,6 +118,7 @@ struct edge {
 	struct list shaking; /* those of them whose handshakes are under way */
 	struct list ended;   /* to be closed at the end of this one */
 	struct list surveys; /* notes on which answers go on */
+	struct queue queues[QUEUE_COUNT];
 	struct registry {
 		struct slab seats;
 		struct map by_conn; /* seats, by the place of their connections */
@@ -156,6 +161,7 @@ struct edge {
 
 enum edge_timer_kind {
 	EDGE_TIMER_CONN = 0,
+	EDGE_TIMER_QUEUE,
 	EDGE_TIMER_HUB,
 	EDGE_TIMER_HUB_WALK,
 	EDGE_TIMER_ACCEPT,
@@ -185,6 +191,7 @@ struct conn *conn_open(struct edge *edge, int fd, bool is_secure);
 void conn_enter(struct edge *edge, struct conn *conn, enum conn_state state);
 void conn_set_transport(struct edge *edge, struct conn *conn, const struct transport *transport);
 void conn_set_timer(struct edge *edge, struct conn *conn, uint64_t delay_ms);
+void conn_wait_anew(struct edge *edge, struct conn *conn);               /* its time begins again */
 bool conn_has_expired(const struct edge *edge, const struct conn *conn); /* its token */
 void conn_ready(struct edge *edge, struct conn *conn, unsigned ready);
 void conn_again(struct edge *edge, struct conn *conn);   /* look at it next turn */
@@ -193,6 +200,8 @@ void conn_heard(struct edge *edge, struct conn *conn);   /* bytes that came are 
 bool conn_may_say(struct edge *edge, struct conn *conn); /* one message more */
 void conn_end(struct edge *edge, struct conn *conn, enum close_reason reason);
 void conn_reap(struct edge *edge, struct conn *conn); /* one of edge->ended */
+/* Ends it here and now, with no time for a last word. */
+void conn_cut(struct edge *edge, struct conn *conn, enum close_reason reason);
 void conn_timeout(struct edge *edge, struct conn *conn);
 void conn_destroy(struct edge *edge, struct conn *conn);
 
@@ -220,3 +229,5 @@ uint64_t conn_number_of(const struct edge *edge, struct slice id); /* 0: of no c
 
 /* edge.c */
 uint64_t edge_now_ms(const struct edge *edge);
+/* Descriptors are short: what is left of them answers requests, and serves no client more. */
+bool edge_is_crowded(const struct edge *edge);

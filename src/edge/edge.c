@@ -129,6 +129,8 @@ struct edge *edge_create(const struct edge_options *options)
 	list_init(&edge->shaking);
 	list_init(&edge->ended);
 	list_init(&edge->surveys);
+	for (int i = 0; i < QUEUE_COUNT; i++)
+		queue_init(&edge->queues[i], EDGE_TIMER_QUEUE);
 	int error = slab_init(&edge->conns, sizeof(struct conn),
 	                      options->settings->connections_max + EDGE_CONN_RESERVE);
 	CHECK(error == 0);
@@ -180,6 +182,8 @@ void edge_destroy(struct edge *edge)
 	survey_give_up(edge);
 	timer_stop(loop_wheel(edge->loop), &edge->accept_timer);
 	timer_stop(loop_wheel(edge->loop), &edge->drain.timer);
+	for (int i = 0; i < QUEUE_COUNT; i++)
+		timer_stop(loop_wheel(edge->loop), &edge->queues[i].timer);
 	hub_destroy(edge->hub);
 	slab_free(&edge->conns);
 	map_free(&edge->peers);
@@ -203,6 +207,8 @@ void edge_adopt(struct edge *edge, const struct edge_settings *settings)
 	hub_set_rules(edge->hub, settings->rules);
 	hub_set_limits(edge->hub, settings->channels_max, settings->outbound_bytes_max);
 	registry_adopt(edge);
+	for (int i = 0; i < QUEUE_COUNT; i++)
+		queue_adopt(edge, (enum queue_name)i);
 }
 
 bool edge_has_adopted(const struct edge *edge)
@@ -231,20 +237,67 @@ int edge_listen(struct edge *edge, int listener, bool is_secure)
 	return 0;
 }
 
+static uint32_t descriptors_max(const struct edge *edge)
+{
+	uint32_t conns_max = edge->settings->connections_max + EDGE_CONN_RESERVE;
+	uint32_t most = edge->options.descriptors_max;
+	return conns_max < most ? conns_max : most;
+}
+
+/* What is left of them is the reserve. */
+static uint32_t room(const struct edge *edge)
+{
+	uint32_t most = descriptors_max(edge), reserve = most / RESERVE_SHARE;
+	reserve = reserve < RESERVE_MIN ? RESERVE_MIN : reserve;
+	reserve = reserve > RESERVE_MAX ? RESERVE_MAX : reserve;
+	return most > reserve ? most - reserve : 0;
+}
+
+bool edge_is_crowded(const struct edge *edge)
+{
+	return edge->conns.count > room(edge);
+}
+
+/* False: there is none that can be spared. */
+static bool crowd_out(struct edge *edge)
+{
+	conn_uncork(edge); /* the answers of this turn, before any of them can be cut off */
+	struct conn *conn = queue_spare(edge);
+	if (conn != NULL)
+		conn_cut(edge, conn, CLOSE_CROWDED_OUT);
+	return conn != NULL;
+}
+
+/* Connections wait in the backlog, till some here have ended. */
+static void accept_later(struct edge *edge)
+{
+	timer_arm(loop_wheel(edge->loop), &edge->accept_timer, edge_now_ms(edge), ACCEPT_WAIT_MS);
+}
+
+/* -EAGAIN: none waits, or there is no descriptor for it. */
+static int accept_one(struct edge *edge, int listener, struct listen_address *peer)
+{
+	int fd = -EMFILE;
+	if (edge->conns.count < descriptors_max(edge) || crowd_out(edge))
+		fd = listen_accept(listener, peer);
+	/* Others may have taken what was meant for us. */
+	if ((fd == -EMFILE || fd == -ENFILE) && crowd_out(edge))
+		fd = listen_accept(listener, peer);
+	if (fd < 0 && fd != -EAGAIN)
+		accept_later(edge);
+	return fd < 0 ? -EAGAIN : fd;
+}
+
 /* True: there may be more. */
 static bool accept_some(struct edge *edge, const struct edge_listener *listener)
 {
 	struct listen_address peer;
 	for (int i = 0; i < TURN_ACCEPTS_MAX; i++) {
-		int fd = listen_accept(listener->fd, &peer);
-		if (fd == -EAGAIN)
+		int fd = accept_one(edge, listener->fd, &peer);
+		if (fd < 0)
 			return false;
-		if (fd < 0) {
-			/* No descriptor or no memory: connections wait in the backlog. */
-			timer_arm(loop_wheel(edge->loop), &edge->accept_timer, edge_now_ms(edge),
-			          ACCEPT_WAIT_MS);
-			return false;
-		}
+		if (edge->conns.count >= room(edge))
+			(void)crowd_out(edge); /* none: what is left is the reserve */
 		struct conn *conn = conn_open(edge, fd, listener->is_secure);
 		if (conn == NULL)
 			continue;
@@ -319,6 +372,9 @@ void edge_timer(struct edge *edge, struct timer *timer)
 	switch ((enum edge_timer_kind)timer->kind) {
 	case EDGE_TIMER_CONN:
 		conn_timeout(edge, CONTAINER_OF(timer, struct conn, timer));
+		break;
+	case EDGE_TIMER_QUEUE:
+		queue_timer(edge, CONTAINER_OF(timer, struct queue, timer));
 		break;
 	case EDGE_TIMER_HUB:
 	case EDGE_TIMER_HUB_WALK:
@@ -470,6 +526,7 @@ static void stop_conn(struct edge *edge, struct conn *conn)
 	switch ((enum conn_state)conn->state) {
 	case CONN_HEAD:
 	case CONN_BODY:
+	case CONN_FEED:
 	case CONN_ANSWER:
 		break;
 	case CONN_POLL:

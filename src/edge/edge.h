@@ -7,8 +7,9 @@
  * Ownership: the edge owns its connections, its hub and the descriptors it was given. Loop and
  *            everything else in the options are the caller's and outlive it; settings do
  *            until the edge has gone over to others.
- * Limits:    settings->connections_max connections and EDGE_CONN_RESERVE more, so that
- *            a full server still answers; per connection what limits.h and the settings say.
+ * Limits:    settings->connections_max connections and EDGE_CONN_RESERVE more, or
+ *            options->descriptors_max; the last of them are a reserve (RESERVE_SHARE), so that a
+ *            full server still answers. Per connection what limits.h and the settings say.
  */
 #pragma once
 
@@ -151,6 +152,7 @@ struct edge_options {
 	struct edge_up *up;
 	struct loop *loop;
 	uint32_t worker, workers;
+	uint32_t descriptors_max; /* for connections */
 	uint64_t seed;
 	const struct tls_seed *tls_seed; /* read in edge_listen() alone */
 };

@@ -284,7 +284,7 @@ static void dispatch(struct edge *edge, struct conn *conn, struct slice head, st
 {
 	const struct http_request *request = &edge->request;
 	struct exchange *exchange = conn->exchange;
-	exchange->keeps_alive = request->is_keep_alive;
+	exchange->keeps_alive = request->is_keep_alive && !edge_is_crowded(edge);
 	exchange->is_head = request->method == HTTP_HEAD;
 	conn_enter(edge, conn, CONN_ANSWER);
 	route_request(edge, conn, request, body);
@@ -428,7 +428,7 @@ static size_t step_stream(struct edge *edge, struct conn *conn, const char *at, 
 	len = len < STREAM_STEP_BYTES ? len : STREAM_STEP_BYTES;
 	conn->is_served = len == STREAM_STEP_BYTES;
 	/* Tokens may be long in coming: the time-out is of each piece. */
-	conn_set_timer(edge, conn, edge->settings->idle_timeout_ms);
+	conn_wait_anew(edge, conn);
 	while (got == BODY_PIECE && !work_kind->is_whole(exchange->work)) {
 		got = body_read(&exchange->framing, at + total, len - total, &used, &piece);
 		total += used;
@@ -452,7 +452,7 @@ static size_t begin_stream(struct edge *edge, struct conn *conn)
 	const struct http_request *request = &edge->request;
 	size_t used = request->head_bytes;
 	body_begin(&exchange->framing, request->framing, request->content_length);
-	conn_enter(edge, conn, CONN_BODY);
+	conn_enter(edge, conn, CONN_FEED);
 	route_request(edge, conn, request, slice_of(NULL, 0));
 	if (!conn->session.is_ended && request->expects_continue)
 		conn_write(edge, conn, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
@@ -467,8 +467,6 @@ static size_t begin_stream(struct edge *edge, struct conn *conn)
 
 static size_t step_body(struct edge *edge, struct conn *conn, const char *at, size_t len)
 {
-	if (conn->exchange->work_kind != NULL)
-		return step_stream(edge, conn, at, len);
 	bool is_whole;
 	size_t used = read_body(edge, conn, at, len, &is_whole);
 	if (is_whole)
@@ -514,6 +512,8 @@ static size_t step(struct edge *edge, struct conn *conn, const char *at, size_t 
 	struct exchange *exchange = conn->exchange;
 	if (conn->state == CONN_BODY)
 		return step_body(edge, conn, at, len);
+	if (conn->state == CONN_FEED)
+		return step_stream(edge, conn, at, len);
 	if (conn->state == CONN_IDLE || conn->state == CONN_ACCEPTED)
 		conn_enter(edge, conn, CONN_HEAD);
 	struct http_limits limits = {exchange->header_bytes_max, exchange->header_bytes_max};
@@ -633,7 +633,8 @@ static void http_timer(struct edge *edge, struct conn *conn)
 		conn_end(edge, conn, CLOSE_HEADER_TIMEOUT);
 		break;
 	default:
-		CHECK(conn->state == CONN_HEAD || conn->state == CONN_BODY);
+		CHECK(conn->state == CONN_HEAD || conn->state == CONN_BODY ||
+		      conn->state == CONN_FEED);
 		conn->exchange->reason = CLOSE_HEADER_TIMEOUT;
 		refuse_and_close(edge, conn, ERROR_TIMEOUT, 408,
 		                 "the request did not arrive in time");

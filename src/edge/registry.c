@@ -242,6 +242,9 @@ static enum error_code verdict(const struct seat *seat, const char **why)
 
 enum error_code registry_enter(struct edge *edge, struct conn *conn, const char **why)
 {
+	*why = "this node has no descriptor left for a client";
+	if (!conn->is_counted && edge_is_crowded(edge))
+		return ERROR_OVERLOADED;
 	*why = "this node has as many connections as it may";
 	if (!conn->is_counted && !count_in(edge))
 		return ERROR_OVERLOADED;

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "node/descriptors.h"
 #include "node/drain.h"
 #include "node/generation.h"
 #include "node/watch.h"
@@ -29,6 +30,7 @@ struct node {
 	char name[LISTEN_TEXT_MAX];
 	struct post_office *office;
 	uint32_t worker_count, started;
+	uint32_t descriptors_max; /* for the connections of each worker */
 	struct worker *workers;
 	struct tls_seed tls_seed; /* until all workers have it */
 	struct entrance *entrances;
@@ -213,6 +215,7 @@ static int start_worker(struct node *node, const cpu_set_t *allowed)
 		.pins_cpu = config_of(node)->workers.pin_cpus,
 		.has_private_fds = config_of(node)->workers.private_fds,
 		.cpu = nth_cpu(allowed, number),
+		.descriptors_max = node->descriptors_max,
 		.is_up = &node->is_up,
 	};
 	if (RAND_bytes((unsigned char *)&options.seed, sizeof(options.seed)) != 1)
@@ -224,6 +227,21 @@ static int start_worker(struct node *node, const cpu_set_t *allowed)
 	while (sem_wait(&node->is_up) != 0)
 		CHECK(errno == EINTR);
 	return node->workers[number].error;
+}
+
+/* Once all that the workers share is open. */
+static int deal_descriptors(struct node *node) CONTROL_ONLY;
+static int deal_descriptors(struct node *node)
+{
+	uint64_t limit;
+	node->descriptors_max = descriptors_deal(node->worker_count, node->entrance_count,
+	                                         config_of(node)->workers.private_fds, &limit);
+	if (node->descriptors_max > 0)
+		return STATUS_DONE;
+	fprintf(stderr,
+	        "starling: cannot start: RLIMIT_NOFILE of %" PRIu64 " is too low for %u workers\n",
+	        limit, node->worker_count);
+	return STATUS_FAILED;
 }
 
 static int start_workers(struct node *node) CONTROL_ONLY;
@@ -242,12 +260,13 @@ static int start_workers(struct node *node)
 	node->office = post_office_create(node->worker_count + 1, sizeof(struct letter));
 	if (node->workers == NULL || node->office == NULL)
 		return fail(STATUS_FAILED, "cannot start", "", -ENOMEM);
-	for (uint32_t i = 0; i < node->worker_count; i++) {
+	int status = deal_descriptors(node);
+	for (uint32_t i = 0; i < node->worker_count && status == STATUS_DONE; i++) {
 		int error = start_worker(node, &allowed);
 		if (error != 0)
-			return fail(STATUS_FAILED, "cannot start a worker", "", error);
+			status = fail(STATUS_FAILED, "cannot start a worker", "", error);
 	}
-	return STATUS_DONE;
+	return status;
 }
 
 /* Waits for one of these signals; 0: none in that time. */

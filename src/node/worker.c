@@ -222,6 +222,7 @@ static int set_up(struct worker *worker)
 		.loop = worker->loop,
 		.worker = options->number,
 		.workers = options->workers,
+		.descriptors_max = options->descriptors_max,
 		.seed = options->seed,
 		.tls_seed = options->tls_seed,
 	};

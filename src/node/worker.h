@@ -62,7 +62,8 @@ struct worker_options {
 	const struct entrance *entrances;
 	size_t entrance_count;
 	bool pins_cpu, has_private_fds;
-	int cpu; /* to be pinned to */
+	int cpu;                  /* to be pinned to */
+	uint32_t descriptors_max; /* for connections */
 	uint64_t seed;
 	sem_t *is_up; /* posted once: it serves, or `error` says why not */
 };

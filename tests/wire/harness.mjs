@@ -334,8 +334,8 @@ export async function withServer(settings, body) {
 }
 
 /* Runs the binary to its end: { status, stdout, stderr }. */
-export async function run(args, { env = {}, input = "" } = {}) {
-	const child = spawn(binary, args, { env: cleanEnvironment(env) });
+export async function run(args, { env = {}, input = "", program = binary } = {}) {
+	const child = spawn(program, args, { env: cleanEnvironment(env) });
 	alive.add(child);
 	const output = { stdout: "", stderr: "" };
 	child.stdout.setEncoding("utf8").on("data", (text) => { output.stdout += text; });

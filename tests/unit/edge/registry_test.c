@@ -100,6 +100,7 @@ static struct edge *edge_make(struct worker *worker)
 		.up = &worker->up,
 		.worker = worker->number,
 		.workers = WORKERS,
+		.descriptors_max = UINT32_MAX,
 	};
 	edge->settings = &settings;
 	list_init(&edge->again);

@@ -256,8 +256,12 @@ static void open_all(void)
 	loop = loop_create(&(struct loop_options){
 		.handler = &handler, .office = office, .letter_bytes = sizeof(struct letter)});
 	CHECK(loop != NULL);
-	edge = edge_create(&(struct edge_options){
-		.node = &node, .settings = &settings, .up = &up, .loop = loop, .workers = 1});
+	edge = edge_create(&(struct edge_options){.node = &node,
+	                                          .settings = &settings,
+	                                          .up = &up,
+	                                          .loop = loop,
+	                                          .workers = 1,
+	                                          .descriptors_max = 100});
 	CHECK(edge != NULL);
 	role_enter_worker();
 	CHECK(edge_listen(edge, listener, false) == 0);

@@ -1,0 +1,38 @@
+#include "node/descriptors.h"
+
+#include <dirent.h>
+#include <sys/resource.h>
+
+#include "base/check.h"
+#include "starling/limits.h"
+
+#define WITHOUT_PROC 64 /* as many are taken to be open where /proc does not say */
+
+/* In this process now. */
+static uint64_t count_open(void)
+{
+	uint64_t count = 0;
+	DIR *directory = opendir("/proc/self/fd");
+	if (directory == NULL)
+		return WITHOUT_PROC;
+	while (readdir(directory) != NULL)
+		count++;
+	closedir(directory);
+	return count > 3 ? count - 3 : 0; /* `.`, `..` and the directory itself */
+}
+
+uint32_t descriptors_deal(uint32_t workers, size_t listeners, bool are_private, uint64_t *limit)
+{
+	struct rlimit files;
+	CHECK(getrlimit(RLIMIT_NOFILE, &files) == 0);
+	*limit = files.rlim_cur;
+	uint64_t apart = *limit / DESCRIPTORS_APART_SHARE, own = listeners + 1; /* and its epoll */
+	uint64_t sharers = are_private ? 1 : workers;
+	if (apart > DESCRIPTORS_APART_MAX)
+		apart = DESCRIPTORS_APART_MAX;
+	uint64_t taken = count_open() + apart + sharers * own;
+	uint64_t each = *limit > taken ? (*limit - taken) / sharers : 0;
+	if (each < WORKER_DESCRIPTORS_MIN)
+		return 0;
+	return each < UINT32_MAX ? (uint32_t)each : UINT32_MAX;
+}
