@@ -403,6 +403,22 @@ export function assertError(answer, status, code) {
 	assert.equal(typeof error.message, "string");
 }
 
+/* The figures of /api/stats. */
+export async function stats(server) {
+	return (await call(server, "GET", "/api/stats")).json();
+}
+
+/* Every connection has ended, with a reason, but for the one that asks. */
+export async function areAllGone(server) {
+	const { connections_total: total, closes_total: closes } = await stats(server);
+	return Object.values(closes).reduce((sum, each) => sum + each, 0) === total - 1;
+}
+
+/* How many the server has open. */
+export function descriptorsOf(server) {
+	return fs.readdirSync(`/proc/${server.pid}/fd`).length;
+}
+
 /* Publishes through the server API; the id of the publication. */
 export async function publish(server, channel, data, more = {}) {
 	const answer = await call(server, "POST", "/api/publish", {

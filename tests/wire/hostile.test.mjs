@@ -12,12 +12,10 @@ import {
 	NativeClient, RawClient, closeFrame, frame, handshake, opcodes,
 } from "./clients.mjs";
 import {
-	assertError, binary, call, fresh, isSanitized, publish, run, scale, sleep, until, useServer,
-	writeScratch,
+	areAllGone, assertError, binary, call, descriptorsOf, fresh, isSanitized, publish, run, scale,
+	sleep, stats, until, useServer, writeScratch,
 } from "./harness.mjs";
 
-const stats = async (server) => (await call(server, "GET", "/api/stats")).json();
-const descriptorsOf = (server) => fs.readdirSync(`/proc/${server.pid}/fd`).length;
 const half = "GET / HTTP/1.1\r\nHost: x\r\nX: y";
 const request = (path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
 
@@ -121,7 +119,7 @@ for (const [claim, count, options] of [
 			for (const path of [`/events?channel=${channel}`, `/poll?channel=${channel}&since=x-1`])
 				assertError(await call(server, "GET", path), 503, "overloaded");
 			for (let i = 0; i < 50; i++)
-				for (const path of ["/health", "/ready", "/api/stats", "/api/channels"])
+				for (const path of ["/health", "/ready", "/metrics", "/api/stats"])
 					assert.equal((await call(server, "GET", path)).status, 200);
 			await publish(server, channel, 1);
 			assert.ok(clients.every((client) => !client.isClosed));
@@ -301,13 +299,6 @@ for (const isSecure of [false, true])
 		for (const [, reason] of peers)
 			expected[reason] = (expected[reason] ?? 0) + count;
 
-		/* All that were opened have ended with a reason, but for the one that asks. */
-		const areAllGone = async () => {
-			const { connections_total: total, closes_total: closes } = await stats(server);
-			const ended = Object.values(closes).reduce((sum, each) => sum + each, 0);
-			return ended === total - 1;
-		};
-
 		/* As many of each kind, at once. */
 		async function attack() {
 			const crowd = Array.from({ length: count }, () => peers).flat();
@@ -315,7 +306,7 @@ for (const isSecure of [false, true])
 				const client = await RawClient.connect(server);
 				await behave(client, server);
 			}));
-			await until(areAllGone, "all to be gone");
+			await until(() => areAllGone(server), "all to be gone");
 		}
 
 		it("each ends with the reason that fits, while others are served", async () => {
