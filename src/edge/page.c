@@ -37,6 +37,9 @@ STATIC_FILE(demo_css);
 STATIC_FILE(console_html);
 STATIC_FILE(console_js);
 STATIC_FILE(console_css);
+STATIC_FILE(patterns_html);
+STATIC_FILE(patterns_js);
+STATIC_FILE(patterns_css);
 STATIC_FILE(starling_js);
 
 static const struct {
@@ -49,6 +52,10 @@ static const struct {
 	{"/console", "text/html; charset=utf-8", static_console_html, static_console_html_end},
 	{"/console.js", "text/javascript; charset=utf-8", static_console_js, static_console_js_end},
 	{"/console.css", "text/css; charset=utf-8", static_console_css, static_console_css_end},
+	{"/patterns", "text/html; charset=utf-8", static_patterns_html, static_patterns_html_end},
+	{"/patterns.js", "text/javascript; charset=utf-8", static_patterns_js,
+         static_patterns_js_end},
+	{"/patterns.css", "text/css; charset=utf-8", static_patterns_css, static_patterns_css_end},
 	{"/starling.js", "text/javascript; charset=utf-8", static_starling_js,
          static_starling_js_end},
 };

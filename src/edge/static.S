@@ -16,6 +16,9 @@ static_\symbol\()_end:
 	static_file console_html, "src/edge/static/console.html"
 	static_file console_js, "src/edge/static/console.js"
 	static_file console_css, "src/edge/static/console.css"
+	static_file patterns_html, "src/edge/static/patterns.html"
+	static_file patterns_js, "src/edge/static/patterns.js"
+	static_file patterns_css, "src/edge/static/patterns.css"
 	static_file starling_js, "src/edge/static/starling.js"
 
 	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,142 @@
+/*
+ * patterns.test.mjs - the page of patterns, in a real browser: two windows, and what one does in the
+ * other.
+ *
+ * CHROMIUM  path of the browser (default /usr/bin/chromium)
+ * PICTURES  folder for pictures of the page; none are taken without it
+ */
+import assert from "node:assert/strict";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+
+import { chromium } from "playwright-core";
+
+import { call, patience, until, useServer } from "./harness.mjs";
+
+let browser;
+before(async () => {
+	browser = await chromium.launch({
+		executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+		args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+			"--disable-background-networking", "--disable-component-update", "--disable-sync"],
+	});
+});
+after(() => browser.close());
+
+async function withWindows(server, count, body, options = {}) {
+	const contexts = [], pages = [], faults = [];
+	for (let i = 0; i < count; i++) {
+		contexts.push(await browser.newContext(options));
+		const page = await contexts[i].newPage();
+		page.setDefaultTimeout(patience);
+		page.on("pageerror", (error) => faults.push(error.message));
+		page.on("console", (message) => {
+			if (/Content.Security.Policy/i.test(message.text()))
+				faults.push(message.text());
+		});
+		await page.goto(`${server.url}/patterns`);
+		await page.waitForSelector('#state[data-state="open"]');
+		pages.push(page);
+	}
+	try {
+		await body(...pages);
+	} finally {
+		await Promise.all(contexts.map((context) => context.close()));
+	}
+	assert.deepEqual(faults, []);
+}
+
+const says = (page, selector, text) => page.waitForFunction(
+	([where, what]) => document.querySelector(where)?.textContent.includes(what),
+	[selector, text]);
+
+describe("the page of patterns", () => {
+	const server = useServer();
+
+	it("a dashboard shows in one window what another feeds, and to who comes late", async () => {
+		await withWindows(server, 2, async (one, two) => {
+			await one.click("#feed");
+			await two.waitForFunction(() => document.querySelectorAll("#tiles b").length === 3);
+			await one.click("#feed");
+			assert.equal(await one.getAttribute("#feed", "aria-pressed"), "false");
+		});
+		await withWindows(server, 1, (late) =>
+			late.waitForFunction(() => document.querySelectorAll("#tiles b").length > 0));
+	});
+
+	it("cursors are seen by others, by pointer and by keys", async () => {
+		await withWindows(server, 2, async (one, two) => {
+			await until(async () => {
+				await one.hover("#field", { position: { x: 40, y: 40 } });
+				await one.hover("#field", { position: { x: 60, y: 50 } });
+				return await two.locator("#field circle").count() === 1;
+			}, "a pointer");
+			const placeOf = () => two.getAttribute("#field g", "transform");
+			const place = await placeOf();
+			await one.focus("#field");
+			await until(async () => {
+				await one.keyboard.press("ArrowRight");
+				return await placeOf() !== place;
+			}, "it to move");
+			assert.equal(await one.locator("#field circle").count(), 0);
+		});
+	});
+
+	it("ticks of a game are drawn in every window, over every transport", async () => {
+		await withWindows(server, 2, async (one, two) => {
+			await one.click("#host");
+			for (const transport of ["websocket", "sse", "poll"]) {
+				await two.selectOption("#transport", transport);
+				await two.waitForSelector('#state[data-state="open"]');
+				const before = await two.textContent("#ticks");
+				await two.waitForFunction((text) =>
+					document.querySelector("#ticks").textContent !== text, before);
+			}
+			await one.click("#host");
+		});
+	});
+
+	it("a notification reaches whom it is for, and nobody else", async () => {
+		await withWindows(server, 2, async (one, two) => {
+			await two.fill("#me", "bob");
+			await two.press("#me", "Tab");
+			await one.fill("#whom", "bob");
+			await one.press("#whom", "Enter");
+			await says(two, "#notes", `a word from ${await one.inputValue("#me")}`);
+			assert.equal(await one.locator("#notes li").count(), 0);
+		});
+	});
+
+	it("an answer is read as it is written, whole after the connection was broken", async () => {
+		await withWindows(server, 2, async (one, two) => {
+			await one.click("#ask");
+			await says(two, "#answer", "A channel");
+			await two.click("#drop");
+			await says(two, "#answer", "goes on with what is new");
+			const text = await two.textContent("#answer");
+			assert.equal(text.split("subscriber").length, 2, text);
+		});
+	});
+
+	it("shows the source that runs, and fits a phone", async () => {
+		await withWindows(server, 1, async (page) => {
+			for (const name of ["board", "cursors", "game", "notes", "tokens"])
+				assert.match(await page.textContent(`#${name}-source`), /^function \w+\(/);
+			await page.click("#ask");
+			await page.click("#feed");
+			await page.click("#host");
+			await says(page, "#answer", "what is new");
+			await page.waitForFunction(() => document.querySelectorAll("#tiles b").length === 3);
+			if (process.env.PICTURES)
+				await page.screenshot({
+					path: path.join(process.env.PICTURES, "patterns.png"), fullPage: true });
+			await page.setViewportSize({ width: 375, height: 812 });
+			await page.waitForFunction(() => document.documentElement.scrollWidth <=
+				document.documentElement.clientWidth);
+		}, { viewport: { width: 1280, height: 900 } });
+	});
+
+	it("is linked from the first page", async () => {
+		assert.match((await call(server, "GET", "/")).text, /href="\/patterns"/);
+	});
+});
