@@ -52,7 +52,7 @@ enum far_kind {
 	FAR_SYNCING, /* back: counter: records are counted from here */
 	FAR_SYNCED,  /* to the home: counter: now you know whom I follow */
 	FAR_ASK,     /* to the home, each second: is this so? */
-	FAR_DIGEST,  /* back: counter, sum, what the home believes and has sent */
+	FAR_DIGEST,  /* back: counter, sum, is_synced: what the home believes and has sent */
 	FAR_KINDS,
 };
 
@@ -66,7 +66,7 @@ struct far_sum {
 struct far_mail {
 	uint8_t kind;  /* enum far_kind */
 	uint8_t error; /* enum error_code */
-	bool is_duplicate, is_recovered, is_latest, has_more, has_since, has_limit;
+	bool is_duplicate, is_recovered, is_latest, has_more, has_since, has_limit, is_synced;
 	uint16_t slot;
 	struct slab_handle token; /* the asker's, given back as it came */
 	uint64_t epoch, seq;
@@ -172,7 +172,8 @@ struct hub_save {
 	uint64_t at;
 	struct duplicates_place key;
 };
-void hub_save_begin(struct hub *hub, uint32_t slot, struct hub_save *save);
+/* False: what was committed waits for room, and would not be in it; to be tried again. */
+MUST_CHECK bool hub_save_begin(struct hub *hub, uint32_t slot, struct hub_save *save);
 MUST_CHECK bool hub_save_next(struct hub *hub, struct hub_save *save, struct hub_entry *entry);
 void hub_save_end(struct hub_save *save);
 

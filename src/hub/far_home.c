@@ -472,6 +472,7 @@ static void receive_ask(struct hub *hub, struct hub_slot *slot, uint32_t node,
 		return;
 	back.counter = edge->counter;
 	back.sum = edge->sum;
+	back.is_synced = far_bit(slot->synced, node);
 	far_send(hub, node, &back);
 }
 

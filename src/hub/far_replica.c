@@ -87,14 +87,17 @@ enum part {
 	PARTS
 };
 
-void hub_save_begin(struct hub *hub, uint32_t number, struct hub_save *save)
+bool hub_save_begin(struct hub *hub, uint32_t number, struct hub_save *save)
 {
 	struct hub_slot *slot = far_slot(hub, number);
+	if (slot->committed > 0)
+		return false;
 	struct list_node *first = list_first(&slot->channels);
 	*save = (struct hub_save){0};
 	if (first != NULL)
 		save->channel = CONTAINER_OF(first, struct channel_far, in_slot)->channel;
 	list_append(&slot->saves, &save->in_slot);
+	return true;
 }
 
 void hub_save_end(struct hub_save *save)

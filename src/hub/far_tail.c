@@ -242,7 +242,7 @@ static void receive_digest(struct hub *hub, struct hub_slot *slot, const struct 
 	slot->heard_ms = hub->now_ms;
 	bool is_current = mail->counter == slot->counter;
 	bool is_same = mail->sum.count == slot->sum.count && mail->sum.names == slot->sum.names;
-	bool is_good = is_current && is_same && slot->is_counting;
+	bool is_good = is_current && is_same && mail->is_synced && slot->is_counting;
 	bool is_bad =
 		slot->is_counting && (mail->sum.sent != slot->sum.sent || (is_current && !is_same));
 	slot->is_settled |= is_good;

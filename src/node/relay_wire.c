@@ -44,7 +44,7 @@ static const struct {
 	[FAR_SYNCING] = {FRAME_SYNCING, F_COUNTER},
 	[FAR_SYNCED] = {FRAME_SYNCED, F_COUNTER},
 	[FAR_ASK] = {FRAME_ASK, 0},
-	[FAR_DIGEST] = {FRAME_DIGEST, F_COUNTER | F_SUM},
+	[FAR_DIGEST] = {FRAME_DIGEST, F_FLAGS | F_COUNTER | F_SUM},
 };
 
 enum flag {
@@ -55,7 +55,7 @@ enum flag {
 	FLAG_SINCE = 16,
 	FLAG_LIMIT = 32,
 	FLAG_START = 64,
-	FLAGS = 127,
+	FLAG_SYNCED = 128,
 };
 
 enum frame_type relay_frame_type(enum far_kind kind)
@@ -142,7 +142,8 @@ static uint8_t flags_of(const struct far_mail *mail)
 	                 (mail->is_recovered ? FLAG_RECOVERED : 0) |
 	                 (mail->is_latest ? FLAG_LATEST : 0) | (mail->has_more ? FLAG_MORE : 0) |
 	                 (mail->has_since ? FLAG_SINCE : 0) | (mail->has_limit ? FLAG_LIMIT : 0) |
-	                 (mail->since.is_start ? FLAG_START : 0));
+	                 (mail->since.is_start ? FLAG_START : 0) |
+	                 (mail->is_synced ? FLAG_SYNCED : 0));
 }
 
 static void write_numbers(struct buf *out, unsigned fields, const struct far_mail *mail)
@@ -202,6 +203,7 @@ static void set_flags(struct far_mail *mail, uint8_t flags)
 	mail->has_since = (flags & FLAG_SINCE) != 0;
 	mail->has_limit = (flags & FLAG_LIMIT) != 0;
 	mail->since.is_start = (flags & FLAG_START) != 0;
+	mail->is_synced = (flags & FLAG_SYNCED) != 0;
 }
 
 static void read_numbers(struct unpack *in, unsigned fields, struct far_mail *mail)
@@ -212,11 +214,8 @@ static void read_numbers(struct unpack *in, unsigned fields, struct far_mail *ma
 	}
 	if (fields & F_ERROR)
 		mail->error = unpack_u8(in);
-	if (fields & F_FLAGS) {
-		uint8_t flags = unpack_u8(in);
-		in->is_bad |= flags > FLAGS;
-		set_flags(mail, flags);
-	}
+	if (fields & F_FLAGS)
+		set_flags(mail, unpack_u8(in));
 	if (fields & F_POSITION) {
 		mail->epoch = unpack_u64(in);
 		mail->seq = unpack_u64(in);

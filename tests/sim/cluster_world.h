@@ -374,8 +374,9 @@ static inline void log_restore(struct slot_log *log, uint32_t node)
 	struct hub_entry entry;
 	hub_enter(from);
 	hub_enter(to);
+	if (!hub_save_begin(from, log->slot, &save))
+		return;
 	hub_clear(to, log->slot);
-	hub_save_begin(from, log->slot, &save);
 	while (hub_save_next(from, &save, &entry)) {
 		struct buf body = {0};
 		relay_write_entry(&world.nodes[log->home].codec, &body, &entry);

@@ -87,6 +87,7 @@ static struct far_mail letter_of(enum far_kind kind, struct record *const *recor
 	if (kind == FAR_TAIL || kind == FAR_TAILED || kind == FAR_UNTAIL || kind == FAR_SYNC ||
 	    kind == FAR_SYNCING || kind == FAR_SYNCED || kind == FAR_DIGEST)
 		mail.counter = 22;
+	mail.is_synced = kind == FAR_DIGEST;
 	if (kind == FAR_DIGEST)
 		mail.sum = (struct far_sum){1, 2, 3};
 	mail.records = has_records ? records + 1 : records;
@@ -100,6 +101,7 @@ static void check_letter(const struct far_mail *a, const struct far_mail *b)
 	CHECK(a->is_duplicate == b->is_duplicate && a->is_recovered == b->is_recovered);
 	CHECK(a->is_latest == b->is_latest && a->has_more == b->has_more);
 	CHECK(a->has_since == b->has_since && a->has_limit == b->has_limit);
+	CHECK(a->is_synced == b->is_synced);
 	CHECK(a->token.index == b->token.index && a->token.generation == b->token.generation);
 	CHECK(a->epoch == b->epoch && a->seq == b->seq);
 	CHECK(a->since.epoch == b->since.epoch && a->since.seq == b->since.seq);
