@@ -70,6 +70,7 @@ bool slot_fork(struct slots *slots, struct slot *slot)
 		}
 	}
 	slot_replica_free(slots, slot);
+	slot_forget_proposals(slot, &slot->entry.term);
 	return true;
 }
 

@@ -53,16 +53,18 @@ void slot_adopt(struct slots *slots, struct slot *slot, const struct slot_entry 
 	slot->need_ms = 0;
 	if (slot_term_is_above(&entry->term, &slot->promised))
 		slot->promised = entry->term;
-	slot_forget_proposals(slot, &entry->term);
 	struct replica *replica = slot->replica;
+	bool is_stray = replica != NULL && !slot_term_equals(&replica->stream, &entry->stream);
 	if (replica != NULL) {
-		bool is_stray = !slot_term_equals(&replica->stream, &entry->stream);
+		replica->heard_ms = slots->now_ms;
 		if (!is_stray)
 			replica->strayed_ms = 0;
 		else if (replica->strayed_ms == 0)
 			replica->strayed_ms = slots->now_ms;
-		replica->heard_ms = slots->now_ms;
 	}
+	/* Who has asked for the stream that it holds counts as long as that may come back. */
+	if (!is_stray)
+		slot_forget_proposals(slot, &entry->term);
 	slot_is_due(slot);
 }
 

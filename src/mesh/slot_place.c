@@ -134,9 +134,10 @@ static bool may_open(const struct slots *slots)
 /* There is no home. */
 static void need_home(struct slots *slots, struct slot *slot)
 {
-	if (slot->need_ms == 0)
+	bool may_serve = slots_may_serve(slots);
+	if (slot->need_ms == 0 || !may_serve)
 		slot->need_ms = slots->now_ms;
-	if (!slots_may_serve(slots) || slots->now_ms < slot->retry_ms)
+	if (!may_serve || slots->now_ms < slot->retry_ms)
 		return;
 	uint64_t waited = slots->now_ms - slot->need_ms;
 	uint64_t turn_ms = (uint64_t)turn(slots, slot) * TURN_MS;

@@ -175,13 +175,13 @@ bool slot_take_install(struct slots *slots, struct slot *slot, const struct boot
 	const struct slot_term *term = &install.entry.term;
 	bool is_member = slot_set_has(&install.entry.set, slots->options.boot);
 	struct slot_proposal proposal = {*term, install.entry.set};
-	bool is_new = slot_term_is_above(term, &slot->entry.term);
+	bool is_record = !install.is_active && !slot_term_equals(term, &install.entry.stream);
 	if (install.is_active)
 		slot_adopt(slots, slot, &install.entry);
 	else if (!is_member)
 		return true;
 	if (!slot_may_promise(slot, term) ||
-	    (is_new && !install.is_active && !slot_record(slot, &proposal, &slot->entry.term))) {
+	    (is_record && !slot_record(slot, &proposal, &slot->entry.term))) {
 		slot_refuse(slots, slot, *from, term);
 		return true;
 	}

@@ -117,6 +117,18 @@ static void say_sealed(struct slots *slots, const struct slot *slot, struct boot
 	slots_send(slots, to, FRAME_SEALED, slot->number);
 }
 
+/* It goes on from an entry that is not the newest. But where that is of another stream, and this
+ * replica still holds the one in question, the two have just met, and it is not yet said which one
+ * stays. */
+static bool is_old(const struct slot *slot, const struct wire_seal *seal)
+{
+	const struct replica *replica = slot->replica;
+	bool is_contest = replica != NULL && replica->strayed_ms != 0 &&
+	                  slot_term_equals(&replica->stream, &seal->stream) &&
+	                  slot_term_is_above(&seal->term, &slot->entry.term);
+	return slot_term_is_above(&slot->entry.term, &seal->base) && !is_contest;
+}
+
 bool slot_take_seal(struct slots *slots, struct slot *slot, const struct boot_id *from,
                     struct slice body)
 {
@@ -124,8 +136,7 @@ bool slot_take_seal(struct slots *slots, struct slot *slot, const struct boot_id
 	if (!wire_seal_read(body, &seal) || !boot_id_equals(seal.term.boot, *from))
 		return false;
 	struct slot_proposal proposal = {seal.term, seal.set};
-	bool is_old = slot_term_is_above(&slot->entry.term, &seal.base);
-	if (is_old || !slot_may_promise(slot, &seal.term) ||
+	if (is_old(slot, &seal) || !slot_may_promise(slot, &seal.term) ||
 	    !slot_record(slot, &proposal, &seal.base)) {
 		slot_refuse(slots, slot, *from, &seal.term);
 		return true;
@@ -145,8 +156,10 @@ static struct slot_term next_term(const struct slots *slots, const struct slot *
 	return (struct slot_term){highest->counter + 1, slots->options.boot};
 }
 
-/* Promises the term to itself. NULL: not now. */
-static struct takeover *begin(struct slots *slots, struct slot *slot, const struct slot_set *set)
+/* Promises the term to itself. NULL: not now. Nobody has to ask for what becomes of a new stream,
+ * which continues nothing: so that is not recorded. */
+static struct takeover *begin(struct slots *slots, struct slot *slot, const struct slot_set *set,
+                              bool is_new)
 {
 	CHECK(slot->takeover == NULL);
 	CHECK(slot_set_has(set, slots->options.boot));
@@ -154,7 +167,7 @@ static struct takeover *begin(struct slots *slots, struct slot *slot, const stru
 	struct lead *lead = calloc(1, sizeof(*lead));
 	struct slot_proposal proposal = {next_term(slots, slot), *set};
 	if (takeover == NULL || lead == NULL || proposal.term.counter > SLOT_COUNTER_MAX ||
-	    !slot_record(slot, &proposal, &slot->entry.term)) {
+	    (!is_new && !slot_record(slot, &proposal, &slot->entry.term))) {
 		free(takeover);
 		free(lead);
 		return NULL;
@@ -222,7 +235,8 @@ static struct report *report_of(struct takeover *takeover, struct boot_id boot)
 static void say_seal(struct slots *slots, const struct slot *slot, struct boot_id to)
 {
 	const struct takeover *takeover = slot->takeover;
-	struct wire_seal seal = {takeover->entry.term, takeover->base.term, takeover->entry.set};
+	struct wire_seal seal = {takeover->entry.term, takeover->base.term, takeover->base.stream,
+	                         takeover->entry.set};
 	wire_seal_write(slots_begin(slots), &seal);
 	slots_send(slots, to, FRAME_SEAL, slot->number);
 }
@@ -271,14 +285,21 @@ bool slot_can_seal(const struct slots *slots, const struct slot_set *set)
 	return quorum(set->count, answers, gone);
 }
 
-/* Who has lost what it acknowledged promises, but stands for nothing. */
+/* Who has lost what it acknowledged, or left the stream, promises, but stands for nothing. */
+static bool stands(const struct takeover *takeover, const struct report *report)
+{
+	bool is_blank = report->stream.counter == 0;
+	return report->has_answered && !report->has_lost &&
+	       (is_blank || slot_term_equals(&report->stream, &takeover->base.stream));
+}
+
 static bool is_sealed(const struct slots *slots, struct takeover *takeover,
                       const struct slot_set *set)
 {
 	unsigned answers = 0, gone = 0;
 	for (unsigned i = 0; i < set->count; i++) {
 		const struct report *report = report_of(takeover, set->at[i]);
-		answers += report->has_answered && !report->has_lost;
+		answers += stands(takeover, report);
 		gone += !report->has_answered && slots_is_gone(slots, set->at[i]);
 	}
 	return quorum(set->count, answers, gone);
@@ -296,7 +317,7 @@ static const struct report *best_of(const struct slots *slots, const struct take
 	const struct report *best = NULL;
 	for (unsigned i = 0; i < takeover->report_count; i++) {
 		const struct report *report = &takeover->reports[i];
-		if (!report->has_answered || !report->is_whole)
+		if (!report->is_whole || !stands(takeover, report))
 			continue;
 		bool is_self = slots_is_self(slots, report->boot);
 		if (best == NULL || is_better(report, best) ||
@@ -429,7 +450,7 @@ static void consider(struct slots *slots, struct slot *slot)
 void slot_take_over(struct slots *slots, struct slot *slot, const struct slot_set *set,
                     bool is_motion)
 {
-	struct takeover *takeover = begin(slots, slot, set);
+	struct takeover *takeover = begin(slots, slot, set, false);
 	if (takeover == NULL)
 		return;
 	takeover->is_motion = is_motion;
@@ -455,11 +476,8 @@ bool slot_take_sealed(struct slots *slots, struct slot *slot, const struct boot_
 	struct wire_sealed sealed;
 	if (!wire_sealed_read(body, &sealed))
 		return false;
+	slot_adopt(slots, slot, &sealed.entry);
 	struct takeover *takeover = slot->takeover;
-	if (slot_term_is_above(&sealed.entry.term, &slot->entry.term)) {
-		slot_adopt(slots, slot, &sealed.entry);
-		return true;
-	}
 	if (takeover == NULL || takeover->phase != TAKEOVER_SEALING ||
 	    !slot_term_equals(&sealed.term, &takeover->entry.term))
 		return true;
@@ -527,7 +545,9 @@ static bool begin_stream(struct slots *slots, struct slot *slot, const struct sl
 	slot_pull_end(slots, slot);
 	replica->stream = entry->stream;
 	slot_advance_unsure(slots, slot);
-	struct slot_mark base = {entry->term, slot_log_last(&replica->log)};
+	struct slot_mark base = slot_log_end(&replica->log);
+	if (base.lsn > 0)
+		base.term = entry->term;
 	slot_log_reset(&replica->log, &base);
 	slot_snapshot_free(slot);
 	replica->is_whole = true;
@@ -537,7 +557,7 @@ static bool begin_stream(struct slots *slots, struct slot *slot, const struct sl
 
 void slot_open(struct slots *slots, struct slot *slot, const struct slot_set *set)
 {
-	struct takeover *takeover = begin(slots, slot, set);
+	struct takeover *takeover = begin(slots, slot, set, true);
 	if (takeover == NULL)
 		return;
 	takeover->is_unclean = true;

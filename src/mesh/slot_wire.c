@@ -124,6 +124,7 @@ void wire_seal_write(struct buf *out, const struct wire_seal *seal)
 {
 	wire_term_write(out, &seal->term);
 	wire_term_write(out, &seal->base);
+	wire_term_write(out, &seal->stream);
 	write_set(out, &seal->set);
 }
 
@@ -132,6 +133,7 @@ bool wire_seal_read(struct slice body, struct wire_seal *seal)
 	struct unpack in = {.rest = body};
 	seal->term = read_term(&in);
 	seal->base = read_term(&in);
+	seal->stream = read_term(&in);
 	seal->set = read_set_of(&in, &seal->term);
 	return unpack_is_over(&in);
 }

@@ -23,9 +23,10 @@ struct slot_proposal {
 	struct slot_set set;
 };
 
-/* I mean to be home in `term`, with these replicas, after the entry of term `base`. */
+/* I mean to be home in `term`, with these replicas, after the entry of term `base` of that stream.
+ */
 struct wire_seal {
-	struct slot_term term, base;
+	struct slot_term term, base, stream;
 	struct slot_set set;
 };
 

@@ -44,6 +44,7 @@ struct world;
 /* What the application of a slot holds: numbers by their place, 0 where nothing is known. */
 struct list_of {
 	uint32_t *ids;
+	uint32_t *places; /* by number: IDS_MAX; NULL while it is empty */
 	uint64_t count, room;
 };
 
@@ -84,8 +85,7 @@ struct published {
 struct stream {
 	uint32_t slot;
 	struct slot_term term;
-	uint32_t *committed;
-	uint64_t count, room;
+	struct list_of committed;
 	struct slot_term highest; /* the highest term that anybody was home in */
 };
 
@@ -118,7 +118,7 @@ struct world {
 	struct event *events;
 	size_t event_count, event_room;
 	struct published ids[IDS_MAX];
-	uint32_t id_count;
+	uint32_t id_count, first_pending; /* those before it are done with */
 	struct stream streams[STREAMS_MAX];
 	uint32_t stream_count;
 	uint32_t publish_every_ms; /* 0: nobody publishes */
@@ -192,6 +192,10 @@ static void list_put(struct list_of *list, uint64_t lsn, uint32_t id)
 		list->room = room;
 	}
 	list->ids[lsn] = id;
+	if (list->places == NULL)
+		list->places = calloc(IDS_MAX, sizeof(*list->places));
+	CHECK(list->places != NULL);
+	list->places[id] = (uint32_t)lsn;
 	if (lsn >= list->count)
 		list->count = lsn + 1;
 }
@@ -199,16 +203,13 @@ static void list_put(struct list_of *list, uint64_t lsn, uint32_t id)
 static void list_clear(struct list_of *list)
 {
 	free(list->ids);
+	free(list->places);
 	*list = (struct list_of){0};
 }
 
 static uint64_t list_find(const struct list_of *list, uint32_t id) /* 0: it has it not */
 {
-	for (uint64_t lsn = list->count; lsn > 1; lsn--) {
-		if (list->ids[lsn - 1] == id)
-			return lsn - 1;
-	}
-	return 0;
+	return list->places == NULL ? 0 : list->places[id];
 }
 
 /* ---- what will happen ---- */
@@ -303,15 +304,11 @@ static uint32_t stream_of(struct world *world, uint32_t slot, const struct slot_
 
 static void witness_apply(struct world *world, uint32_t stream, uint64_t lsn, uint32_t id)
 {
-	struct stream *at = &world->streams[stream];
-	struct list_of committed = {at->committed, at->count, at->room};
-	if (lsn < committed.count && committed.ids[lsn] != 0)
-		CHECK(committed.ids[lsn] == id); /* I1 */
+	struct list_of *committed = &world->streams[stream].committed;
+	if (lsn < committed->count && committed->ids[lsn] != 0)
+		CHECK(committed->ids[lsn] == id); /* I1 */
 	else
-		list_put(&committed, lsn, id);
-	at->committed = committed.ids;
-	at->count = committed.count;
-	at->room = committed.room;
+		list_put(committed, lsn, id);
 }
 
 static const struct slot *slot_in(const struct node *node, uint32_t slot)
@@ -787,7 +784,10 @@ static void happen_ask(struct world *world, struct node *node, const struct even
 
 static void publish_some(struct world *world, struct node *node)
 {
-	for (uint32_t id = 1; id < world->id_count; id++) {
+	while (world->first_pending < world->id_count &&
+	       !world->ids[world->first_pending].is_pending)
+		world->first_pending++;
+	for (uint32_t id = world->first_pending; id < world->id_count; id++) {
 		struct published *published = &world->ids[id];
 		if (!published->is_pending || published->node != node->number)
 			continue;
@@ -1068,7 +1068,7 @@ static struct world *world_make(uint32_t count, uint32_t slot_count, uint64_t se
 	world->random.state = seed;
 	world->delay_ms = 2;
 	world->now_ms = 1000000;
-	world->id_count = 1;
+	world->id_count = world->first_pending = 1;
 	for (uint32_t i = 0; i < count; i++)
 		world->nodes[i] = (struct node){.world = world, .number = i};
 	return world;
@@ -1097,7 +1097,7 @@ static void world_free(struct world *world)
 	while (world->event_count > 0)
 		blob_drop(world->events[--world->event_count].body);
 	for (uint32_t i = 0; i < world->stream_count; i++)
-		free(world->streams[i].committed);
+		list_clear(&world->streams[i].committed);
 	free(world->events);
 	free(world);
 }
