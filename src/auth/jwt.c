@@ -119,8 +119,10 @@ static const char *check_signature(struct jwt_reader *reader, const struct key_s
 		return "no key is for the token's algorithm and kid";
 	for (; key != NULL; key = key_set_next(keys, key, header->algorithm, header->kid)) {
 		if (verifier_check(&reader->verifier, key, header->algorithm, parts->signed_text,
-		                   signature))
+		                   signature)) {
+			reader->key_number = key->number;
 			return NULL;
+		}
 	}
 	return "the token's signature is not that of a key";
 }

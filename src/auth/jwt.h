@@ -23,6 +23,7 @@ struct jwt_reader {
 	struct verifier verifier;
 	struct buf header, payload; /* as JSON */
 	struct buf scratch;         /* of whoever reads these */
+	uint32_t key_number;        /* of the key that had signed it */
 };
 
 MUST_CHECK bool jwt_reader_init(struct jwt_reader *reader); /* false: no memory */

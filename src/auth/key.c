@@ -1,6 +1,7 @@
 #include "auth/key.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -117,6 +118,41 @@ int key_set_add_public(struct key_set *set, EVP_PKEY *public, struct slice id, c
 	key->algorithms = BIT(algorithm);
 	set->count++;
 	return 0;
+}
+
+/* ---- numbers ---- */
+
+static bool is_same(const struct key *key, const struct key *other)
+{
+	if (key->algorithms != other->algorithms ||
+	    !slice_equals(buf_view(&key->id), buf_view(&other->id)))
+		return false;
+	if (key->public != NULL)
+		return EVP_PKEY_eq(key->public, other->public) == 1;
+	return key->secret.len == other->secret.len &&
+	       CRYPTO_memcmp(key->secret.at, other->secret.at, key->secret.len) == 0;
+}
+
+void key_set_number(struct key_set *set, const struct key_set *former, uint32_t *last)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		struct key *key = &set->keys[i];
+		for (size_t j = 0; former != NULL && j < former->count && key->number == 0; j++) {
+			if (is_same(key, &former->keys[j]))
+				key->number = former->keys[j].number;
+		}
+		if (key->number == 0)
+			key->number = ++*last;
+	}
+	ERR_clear_error();
+}
+
+bool key_set_has_number(const struct key_set *set, uint32_t number)
+{
+	size_t i = 0;
+	while (i < set->count && set->keys[i].number != number)
+		i++;
+	return i < set->count;
 }
 
 /* ---- finding ---- */

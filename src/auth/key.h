@@ -39,6 +39,7 @@ struct key {
 	struct secret secret; /* of the HS ones */
 	EVP_PKEY *public;     /* of the others */
 	struct buf id;        /* `kid`; empty: it has none */
+	uint32_t number;      /* see key_set_number() */
 };
 
 struct key_set;
@@ -52,6 +53,14 @@ size_t key_set_count(const struct key_set *set);
 MUST_CHECK int key_set_add_secret(struct key_set *set, struct slice secret, const char **why);
 MUST_CHECK int key_set_add_public(struct key_set *set, EVP_PKEY *key, struct slice id,
                                   const char **why);
+
+/*
+ * Gives each key a number by which it is known as long as the process lives: that of the same key
+ * in `former` (NULL: there was none), else a new one behind `*last`. So it can be told later of
+ * a token whether the key that signed it is still among those that count.
+ */
+void key_set_number(struct key_set *set, const struct key_set *former, uint32_t *last);
+bool key_set_has_number(const struct key_set *set, uint32_t number);
 
 /*
  * The next key behind `after` (NULL: the first) that may have made a token with that algorithm

@@ -223,6 +223,7 @@ enum error_code token_read(struct jwt_reader *reader, const struct key_set *keys
 	if (*why != NULL)
 		return *why == jwt_no_memory ? ERROR_UNAVAILABLE : ERROR_UNAUTHORIZED;
 	r.content.grants = r.grants;
+	r.content.key_number = reader->key_number;
 	*claims = claims_make(&r.content);
 	*why = jwt_no_memory;
 	return *claims != NULL ? ERROR_NONE : ERROR_UNAVAILABLE;

@@ -17,8 +17,16 @@ bool access_digest(struct slice key, unsigned char digest[EDGE_KEY_DIGEST_BYTES]
 	return SHA256((const unsigned char *)at, key.len, digest) != NULL;
 }
 
+/* What an API key is known by, once it has let somebody in. */
+static uint32_t number_of(const unsigned char digest[EDGE_KEY_DIGEST_BYTES])
+{
+	uint32_t number;
+	memcpy(&number, digest, sizeof(number));
+	return number;
+}
+
 /* All keys are looked at, whichever fits. */
-static bool is_api_key(const struct edge_settings *settings, struct slice token)
+static bool is_api_key(const struct edge_settings *settings, struct slice token, uint32_t *number)
 {
 	unsigned char digest[EDGE_KEY_DIGEST_BYTES];
 	bool is_one = false;
@@ -26,6 +34,7 @@ static bool is_api_key(const struct edge_settings *settings, struct slice token)
 		return false;
 	for (size_t i = 0; i < settings->api_key_count; i++)
 		is_one |= CRYPTO_memcmp(digest, settings->api_key_digests[i], sizeof(digest)) == 0;
+	*number = number_of(digest);
 	return is_one;
 }
 
@@ -46,14 +55,27 @@ static enum error_code read_token(struct edge *edge, struct slice token, struct 
 	                  loop_unix_ms(edge->loop), claims, why);
 }
 
-/* An API key or a token makes the session what it is. */
+/* An API key or a token makes the session what it is. `*number` is the API key's. */
 static enum error_code take_token(struct edge *edge, struct session *session, struct slice token,
-                                  const char **why)
+                                  uint32_t *number, const char **why)
 {
-	session->is_backend = is_api_key(edge->settings, token);
+	session->is_backend = is_api_key(edge->settings, token, number);
 	if (session->is_backend)
 		return ERROR_NONE;
 	return read_token(edge, token, &session->claims, why);
+}
+
+/* For a session that stays: its key may be taken away. */
+static enum error_code take_client_token(struct edge *edge, struct session *session,
+                                         struct slice token, const char **why)
+{
+	struct claims_content content = {.expires_unix_ms = CLAIMS_NEVER};
+	enum error_code error = take_token(edge, session, token, &content.key_number, why);
+	if (!session->is_backend)
+		return error;
+	session->claims = claims_make(&content);
+	*why = why_no_memory;
+	return session->claims == NULL ? ERROR_UNAVAILABLE : ERROR_NONE;
 }
 
 static bool bearer_of(const struct http_request *request, struct slice *token)
@@ -147,8 +169,25 @@ enum error_code access_identify(struct edge *edge, struct conn *conn,
 	struct slice token;
 	access_forget(&conn->session);
 	if (!ignores_tokens(edge->settings) && token_of(edge, request, &token))
-		return take_token(edge, &conn->session, token, why);
+		return take_client_token(edge, &conn->session, token, why);
 	return edge->settings->is_open ? take_name(edge, conn, request, why) : ERROR_NONE;
+}
+
+bool access_still_holds(const struct edge *edge, const struct session *session)
+{
+	const struct edge_settings *settings = edge->settings;
+	const struct claims *claims = session->claims;
+	bool is_one = false;
+	if (claims == NULL || ignores_tokens(settings))
+		return true;
+	if (claims->is_token)
+		return settings->token_keys != NULL &&
+		       key_set_has_number(settings->token_keys, claims->key_number);
+	if (!session->is_backend)
+		return settings->is_open; /* it has said itself who it is */
+	for (size_t i = 0; i < settings->api_key_count; i++)
+		is_one |= number_of(settings->api_key_digests[i]) == claims->key_number;
+	return is_one;
 }
 
 enum error_code access_identify_backend(struct edge *edge, struct conn *conn,
@@ -157,11 +196,12 @@ enum error_code access_identify_backend(struct edge *edge, struct conn *conn,
 	struct session *session = &conn->session;
 	bool is_open = edge->settings->is_open;
 	struct slice token;
+	uint32_t number;
 	access_forget(session);
 	*why = "the server API needs an API key: Authorization: Bearer KEY";
 	enum error_code error = is_open ? ERROR_NONE : ERROR_UNAUTHORIZED;
 	if (!ignores_tokens(edge->settings) && bearer_of(request, &token))
-		error = take_token(edge, session, token, why);
+		error = take_token(edge, session, token, &number, why);
 	if (error != ERROR_NONE)
 		return error;
 	session->is_backend |= is_open;

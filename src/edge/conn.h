@@ -26,6 +26,7 @@
 #include "edge/edge.h"
 #include "edge/queue.h"
 #include "edge/rate.h"
+#include "edge/review.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "net/outbox.h"
@@ -119,6 +120,7 @@ struct edge {
 	struct list ended;   /* to be closed at the end of this one */
 	struct list surveys; /* notes on which answers go on */
 	struct queue queues[QUEUE_COUNT];
+	struct review review;
 	struct registry {
 		struct slab seats;
 		struct map by_conn; /* seats, by the place of their connections */

@@ -207,6 +207,7 @@ void edge_adopt(struct edge *edge, const struct edge_settings *settings)
 	hub_set_rules(edge->hub, settings->rules);
 	hub_set_limits(edge->hub, settings->channels_max, settings->outbound_bytes_max);
 	registry_adopt(edge);
+	review_begin(edge);
 	for (int i = 0; i < QUEUE_COUNT; i++)
 		queue_adopt(edge, (enum queue_name)i);
 }
@@ -465,13 +466,14 @@ bool edge_after(struct edge *edge)
 	}
 	bool has_surveys = survey_go_on(edge);
 	bool has_seats = registry_go_on(edge);
+	bool has_reviews = review_go_on(edge);
 	/* Last, because all of the above may publish: nothing is left behind unseen. */
 	bool has_walks = hub_walk(edge->hub, TURN_DELIVERIES_MAX);
 	conn_uncork(edge);
 	reap(edge);
 	conn_uncork(edge);
-	return is_adopting || has_surveys || has_seats || has_walks || edge->accepts_again ||
-	       !list_is_empty(&edge->ended) || has_steps(edge);
+	return is_adopting || has_surveys || has_seats || has_reviews || has_walks ||
+	       edge->accepts_again || !list_is_empty(&edge->ended) || has_steps(edge);
 }
 
 /* ---- figures ---- */

@@ -43,6 +43,7 @@ struct claims *claims_make(const struct claims_content *content)
 		return NULL;
 
 	*claims = (struct claims){.expires_unix_ms = content->expires_unix_ms,
+	                          .key_number = content->key_number,
 	                          .is_token = content->is_token,
 	                          .user_len = (uint8_t)content->user.len,
 	                          .info_len = (uint16_t)content->info.len,

@@ -33,6 +33,7 @@ struct claims_grant {
 /* What claims are made of. */
 struct claims_content {
 	bool is_token;            /* signed; else only a name that nobody vouched for */
+	uint32_t key_number;      /* of the key that vouches for it: see auth/key.h */
 	uint64_t expires_unix_ms; /* or CLAIMS_NEVER */
 	struct slice user;        /* empty: nobody in particular */
 	struct slice info;        /* JSON; empty: none */
@@ -42,6 +43,7 @@ struct claims_content {
 
 struct claims {
 	uint64_t expires_unix_ms; /* or CLAIMS_NEVER */
+	uint32_t key_number;
 	bool is_token;
 
 	/* private: behind the grants lie the user, info and the patterns, one after the other */
@@ -53,7 +55,7 @@ struct claims {
 	} grants[];
 };
 
-static_assert(sizeof(struct claims) <= 16, "a client with a token pays so much and its texts");
+static_assert(sizeof(struct claims) <= 24, "a client with a token pays so much and its texts");
 
 struct claims *claims_make(const struct claims_content *content); /* NULL: no memory */
 void claims_free(struct claims *claims);                          /* NULL is fine */

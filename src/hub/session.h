@@ -35,6 +35,11 @@ static inline struct slice session_user(const struct session *session)
 	return session->claims == NULL ? slice_of(NULL, 0) : claims_user(session->claims);
 }
 
+static inline bool session_has_token(const struct session *session)
+{
+	return session->claims != NULL && session->claims->is_token;
+}
+
 static inline bool session_takes(const struct session *session)
 {
 	return !session->is_blocked && !session->is_held && !session->is_ended;

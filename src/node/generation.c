@@ -4,7 +4,27 @@
 
 #include "node/settings.h"
 
-struct generation *generation_create(struct config *config, struct buf *error)
+/* A key that was there before keeps its number, but not where more, or other, is asked of a token
+ * than was: those that were let in by it are to come again then. */
+static void number_keys(struct generation *generation, const struct generation *former)
+{
+	struct key_set *keys = generation->settings.token_keys;
+	const struct token_policy *policy = &generation->settings.token_policy;
+	const struct key_set *kept = NULL;
+	if (former != NULL) {
+		const struct token_policy *before = &former->settings.token_policy;
+		generation->keys_numbered = former->keys_numbered;
+		if (strcmp(policy->audience, before->audience) == 0 &&
+		    strcmp(policy->issuer, before->issuer) == 0 &&
+		    policy->needs_expiry == before->needs_expiry)
+			kept = former->settings.token_keys;
+	}
+	if (keys != NULL)
+		key_set_number(keys, kept, &generation->keys_numbered);
+}
+
+struct generation *generation_create(struct config *config, const struct generation *former,
+                                     struct buf *error)
 {
 	struct generation *generation = calloc(1, sizeof(*generation));
 	if (generation == NULL) {
@@ -15,8 +35,10 @@ struct generation *generation_create(struct config *config, struct buf *error)
 	atomic_init(&generation->refs, 1);
 	generation->config = *config;
 	*config = (struct config){0};
-	if (settings_make(&generation->settings, &generation->config, error) == 0)
+	if (settings_make(&generation->settings, &generation->config, error) == 0) {
+		number_keys(generation, former);
 		return generation;
+	}
 	CHECK(error->len > 0);
 	config_free(&generation->config);
 	free(generation);

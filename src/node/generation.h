@@ -19,11 +19,14 @@
 
 struct generation {
 	_Atomic uint32_t refs; /* private */
+	uint32_t keys_numbered;
 	struct config config;
 	struct edge_settings settings;
 };
 
-/* Takes over the config, also when it fails: NULL, and one line in `error`. */
-struct generation *generation_create(struct config *config, struct buf *error);
+/* Takes over the config, also when it fails: NULL, and one line in `error`. `former` is the one
+ * that holds; NULL: it is the first. */
+struct generation *generation_create(struct config *config, const struct generation *former,
+                                     struct buf *error);
 struct generation *generation_take(struct generation *generation); /* gives back its argument */
 void generation_drop(struct generation *generation);               /* NULL is fine */

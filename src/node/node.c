@@ -336,7 +336,7 @@ static void reload(struct node *node)
 	struct generation *next = NULL;
 	service_tell(&node->service, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_ms() * 1000);
 	if (config_reload(&config, config_of(node), &restarts, &error) == 0)
-		next = generation_create(&config, &error);
+		next = generation_create(&config, node->generation, &error);
 	if (next != NULL && !tell_workers(node, next)) {
 		buf_string(&error, "out of memory");
 		generation_drop(next);
@@ -618,7 +618,7 @@ int node_run(struct config *config)
 	role_enter_control();
 	struct node node = {0};
 	struct buf error = {0};
-	node.generation = generation_create(config, &error);
+	node.generation = generation_create(config, NULL, &error);
 	if (node.generation == NULL) {
 		fprintf(stderr, "starling: %.*s\n", (int)error.len, error.at);
 		buf_free(&error);

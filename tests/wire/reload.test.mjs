@@ -1,18 +1,122 @@
 /* SIGHUP: the configuration is read again, and no connection is dropped. */
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { describe, it } from "node:test";
 
 import { EventStream, NativeClient, RawClient, opcodes } from "./clients.mjs";
 import {
-	call, fresh, publish, publishCount, scratchDirectory, until, withServer,
+	assertError, call, fresh, publish, publishCount, scale, scratchDirectory, until, withServer,
+	writeScratch,
 } from "./harness.mjs";
+import { mint, secret } from "./tokens.mjs";
 
 const done = "starling: the configuration was read again";
 const kept = "starling: the configuration stays as it was: ";
 
 const health = async (server) => (await call(server, "GET", "/health")).status;
+
+describe("reload: sessions are judged again", () => {
+	const other = "another secret that is as long as the first one was";
+	const start = (auth, rules, body) => withServer({ config: `[auth]\n${auth}\n${rules}` }, (server) =>
+		body(server, (next, nextRules = rules) => server.reload(`[auth]\n${next}\n${nextRules}`)));
+	const open = (server, token) => NativeClient.open(server, { query: `token=${token}` });
+	const jwt = (...keys) => {
+		const jwks = { keys: keys.map((key) => ({ kty: "OKP", crv: "Ed25519", x: key.x })) };
+		return `jwt_public_key_file = ${writeScratch("keys.json", JSON.stringify(jwks))}`;
+	};
+	const pair = () => {
+		const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+		return { x: publicKey.export({ format: "jwk" }).x, privateKey };
+	};
+	const mintBy = ({ privateKey }, claims) => mint(claims, { alg: "EdDSA", key: privateKey });
+
+	it("a token whose key is gone has expired; one whose key stays has not", async () => {
+		const [first, second, third] = [pair(), pair(), pair()];
+		await start(jwt(first, second), "[channel *]\nsubscribe = user\n", async (server, reload) => {
+			const gone = await open(server, mintBy(first)), stays = await open(server, mintBy(second));
+			const stream = await EventStream.open(server, `/events?channel=c&token=${mintBy(first)}`);
+			await stream.until(() => stream.id, "the id where the stream begins");
+			const poll = call(server, "GET", `/poll?channel=c&since=${stream.id}&token=${mintBy(first)}`);
+			await stays.subscribe("c");
+			await reload(jwt(second, third));
+			assert.deepEqual(await gone.closing(), { code: 1008, reason: "token_expired" });
+			await stream.until(() => stream.isClosed, "the stream to end").catch(() => {});
+			assertError(await poll, 401, "unauthorized");
+			await (await open(server, mintBy(third))).ask({ type: "ping" });
+			assert.equal((await stays.ask({ type: "ping" })).type, "pong");
+			
+			/* And once more, by the set of the second reading. */
+			await reload(jwt(third));
+			assert.deepEqual(await stays.closing(), { code: 1008, reason: "token_expired" });
+		});
+	});
+
+	it("a token is to be shown again when another issuer is asked for, or the secret changes", async () => {
+		await start(`jwt_secret = ${secret}`, "", async (server, reload) => {
+			const client = await open(server, mint({ iss: "me" }));
+			await reload(`jwt_secret = ${secret}`);
+			assert.equal((await client.ask({ type: "ping" })).type, "pong");
+			await reload(`jwt_secret = ${secret}\njwt_issuer = me`);
+			assert.deepEqual(await client.closing(), { code: 1008, reason: "token_expired" });
+			const again = await open(server, mint({ iss: "me" }));
+			await reload(`jwt_secret = ${other}\njwt_issuer = me`);
+			assert.deepEqual(await again.closing(), { code: 1008, reason: "token_expired" });
+		});
+	});
+
+	it("a backend whose API key is gone is disconnected, and who had named itself", async () => {
+		const bearer = (key) => ({ headers: { Authorization: `Bearer ${key}` } });
+		await start("open = yes\napi_key = one, two", "", async (server, reload) => {
+			const gone = await NativeClient.open(server, bearer("one"));
+			const stays = await NativeClient.open(server, bearer("two"));
+			await reload("open = yes\napi_key = two");
+			assert.deepEqual(await gone.closing(), { code: 1008, reason: "disconnected" });
+			const ann = await NativeClient.open(server, { query: "user=ann" });
+			const nobody = await NativeClient.open(server);
+			await reload("api_key = two");
+			assert.deepEqual(await ann.closing(), { code: 1008, reason: "disconnected" });
+			for (const client of [stays, nobody])
+				assert.equal((await client.ask({ type: "ping" })).type, "pong");
+		});
+	});
+
+	it("subscriptions that are not allowed any more end, the others go on", async () => {
+		const rules = (who) => `[channel a]\nsubscribe = ${who}\n[channel b]\nsubscribe = any\n`;
+		await start("api_key = key", rules("any"), async (server, reload) => {
+			const client = await NativeClient.open(server);
+			await client.subscribe("a");
+			await client.subscribe("b");
+			const both = await EventStream.open(server, "/events?channel=a&channel=b");
+			const one = await EventStream.open(server, "/events?channel=b");
+			for (const stream of [both, one])
+				await stream.until(() => stream.id, "the id where the stream begins");
+			await reload("api_key = key", rules("none"));
+			assert.deepEqual(await client.hear(),
+				{ type: "unsubscribed", channel: "a", reason: "forbidden" });
+			await both.until(() => both.isClosed, "the stream to end").catch(() => {});
+			const headers = { authorization: "Bearer key" };
+			const body = JSON.stringify({ channels: ["a", "b"], data: 1 });
+			assert.equal((await call(server, "POST", "/api/publish", { headers, body })).status, 200);
+			assert.deepEqual(await client.data(1), [1]);
+			assert.equal((await one.next()).data, "1");
+		});
+	});
+
+	it("of many, in turns", async () => {
+		await start(`jwt_secret = ${secret}`, "", async (server, reload) => {
+			const clients = await Promise.all(Array.from({ length: Math.ceil(200 * scale) }, (_, i) =>
+				open(server, mint({ sub: `u${i}`, allow: { "*": "r" } }))));
+			await Promise.all(clients.map((client) =>
+				client.say({ type: "resume", channels: Object.fromEntries(
+					Array.from({ length: 100 }, (_, i) => [`c${i}`, "start"])) })));
+			await reload(`jwt_secret = ${other}`);
+			for (const client of clients)
+				assert.deepEqual(await client.closing(), { code: 1008, reason: "token_expired" });
+		});
+	});
+});
 
 describe("reload: what may change", () => {
 	it("limits of a message hold for connections that are open", async () => {

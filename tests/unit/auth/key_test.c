@@ -146,9 +146,52 @@ static void check_ids(void)
 	buf_free(&found);
 }
 
+static struct key_set *set_of(const char *const *secrets, size_t count)
+{
+	struct key_set *made = key_set_create();
+	CHECK(made != NULL);
+	for (size_t i = 0; i < count; i++)
+		CHECK(key_set_add_secret(made, slice_string(secrets[i]), &why) == 0);
+	return made;
+}
+
+static uint32_t number_at(const struct key_set *of, size_t place)
+{
+	const struct key *key = NULL;
+	for (size_t i = 0; i <= place; i++)
+		key = key_set_next(of, key, KEY_HS256, slice_of(NULL, 0));
+	return key->number;
+}
+
+static void check_numbers(void)
+{
+	uint32_t last = 0;
+	struct key_set *first = set_of((const char *const[]){"one", "two"}, 2);
+	struct key_set *second = set_of((const char *const[]){"two", "twin", "one more"}, 3);
+	struct key_set *third = set_of((const char *const[]){"one", "twin"}, 2);
+	key_set_number(first, NULL, &last);
+	key_set_number(second, first, &last);
+	key_set_number(third, second, &last);
+	claim("each key has a number of its own, and keeps it in the next set");
+	CHECK(number_at(first, 0) == 1 && number_at(first, 1) == 2);
+	CHECK(number_at(second, 0) == 2);
+	CHECK(number_at(second, 1) == 3 && number_at(second, 2) == 4);
+	CHECK(number_at(third, 1) == 3);
+	claim("a key that comes back is another one");
+	CHECK(number_at(third, 0) == 5);
+	claim("a set knows its own numbers and no other");
+	CHECK(key_set_has_number(third, 3) && key_set_has_number(third, 5));
+	CHECK(!key_set_has_number(third, 0) && !key_set_has_number(third, 2));
+	CHECK(!key_set_has_number(first, 3));
+	key_set_destroy(first);
+	key_set_destroy(second);
+	key_set_destroy(third);
+}
+
 int main(void)
 {
 	check_secret();
+	check_numbers();
 	check_kinds();
 	check_ids();
 	key_set_destroy(set);
