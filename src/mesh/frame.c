@@ -44,7 +44,7 @@ static enum frame_answer check_head(const struct frame *frame, unsigned type, en
 		return bad(why, "a frame is longer than its lane allows");
 	if (!is_known(type) && (frame->flags & FRAME_OPTIONAL) == 0)
 		return bad(why, "a frame is of a type that is not known");
-	if (is_known(type) && kinds[type].lane != lane)
+	if (is_known(type) && kinds[type].lane != lane && kinds[type].lane != FRAME_LANE_EITHER)
 		return bad(why, "a frame came on the wrong lane");
 	return FRAME_DONE;
 }
@@ -73,15 +73,20 @@ enum frame_answer frame_read(struct slice bytes, enum frame_lane lane, struct fr
 	return in.is_bad ? FRAME_MORE : FRAME_DONE;
 }
 
-void frame_append(struct buf *out, enum frame_type type, uint16_t slot, struct slice body)
+void frame_head_append(struct buf *out, enum frame_type type, uint16_t slot, size_t body_len)
 {
 	CHECK(is_known(type));
-	CHECK(body.len <=
-	      (kinds[type].lane == FRAME_LANE_CONTROL ? FRAME_CONTROL_MAX : FRAME_DATA_MAX));
-	pack_u32(out, (uint32_t)(FRAME_HEAD_BYTES - 4 + body.len));
+	CHECK(body_len <=
+	      (kinds[type].lane == FRAME_LANE_DATA ? FRAME_DATA_MAX : FRAME_CONTROL_MAX));
+	pack_u32(out, (uint32_t)(FRAME_HEAD_BYTES - 4 + body_len));
 	pack_u8(out, (uint8_t)type);
 	pack_u8(out, 0);
 	pack_u16(out, slot);
 	pack_u32(out, 0);
+}
+
+void frame_append(struct buf *out, enum frame_type type, uint16_t slot, struct slice body)
+{
+	frame_head_append(out, type, slot, body.len);
 	buf_slice(out, body);
 }

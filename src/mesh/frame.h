@@ -24,7 +24,7 @@
 
 #define FRAME_OPTIONAL 1u /* flags: who does not know the type may pass it over */
 
-enum frame_lane { FRAME_LANE_CONTROL = 0, FRAME_LANE_DATA };
+enum frame_lane { FRAME_LANE_CONTROL = 0, FRAME_LANE_DATA, FRAME_LANE_EITHER };
 
 enum frame_type {
 	FRAME_NONE = 0,
@@ -46,10 +46,13 @@ enum frame_answer {
 	FRAME_BAD,      /* `*why` says what is wrong; nothing that follows can be read */
 };
 
+/* `lane` is that of the connection. */
 MUST_CHECK enum frame_answer frame_read(struct slice bytes, enum frame_lane lane,
                                         struct frame *frame, size_t *used, const char **why);
 
 void frame_append(struct buf *out, enum frame_type type, uint16_t slot, struct slice body);
+/* The head alone, of a body that is appended next. */
+void frame_head_append(struct buf *out, enum frame_type type, uint16_t slot, size_t body_len);
 
 enum frame_lane frame_lane_of(enum frame_type type);
 const char *frame_name(enum frame_type type);

@@ -8,8 +8,9 @@
  *
  * A node has a seat: a small number of its own, to be used in tables and bitmaps. MESH_MAIL_NODE
  * says who sits there before anything else is heard of that node, and each change of its state.
- * Once it says dead or left the seat is free, and later somebody else's; `use` tells the two
- * apart. A node that was dead and comes again gets another seat.
+ * Once it says that the node is gone the seat is free, and later somebody else's; `use` tells the
+ * two apart. One that is dead and not known to be gone keeps it, also for when it comes again, till
+ * it is taken for gone after a day, or earlier where somebody else finds no seat.
  *
  * Letters of the mesh thread to a worker keep their order, so what comes behind a MESH_MAIL_NODE
  * came after it: a frame behind `is_linked` belongs to this link and to no earlier one.
@@ -40,11 +41,12 @@ static inline bool seat_equals(struct seat a, struct seat b)
 
 enum mesh_mail_kind {
 	MESH_MAIL_FRAME = 0, /* both ways: seat, type, slot, body; to the mesh thread: is_lossy */
-	MESH_MAIL_NODE,      /* to all workers: seat, state, is_linked, boot, incarnation, name */
-	MESH_MAIL_SELF,      /* to all workers: state, is_accused, boot, incarnation, name */
-	MESH_MAIL_LOAD,      /* to all workers: seat, load */
-	MESH_MAIL_LOST,      /* to the slot's worker: seat, type, slot of a frame left out */
-	MESH_MAIL_HOMES,     /* from a worker: count, the slots of its that have their home here */
+	MESH_MAIL_NODE,  /* to all workers: seat, state, is_linked, is_gone, boot, incarnation, name
+	                  */
+	MESH_MAIL_SELF,  /* to all workers: state, is_accused, boot, incarnation, name */
+	MESH_MAIL_LOAD,  /* to all workers: seat, load */
+	MESH_MAIL_LOST,  /* to the slot's worker: seat, type, slot of a frame left out */
+	MESH_MAIL_HOMES, /* from a worker: count, the slots of its that have their home here */
 };
 
 /* What waits for a node on its data lane. */
@@ -63,8 +65,11 @@ struct mesh_mail {
 	union {
 		uint16_t slot;
 		struct {
-			bool is_linked;  /* NODE: frames reach it */
-			bool is_accused; /* SELF: others took this node for dead just now */
+			bool is_linked; /* NODE: frames reach it */
+			union {
+				bool is_gone;    /* NODE, dead or left: its process has ended */
+				bool is_accused; /* SELF: others took it for dead just now */
+			};
 		};
 	};
 	union {

@@ -1,5 +1,6 @@
 #include "mesh/member.h"
 
+#include "mesh/frame.h"
 #include "mesh/pack.h"
 
 const char *member_state_name(enum member_state state)
@@ -11,6 +12,15 @@ const char *member_state_name(enum member_state state)
 	};
 	CHECK(state < MEMBER_STATE_COUNT);
 	return names[state];
+}
+
+bool member_text_is_good(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.at[i] <= ' ' || text.at[i] > '~')
+			return false;
+	}
+	return text.len > 0;
 }
 
 void hello_write(struct buf *out, const struct hello *hello)
@@ -25,6 +35,10 @@ void hello_write(struct buf *out, const struct hello *hello)
 	pack_text(out, hello->cluster);
 	pack_text(out, hello->name);
 	pack_text(out, hello->address);
+	pack_text(out, hello->release);
+	pack_u8(out, hello->lane);
+	pack_u64(out, hello->pair);
+	pack_u64(out, hello->stamp);
 }
 
 /* What a later version adds stands behind, and is passed over. */
@@ -41,7 +55,13 @@ bool hello_read(struct slice body, struct hello *hello)
 	hello->cluster = unpack_text(&in);
 	hello->name = unpack_text(&in);
 	hello->address = unpack_text(&in);
-	return !in.is_bad && hello->state <= MEMBER_DRAINING && hello->name.len > 0 &&
+	hello->release = unpack_text(&in);
+	hello->lane = unpack_u8(&in);
+	hello->pair = unpack_u64(&in);
+	hello->stamp = unpack_u64(&in);
+	return !in.is_bad && hello->lane < FRAME_LANE_EITHER && hello->state <= MEMBER_DRAINING &&
+	       member_text_is_good(hello->name) && member_text_is_good(hello->address) &&
+	       member_text_is_good(hello->cluster) && member_text_is_good(hello->release) &&
 	       hello->version_min <= hello->version_max &&
 	       !boot_id_equals(hello->boot, (struct boot_id){{0}});
 }

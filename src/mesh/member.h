@@ -16,6 +16,7 @@
 
 #define MEMBERS_MAX 256u     /* a node more is refused; every node talks to every other */
 #define MEMBER_TEXT_MAX 255u /* of a name or an address */
+#define MEMBER_RELEASE_MAX 31u
 
 #define PROTOCOL_VERSION_MIN 1u
 #define PROTOCOL_VERSION_MAX 1u
@@ -51,8 +52,14 @@ struct hello {
 	struct boot_id boot;
 	uint64_t incarnation;
 	enum member_state state; /* JOINING, READY or DRAINING */
-	struct slice cluster, name, address;
+	struct slice cluster, name, address, release;
+	/* Of the connection: see link.h. */
+	uint8_t lane; /* enum frame_lane */
+	uint64_t pair, stamp;
 };
+
+/* Of a name or an address: one that can be shown, and stands in one word. */
+bool member_text_is_good(struct slice text);
 
 void hello_write(struct buf *out, const struct hello *hello);
 MUST_CHECK bool hello_read(struct slice body, struct hello *hello);

@@ -27,6 +27,7 @@ struct membership {
 	enum member_state state;
 	uint64_t started_ms, ticked_ms, beat_ms, seed_ms;
 	uint64_t blind_until_ms; /* accuses nobody before */
+	uint32_t clients, homes; /* this node's own */
 	uint32_t view_version;   /* of the MEMBERS that was sent last */
 	bool view_is_new;
 	struct member *held[HELD_MAX];
@@ -241,12 +242,21 @@ static void write_statement(struct buf *out, struct boot_id boot, uint64_t incar
 	pack_u64(out, incarnation);
 }
 
-static void state_end(struct membership *membership, enum frame_type type, struct boot_id boot,
-                      uint64_t incarnation)
+static void state_death(struct membership *membership, struct boot_id boot, uint64_t incarnation,
+                        bool is_gone)
 {
 	struct buf body = {0};
 	write_statement(&body, boot, incarnation);
-	say_to_all(membership, type, &body);
+	pack_u8(&body, is_gone);
+	say_to_all(membership, FRAME_DEAD, &body);
+	buf_free(&body);
+}
+
+static void state_leaving(struct membership *membership, struct boot_id boot, uint64_t incarnation)
+{
+	struct buf body = {0};
+	write_statement(&body, boot, incarnation);
+	say_to_all(membership, FRAME_LEFT, &body);
 	buf_free(&body);
 }
 
@@ -296,6 +306,8 @@ static void beat(struct membership *membership, uint64_t now_ms)
 		if (is_alive(membership->held[i]))
 			pack_u8(&body, silence_of(membership->held[i], now_ms));
 	}
+	pack_u32(&body, membership->clients);
+	pack_u32(&body, membership->homes);
 	say_to_all(membership, FRAME_HEARTBEAT, &body);
 	buf_free(&body);
 }
@@ -313,8 +325,9 @@ static void stand(struct membership *membership, struct member *member, enum sta
 }
 
 static void end_member(struct membership *membership, struct member *member, bool has_left,
-                       uint64_t now_ms)
+                       bool is_gone, uint64_t now_ms)
 {
+	member->is_gone = is_gone;
 	member->ended_ms = now_ms;
 	member->redials = 0;
 	member->dial_ms = now_ms + MEMBERSHIP_REDIAL_MS;
@@ -324,11 +337,22 @@ static void end_member(struct membership *membership, struct member *member, boo
 		membership->out->close(membership->out, member, has_left ? BYE_LEAVING : BYE_DEAD);
 }
 
-static void find_dead(struct membership *membership, struct member *member, uint64_t now_ms)
+static void find_dead(struct membership *membership, struct member *member, bool is_gone,
+                      uint64_t now_ms)
 {
 	(void)bury(membership, member->boot, member->incarnation, false, now_ms);
-	end_member(membership, member, false, now_ms);
-	state_end(membership, FRAME_DEAD, member->boot, member->incarnation);
+	end_member(membership, member, false, is_gone, now_ms);
+	state_death(membership, member->boot, member->incarnation, is_gone);
+}
+
+/* One that was dead by its silence is known to have ended. */
+static void find_gone(struct membership *membership, struct member *member)
+{
+	if (member->standing != STANDING_DEAD || member->is_gone)
+		return;
+	member->is_gone = true;
+	membership->out->changed(membership->out, member);
+	state_death(membership, member->boot, member->incarnation, true);
 }
 
 /* ---- silence ---- */
@@ -386,7 +410,7 @@ static bool look_at_silence(struct membership *membership, uint64_t now_ms)
 		stand(membership, member, STANDING_SUSPECT);
 		if (silent_ms(member, now_ms) >= MEMBERSHIP_DEAD_MS &&
 		    others_agree(membership, member, now_ms))
-			find_dead(membership, member, now_ms);
+			find_dead(membership, member, false, now_ms);
 	}
 	return has_news;
 }
@@ -441,7 +465,8 @@ static void dial_seeds(struct membership *membership, uint64_t now_ms)
 {
 	if (now_ms < membership->seed_ms)
 		return;
-	membership->seed_ms = now_ms + MEMBERSHIP_SEED_MS;
+	bool is_alone = living(membership) == 0;
+	membership->seed_ms = now_ms + (is_alone ? MEMBERSHIP_ALONE_MS : MEMBERSHIP_SEED_MS);
 	for (size_t i = 0; i < membership->options.seed_count; i++)
 		membership->out->dial(membership->out, membership->options.seeds[i]);
 }
@@ -512,10 +537,11 @@ void membership_hello(const struct membership *membership, struct hello *hello)
 		.cluster = membership->options.cluster,
 		.name = membership->options.name,
 		.address = membership->options.address,
+		.release = membership->options.release,
 	};
 }
 
-static enum bye check_hello(struct membership *membership, const struct hello *hello)
+enum bye membership_judge(const struct membership *membership, const struct hello *hello)
 {
 	if (hello->version_min > PROTOCOL_VERSION_MAX || hello->version_max < PROTOCOL_VERSION_MIN)
 		return BYE_VERSION;
@@ -542,7 +568,7 @@ static enum bye check_name(struct membership *membership, const struct hello *he
 	bool is_restart = !same->is_linked && slice_is(hello->address, same->address);
 	if (!is_restart)
 		return BYE_NAME_TAKEN;
-	find_dead(membership, same, now_ms);
+	find_dead(membership, same, true, now_ms);
 	return BYE_COUNT;
 }
 
@@ -563,6 +589,11 @@ static bool take_hello(struct membership *membership, struct member *member,
 		member->name = name;
 		membership->view_is_new |= is_alive(member);
 	}
+	size_t release_len =
+		hello->release.len < MEMBER_RELEASE_MAX ? hello->release.len : MEMBER_RELEASE_MAX;
+	if (release_len > 0)
+		memcpy(member->release, hello->release.at, release_len);
+	member->release[release_len] = '\0';
 	member->features = hello->features;
 	member->said = hello->state;
 	member->version = hello->version_max < PROTOCOL_VERSION_MAX ? hello->version_max
@@ -576,6 +607,7 @@ static void accuse(struct membership *membership, struct member *member)
 	struct buf body = {0};
 	CHECK(stone != NULL);
 	write_statement(&body, member->boot, stone->incarnation);
+	pack_u8(&body, false);
 	say(membership, member, FRAME_DEAD, &body);
 	buf_free(&body);
 }
@@ -591,6 +623,7 @@ static void take_presence(struct membership *membership, struct member *member,
 		return;
 	}
 	member->heard_ms = now_ms;
+	member->is_gone = false;
 	if (!is_alive(member) || member->standing == STANDING_SUSPECT)
 		stand(membership, member, STANDING_ALIVE);
 }
@@ -603,10 +636,21 @@ static void greet(struct membership *membership, struct member *member)
 	buf_free(&body);
 }
 
+/* Of the dead with this name at this place it is known by now that they ended. */
+static void replace_namesakes(struct membership *membership, const struct member *by)
+{
+	for (size_t i = 0; i < membership->count; i++) {
+		struct member *member = membership->held[i];
+		if (member != by && strcmp(member->name, by->name) == 0 &&
+		    strcmp(member->address, by->address) == 0)
+			find_gone(membership, member);
+	}
+}
+
 enum bye membership_link_up(struct membership *membership, const struct hello *hello,
                             uint64_t now_ms, struct member **member)
 {
-	enum bye why = check_hello(membership, hello);
+	enum bye why = membership_judge(membership, hello);
 	if (why == BYE_COUNT)
 		why = check_name(membership, hello, now_ms);
 	if (why != BYE_COUNT)
@@ -619,6 +663,7 @@ enum bye membership_link_up(struct membership *membership, const struct hello *h
 	if (found == NULL || !take_hello(membership, found, hello))
 		return BYE_MEMORY;
 	CHECK(!found->is_linked);
+	replace_namesakes(membership, found);
 	found->is_linked = true;
 	found->was_closed = false;
 	found->refusals = found->redials = 0;
@@ -645,14 +690,19 @@ void membership_link_down(struct membership *membership, struct member *member, 
 static void take_refusal(struct membership *membership, struct member *member, bool is_refused,
                          uint64_t now_ms)
 {
-	if (!is_alive(member) || !member->was_closed)
+	bool has_ended = member->standing == STANDING_DEAD && !member->is_gone;
+	if (!has_ended && (!is_alive(member) || !member->was_closed))
 		return;
-	if (!is_refused)
+	if (!is_refused) {
 		member->was_closed = false; /* its machine is gone, or the way to it */
-	else if (++member->refusals >= REFUSALS_OF_THE_DEAD)
-		find_dead(membership, member, now_ms);
-	else
+		member->refusals = 0;
+	} else if (++member->refusals < REFUSALS_OF_THE_DEAD) {
 		member->dial_ms = now_ms + MEMBERSHIP_REFUSED_MS;
+	} else if (has_ended) {
+		find_gone(membership, member);
+	} else {
+		find_dead(membership, member, true, now_ms);
+	}
 }
 
 void membership_dial_failed(struct membership *membership, struct slice address, bool is_refused,
@@ -683,12 +733,15 @@ static bool take_heartbeat(struct membership *membership, struct member *from, s
 	uint32_t version = unpack_u32(in);
 	uint16_t count = unpack_u16(in);
 	struct slice silences = unpack_bytes(in, count);
+	uint32_t clients = unpack_u32(in), homes = unpack_u32(in);
 	if (in->is_bad || said > MEMBER_DRAINING)
 		return false;
 	if (version == from->told_version && count == from->told_count) {
 		for (uint16_t i = 0; i < count; i++)
 			from->told[i].silence = (uint8_t)silences.at[i];
 	}
+	from->clients = clients;
+	from->homes = homes;
 	bool has_changed = from->said != said && from->standing == STANDING_ALIVE;
 	from->said = said;
 	if (has_changed)
@@ -726,6 +779,7 @@ static bool take_members(struct membership *membership, struct member *from, str
 		told[i].boot.word[1] = unpack_u64(in);
 		uint64_t incarnation = unpack_u64(in);
 		struct slice name = unpack_text(in), address = unpack_text(in);
+		in->is_bad |= !member_text_is_good(name) || !member_text_is_good(address);
 		if (!in->is_bad)
 			hear_of(membership, told[i].boot, incarnation, name, address, now_ms);
 	}
@@ -747,19 +801,24 @@ static void refute(struct membership *membership, uint64_t incarnation, uint64_t
 }
 
 static void hear_end(struct membership *membership, struct boot_id boot, uint64_t incarnation,
-                     bool has_left, uint64_t now_ms)
+                     bool has_left, bool is_gone, uint64_t now_ms)
 {
 	struct member *member = find(membership, boot);
 	bool is_stale = member != NULL && !has_left && incarnation < member->incarnation;
 	/* Who speaks to me is not dead, whatever others say; it will say so itself if it leaves. */
 	if (is_stale || (member != NULL && is_heard(member, now_ms)))
 		return;
+	if (is_gone && member != NULL)
+		find_gone(membership, member);
 	if (!bury(membership, boot, incarnation, has_left, now_ms))
 		return;
 	if (member != NULL && member->standing != STANDING_LEFT &&
 	    (has_left || member->standing != STANDING_DEAD))
-		end_member(membership, member, has_left, now_ms);
-	state_end(membership, has_left ? FRAME_LEFT : FRAME_DEAD, boot, incarnation);
+		end_member(membership, member, has_left, is_gone, now_ms);
+	if (has_left)
+		state_leaving(membership, boot, incarnation);
+	else
+		state_death(membership, boot, incarnation, is_gone);
 }
 
 static bool take_end(struct membership *membership, struct member *from, struct unpack *in,
@@ -768,6 +827,7 @@ static bool take_end(struct membership *membership, struct member *from, struct 
 	struct boot_id boot = {.word[0] = unpack_u64(in)};
 	boot.word[1] = unpack_u64(in);
 	uint64_t incarnation = unpack_u64(in);
+	bool is_gone = has_left || unpack_u8(in) != 0;
 	if (in->is_bad)
 		return false;
 	if (boot_id_equals(boot, membership->options.boot)) {
@@ -775,9 +835,9 @@ static bool take_end(struct membership *membership, struct member *from, struct 
 			refute(membership, incarnation, now_ms);
 	} else if (has_left && from != NULL && boot_id_equals(boot, from->boot)) {
 		if (bury(membership, boot, incarnation, true, now_ms))
-			end_member(membership, from, true, now_ms);
+			end_member(membership, from, true, true, now_ms);
 	} else {
-		hear_end(membership, boot, incarnation, has_left, now_ms);
+		hear_end(membership, boot, incarnation, has_left, is_gone, now_ms);
 	}
 	return true;
 }
@@ -813,7 +873,13 @@ void membership_drain(struct membership *membership, uint64_t now_ms)
 
 void membership_leave(struct membership *membership)
 {
-	state_end(membership, FRAME_LEFT, membership->options.boot, membership->incarnation);
+	state_leaving(membership, membership->options.boot, membership->incarnation);
+}
+
+void membership_set_load(struct membership *membership, uint32_t clients, uint32_t homes)
+{
+	membership->clients = clients;
+	membership->homes = homes;
 }
 
 /* ---- what is to be seen ---- */

@@ -31,6 +31,7 @@
 #define MEMBERSHIP_DEAD_MS 2000u    /* silence that makes it dead, when others say so too */
 #define MEMBERSHIP_JOIN_MS 5000u    /* after which a node is ready, whoever has not answered */
 #define MEMBERSHIP_SEED_MS 10000u   /* between dialling the addresses of the configuration */
+#define MEMBERSHIP_ALONE_MS 500u    /* the same, as long as this node has nobody */
 #define MEMBERSHIP_REFUSED_MS 50u   /* between the two refusals that prove a death */
 #define MEMBERSHIP_REDIAL_MS 1000u  /* to one that should be there; the first for one that died */
 #define MEMBERSHIP_REDIAL_MAX_MS 30000u
@@ -59,7 +60,10 @@ struct member {
 	enum member_state said; /* JOINING, READY or DRAINING */
 	enum standing standing;
 	bool is_linked;
+	bool is_gone; /* DEAD, LEFT: its process is known to have ended; else it is only silent */
 	char *name, *address;
+	char release[MEMBER_RELEASE_MAX + 1]; /* of its program; cut when longer */
+	uint32_t clients, homes;              /* as it said last */
 	uint64_t features;
 	uint16_t version;  /* of the protocol, as agreed */
 	uint64_t heard_ms; /* when a byte came last */
@@ -96,7 +100,7 @@ struct membership_options {
 	struct boot_id boot;
 	uint64_t incarnation; /* ms since 1970 at the start */
 	uint64_t features;
-	struct slice cluster, name, address;
+	struct slice cluster, name, address, release;
 	const struct slice *seeds;
 	size_t seed_count;
 	uint64_t now_ms;
@@ -113,6 +117,10 @@ void membership_tick(struct membership *membership, uint64_t now_ms);
 
 /* What this node says of itself, for the HELLO of a new connection. */
 void membership_hello(const struct membership *membership, struct hello *hello);
+/* BYE_COUNT: nothing speaks against a link to a node that says so of itself, as far as that can
+ * be told before it stands. */
+MUST_CHECK enum bye membership_judge(const struct membership *membership,
+                                     const struct hello *hello);
 /* Both lanes to a node stand, and this was its HELLO. BYE_COUNT: it is linked now; else why it is
  * to be sent away. */
 MUST_CHECK enum bye membership_link_up(struct membership *membership, const struct hello *hello,
@@ -131,6 +139,8 @@ MUST_CHECK bool membership_take(struct membership *membership, struct member *fr
 void membership_drain(struct membership *membership,
                       uint64_t now_ms);               /* says DRAINING from here on */
 void membership_leave(struct membership *membership); /* says that it has gone: the last word */
+/* What it says of its load from the next heartbeat on. */
+void membership_set_load(struct membership *membership, uint32_t clients, uint32_t homes);
 
 /* What is to be seen. Members come in no order; NULL behind the last one. Those that were only
  * heard of are not among them. */

@@ -49,6 +49,7 @@ static struct membership *make(struct membership_out *out)
 	                                     .cluster = SLICE("c"),
 	                                     .name = SLICE("me"),
 	                                     .address = SLICE("me:1"),
+	                                     .release = SLICE("1"),
 	                                     .seeds = &seed,
 	                                     .seed_count = 1,
 	                                     .now_ms = 1000};
@@ -65,7 +66,8 @@ static struct member *join(struct membership *membership, uint64_t number, const
 	                      .incarnation = 5,
 	                      .cluster = SLICE("c"),
 	                      .name = slice_string(name),
-	                      .address = slice_string(name)};
+	                      .address = slice_string(name),
+	                      .release = SLICE("1")};
 	struct member *member = NULL;
 	CHECK(membership_link_up(membership, &hello, 1000, &member) == BYE_COUNT);
 	return member;

@@ -317,6 +317,7 @@ static void node_start(struct net *net, uint32_t number)
 	                                     .cluster = SLICE("sim"),
 	                                     .name = slice_string(node->name),
 	                                     .address = slice_string(node->address),
+	                                     .release = SLICE("sim"),
 	                                     .seeds = net->seeds,
 	                                     .seed_count = net->seed_count,
 	                                     .now_ms = net->now_ms,

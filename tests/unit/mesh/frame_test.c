@@ -147,7 +147,8 @@ static void types_have_names(void)
 	printf("frame: types have names and lanes\n");
 	CHECK(slice_is(slice_string(frame_name(FRAME_MEMBERS)), "MEMBERS"));
 	CHECK(slice_is(slice_string(frame_name(FRAME_NONE)), "NONE"));
-	CHECK(frame_lane_of(FRAME_HELLO) == FRAME_LANE_CONTROL);
+	CHECK(frame_lane_of(FRAME_HELLO) == FRAME_LANE_EITHER);
+	CHECK(frame_lane_of(FRAME_CREDIT) == FRAME_LANE_CONTROL);
 }
 
 static void numbers_are_packed(void)

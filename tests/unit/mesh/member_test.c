@@ -1,5 +1,6 @@
 /* What travels of a member: HELLO and BYE at every cut, with each field spoiled. */
 #include "../guard.h"
+#include "mesh/frame.h"
 #include "mesh/member.h"
 
 static struct slice guarded(struct slice bytes)
@@ -15,7 +16,11 @@ static const struct hello good = {.version_min = 1,
                                   .state = MEMBER_DRAINING,
                                   .cluster = SLICE_INIT("c"),
                                   .name = SLICE_INIT("name"),
-                                  .address = SLICE_INIT("host:1")};
+                                  .address = SLICE_INIT("host:1"),
+                                  .release = SLICE_INIT("1.2.3"),
+                                  .lane = FRAME_LANE_DATA,
+                                  .pair = 10,
+                                  .stamp = 11};
 
 static bool comes_back(const struct hello *hello, struct hello *read)
 {
@@ -40,6 +45,10 @@ static void hello_comes_back(void)
 	CHECK(slice_is(read.cluster, "c"));
 	CHECK(slice_is(read.name, "name"));
 	CHECK(slice_is(read.address, "host:1"));
+	CHECK(slice_is(read.release, "1.2.3"));
+	CHECK(read.lane == FRAME_LANE_DATA);
+	CHECK(read.pair == 10);
+	CHECK(read.stamp == 11);
 }
 
 static void hello_is_whole(void)
@@ -71,6 +80,31 @@ static void hello_is_sane(void)
 	spoiled = good;
 	spoiled.version_min = 3;
 	CHECK(!comes_back(&spoiled, &read));
+	spoiled = good;
+	spoiled.lane = FRAME_LANE_EITHER;
+	CHECK(!comes_back(&spoiled, &read));
+}
+
+static void texts_can_be_shown(void)
+{
+	static const struct slice bad[] = {SLICE_INIT(""), SLICE_INIT("two words"),
+	                                   SLICE_INIT("a\nline"), SLICE_INIT("a\x7f"),
+	                                   SLICE_INIT("\xc3\xa4")};
+	printf("member: a name, an address, a cluster and a release can be shown\n");
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		struct hello spoiled = good, read;
+		spoiled.name = bad[i];
+		CHECK(!comes_back(&spoiled, &read));
+		spoiled = good;
+		spoiled.address = bad[i];
+		CHECK(!comes_back(&spoiled, &read));
+		spoiled = good;
+		spoiled.cluster = bad[i];
+		CHECK(!comes_back(&spoiled, &read));
+		spoiled = good;
+		spoiled.release = bad[i];
+		CHECK(!comes_back(&spoiled, &read));
+	}
 }
 
 static void boot_ids_have_an_order(void)
@@ -116,6 +150,7 @@ int main(void)
 	hello_comes_back();
 	hello_is_whole();
 	hello_is_sane();
+	texts_can_be_shown();
 	boot_ids_have_an_order();
 	bye_comes_back();
 	states_have_names();

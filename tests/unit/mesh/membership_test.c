@@ -70,7 +70,8 @@ static struct hello hello_of(uint64_t number, char name[16])
 	                      .state = MEMBER_READY,
 	                      .cluster = SLICE("unit"),
 	                      .name = slice_string(name),
-	                      .address = slice_string(name)};
+	                      .address = slice_string(name),
+	                      .release = SLICE("1")};
 }
 
 static enum bye link_up(uint64_t number)
@@ -92,6 +93,7 @@ static void begin(const char *claim, uint32_t count)
 	                                     .cluster = SLICE("unit"),
 	                                     .name = SLICE("me"),
 	                                     .address = SLICE("me:1"),
+	                                     .release = SLICE("1"),
 	                                     .seeds = no_seeds,
 	                                     .now_ms = now,
 	                                     .seed = 1};
@@ -187,6 +189,8 @@ static void tell(uint32_t from, uint32_t about, uint8_t silence, uint32_t versio
 	pack_u16(&beat, 2);
 	pack_u8(&beat, 0);
 	pack_u8(&beat, silence);
+	pack_u32(&beat, 0);
+	pack_u32(&beat, 0);
 	CHECK(take(from, FRAME_HEARTBEAT, &beat));
 	buf_free(&members);
 	buf_free(&beat);
@@ -238,6 +242,8 @@ static void check_order(void)
 		unpack_text(&members);
 		CHECK(unpack_u8(&beat) == (now - others[number]->heard_ms) / 100);
 	}
+	unpack_u32(&beat);
+	unpack_u32(&beat);
 	CHECK(unpack_is_over(&members));
 	CHECK(unpack_is_over(&beat));
 }
@@ -315,6 +321,8 @@ static void frames_that_cannot_be_read_end_the_link(void)
 			pack_u32(&body, 1);
 			pack_u16(&body, 1);
 			pack_u8(&body, 0);
+			pack_u32(&body, 0);
+			pack_u32(&body, 0);
 		} else if (types[i] == FRAME_MEMBERS) {
 			pack_u32(&body, 1);
 			pack_u16(&body, 1);
@@ -325,6 +333,8 @@ static void frames_that_cannot_be_read_end_the_link(void)
 		} else {
 			for (int word = 0; word < 3; word++)
 				pack_u64(&body, 600 + i);
+			if (types[i] == FRAME_DEAD)
+				pack_u8(&body, 1);
 		}
 		size_t whole = body.len;
 		for (size_t cut = 0; cut < whole; cut++) {
@@ -339,6 +349,90 @@ static void frames_that_cannot_be_read_end_the_link(void)
 	end();
 }
 
+/* What is known of an end for certain: a port that refuses, or somebody else in the place. */
+static void who_is_gone_is_told_from_the_silent(void)
+{
+	begin("who has gone for certain is told from who is silent", 4);
+	membership_link_down(membership, others[1], LINK_END_CLOSED, now);
+	membership_dial_failed(membership, SLICE("m1"), true, now);
+	CHECK(others[1]->standing == STANDING_ALIVE);
+	membership_dial_failed(membership, SLICE("m1"), true, now);
+	CHECK(others[1]->standing == STANDING_DEAD);
+	CHECK(others[1]->is_gone);
+	CHECK(seen.last[FRAME_DEAD].at[24] == 1);
+	for (uint32_t i = 0; i < 21; i++) {
+		pass(100);
+		hear(4, 4);
+	}
+	CHECK(others[2]->standing == STANDING_DEAD);
+	CHECK(!others[2]->is_gone);
+	CHECK(seen.last[FRAME_DEAD].at[24] == 0);
+	membership_link_down(membership, others[2], LINK_END_LOST, now);
+	membership_dial_failed(membership, SLICE("m2"), true, now);
+	CHECK(!others[2]->is_gone);
+	membership_dial_failed(membership, SLICE("m2"), true, now);
+	CHECK(others[2]->is_gone);
+	CHECK(others[3]->standing == STANDING_DEAD);
+	char name[16];
+	struct hello again = hello_of(3, name);
+	struct member *reborn;
+	again.boot.word[1] = 2;
+	CHECK(membership_link_up(membership, &again, now, &reborn) == BYE_COUNT);
+	CHECK(reborn != others[3]);
+	CHECK(others[3]->is_gone);
+	struct buf body = {0};
+	pack_u64(&body, 3);
+	pack_u64(&body, 2);
+	pack_u64(&body, 5);
+	pack_u8(&body, 1);
+	pass(1500); /* nothing of it: so who says that it has gone is believed */
+	CHECK(take(4, FRAME_DEAD, &body));
+	CHECK(reborn->standing == STANDING_DEAD);
+	CHECK(reborn->is_gone);
+	buf_free(&body);
+	end();
+}
+
+/* Who has nobody asks often, who has somebody now and then. */
+static void seeds_are_dialled_for_ever(void)
+{
+	static const struct slice seed = SLICE_INIT("seed:1");
+	begin("seeds are dialled for ever: often by who is alone", 0);
+	membership_destroy(membership);
+	struct membership_options options = {.out = &out,
+	                                     .boot = {{100000, 1}},
+	                                     .cluster = SLICE("unit"),
+	                                     .name = SLICE("me"),
+	                                     .address = SLICE("me:1"),
+	                                     .release = SLICE("1"),
+	                                     .seeds = &seed,
+	                                     .seed_count = 1,
+	                                     .now_ms = now};
+	membership = membership_create(&options);
+	CHECK(membership != NULL);
+	pass(10000);
+	CHECK(seen.dials == 10000 / MEMBERSHIP_ALONE_MS);
+	CHECK(link_up(1) == BYE_COUNT);
+	for (uint32_t second = 0; second < 60; second++) {
+		pass(1000);
+		hear(1, 1);
+	}
+	CHECK(seen.dials == 10000 / MEMBERSHIP_ALONE_MS + 6);
+	end();
+}
+
+static void what_is_said_of_load_is_told(void)
+{
+	begin("what a node says of its load stands in its heartbeats", 1);
+	membership_set_load(membership, 12, 34);
+	pass(MEMBERSHIP_BEAT_MS);
+	struct unpack beat = {.rest = buf_view(&seen.last[FRAME_HEARTBEAT])};
+	unpack_bytes(&beat, beat.rest.len - 8);
+	CHECK(unpack_u32(&beat) == 12);
+	CHECK(unpack_u32(&beat) == 34);
+	end();
+}
+
 static void the_dead_are_told_so(void)
 {
 	begin("who was found dead and comes back is told so, until it has the higher word", 1);
@@ -349,13 +443,17 @@ static void the_dead_are_told_so(void)
 	membership_link_down(membership, others[1], LINK_END_LOST, now);
 	CHECK(link_up(1) == BYE_COUNT);
 	CHECK(others[1]->standing == STANDING_DEAD);
-	CHECK(seen.last[FRAME_DEAD].len == 24);
+	CHECK(seen.last[FRAME_DEAD].len == 25);
 	struct buf beat = {0};
 	pack_u64(&beat, 6);
 	pack_u8(&beat, MEMBER_READY);
 	pack_u32(&beat, 1);
 	pack_u16(&beat, 0);
+	pack_u32(&beat, 7);
+	pack_u32(&beat, 8);
 	CHECK(take(1, FRAME_HEARTBEAT, &beat));
+	CHECK(others[1]->clients == 7);
+	CHECK(others[1]->homes == 8);
 	CHECK(others[1]->standing == STANDING_ALIVE);
 	buf_free(&beat);
 	end();
@@ -372,5 +470,8 @@ int main(void)
 	those_heard_of_are_dialled_and_bounded();
 	frames_that_cannot_be_read_end_the_link();
 	the_dead_are_told_so();
+	who_is_gone_is_told_from_the_silent();
+	seeds_are_dialled_for_ever();
+	what_is_said_of_load_is_told();
 	return 0;
 }
