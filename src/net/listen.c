@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -66,6 +68,57 @@ struct address listen_address_of(const struct listen_address *address)
 static const char *unix_path(const struct listen_address *address)
 {
 	return ((const struct sockaddr_un *)&address->socket)->sun_path;
+}
+
+static bool is_any(const struct listen_address *address)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address->socket;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address->socket;
+	if (address->socket.ss_family == AF_INET)
+		return v4->sin_addr.s_addr == htonl(INADDR_ANY);
+	return address->socket.ss_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr);
+}
+
+/* Of the same family, and not of one link only. */
+static bool is_reachable(const struct listen_address *address, const struct ifaddrs *at)
+{
+	if (at->ifa_addr == NULL || at->ifa_addr->sa_family != address->socket.ss_family ||
+	    (at->ifa_flags & IFF_UP) == 0 || (at->ifa_flags & IFF_LOOPBACK) != 0)
+		return false;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(void *)at->ifa_addr;
+	return at->ifa_addr->sa_family == AF_INET || !IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr);
+}
+
+static void take_host(struct listen_address *address, const struct sockaddr *from)
+{
+	if (from->sa_family == AF_INET)
+		((struct sockaddr_in *)&address->socket)->sin_addr =
+			((const struct sockaddr_in *)(const void *)from)->sin_addr;
+	else
+		((struct sockaddr_in6 *)&address->socket)->sin6_addr =
+			((const struct sockaddr_in6 *)(const void *)from)->sin6_addr;
+}
+
+void listen_make_reachable(struct listen_address *address)
+{
+	const struct sockaddr_in v4 = {.sin_family = AF_INET,
+	                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	const struct sockaddr_in6 v6 = {.sin6_family = AF_INET6,
+	                                .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	struct ifaddrs *all = NULL, *at;
+	if (!is_any(address))
+		return;
+	if (getifaddrs(&all) != 0)
+		all = NULL;
+	for (at = all; at != NULL && !is_reachable(address, at); at = at->ifa_next)
+		;
+	if (at != NULL)
+		take_host(address, at->ifa_addr);
+	else if (address->socket.ss_family == AF_INET)
+		take_host(address, (const struct sockaddr *)&v4);
+	else
+		take_host(address, (const struct sockaddr *)&v6);
+	freeifaddrs(all);
 }
 
 void listen_text(const struct listen_address *address, char out[LISTEN_TEXT_MAX])

@@ -33,6 +33,10 @@ void listen_text(const struct listen_address *address, char out[LISTEN_TEXT_MAX]
  * left is cleared away. 0 or -errno. */
 MUST_CHECK int listen_claim(struct listen_address *address);
 
+/* An address that means all of this machine's becomes one of them, by which others may reach it:
+ * the first that is not of loopback, where there is one. */
+void listen_make_reachable(struct listen_address *address);
+
 /* A descriptor, or -errno. Connections from it end when a peer acknowledges nothing for
  * `silence_ms_max` of what was sent (TCP_USER_TIMEOUT). TCP addresses may be opened by several
  * threads, between which the kernel then spreads connections (SO_REUSEPORT). */
