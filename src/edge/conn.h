@@ -154,6 +154,7 @@ struct edge {
 	uint64_t out_bytes; /* that sockets did not take */
 	bool accepts_again, is_draining, is_stopping;
 	struct drain drain;
+	bool is_joining;           /* its mesh */
 	struct timer accept_timer; /* set while there are no descriptors left */
 	uint64_t closes[CLOSE_COUNT], visits[CONN_STATE_COUNT], connections_total;
 	uint64_t errors[ERROR_COUNT]; /* that clients were told */

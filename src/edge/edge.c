@@ -510,6 +510,11 @@ void edge_stats_add(struct edge_stats *sum, const struct edge_stats *stats)
 	hub_counters_add(&sum->hub, &stats->hub);
 }
 
+void edge_set_joined(struct edge *edge, bool has_joined)
+{
+	edge->is_joining = !has_joined;
+}
+
 /* ---- going down ---- */
 
 void edge_drain(struct edge *edge)

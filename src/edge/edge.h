@@ -37,7 +37,7 @@ enum edge_origins {
 
 /* What this node is from its start to its end. */
 struct edge_node {
-	const char *name;
+	const char *name, *cluster;
 	uint64_t started_unix_ms;
 	uint64_t boot_id; /* of this start of the process; part of connection ids */
 	struct hash_key hash_key;
@@ -143,6 +143,13 @@ struct edge_up {
 	void (*drain)(struct edge_up *up);
 	/* Letters under way to this worker, and its own that wait for room. */
 	void (*letters)(struct edge_up *up, uint64_t *incoming, uint64_t *queued);
+	/* Who belongs to the cluster, as JSON: true: into `out`, at once; false: the answer comes
+	 * by edge_tell_cluster(), for which there was room (has_room()). */
+	bool (*write_cluster)(struct edge_up *up, struct slab_handle asker, struct buf *out);
+	/* Figures of the mesh: as members of a JSON object, each with a comma before it, and for
+	 * Prometheus. */
+	void (*write_figures)(struct edge_up *up, struct buf *out);
+	void (*write_metrics)(struct edge_up *up, struct buf *out);
 };
 
 struct edge_options {
@@ -178,6 +185,10 @@ bool edge_takes_letters(const struct edge *edge) WORKER_ONLY; /* see hub_pace() 
 void edge_receive(struct edge *edge, const struct hub_mail *mail) WORKER_ONLY;
 void edge_receive_mail(struct edge *edge, const struct edge_mail *mail);
 void edge_mail_discard(const struct edge_mail *mail); /* one that will never be delivered */
+/* What a request for the cluster waits for; NULL: there was no memory. */
+void edge_tell_cluster(struct edge *edge, struct slab_handle asker, const struct blob *answer);
+/* A node that has not joined its mesh is not ready. To begin with it is. */
+void edge_set_joined(struct edge *edge, bool has_joined);
 void edge_timer(struct edge *edge, struct timer *timer) WORKER_ONLY;
 bool edge_after(struct edge *edge) WORKER_ONLY; /* the end of a turn; true: more to do */
 

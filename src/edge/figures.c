@@ -115,6 +115,7 @@ static void finish_stats(struct edge *edge, struct conn *conn, struct note *cons
 	buf_string(&body, ",\"workers\":");
 	buf_u64(&body, edge->options.workers);
 	write_json(&body, &sum);
+	edge->options.up->write_figures(edge->options.up, &body);
 	buf_char(&body, '}');
 	exchange_made(edge, conn, &body);
 }
@@ -254,6 +255,7 @@ static void finish_metrics(struct edge *edge, struct conn *conn, struct note *co
 	write_node(edge, &body);
 	write_sums(&body, &sum);
 	write_workers(&body, notes, count);
+	edge->options.up->write_metrics(edge->options.up, &body);
 	write_process(edge, &body, notes, count);
 	struct answer answer = {
 		.status = 200, .type = SLICE(METRICS_TYPE), .body = buf_view(&body)};

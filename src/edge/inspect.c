@@ -1,6 +1,7 @@
 /*
  * What the server API shows of connections, and does to them: each is a survey, of one worker or
- * of all. And what it does to the node as a whole.
+ * of all. And what it does to the node as a whole, and the members of the cluster, of whom the
+ * mesh thread knows.
  */
 #include <stdlib.h>
 
@@ -259,4 +260,39 @@ void api_drain(struct edge *edge, struct conn *conn, const struct http_request *
 		return;
 	edge->options.up->drain(edge->options.up);
 	exchange_json(edge, conn, 200, SLICE("{\"draining\":true}"));
+}
+
+/* ---- the cluster ---- */
+
+/* The request waits, and nothing is kept for it. */
+static const struct work_kind cluster_work = {.free = free};
+
+void api_cluster(struct edge *edge, struct conn *conn, const struct http_request *request,
+                 struct slice body)
+{
+	(void)body;
+	struct edge_up *up = edge->options.up;
+	struct buf answer = {0};
+	if (!exchange_is_backend(edge, conn, request))
+		return;
+	if (!up->has_room(up))
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
+	else if (up->write_cluster(up, slab_handle_of(&edge->conns, conn), &answer))
+		exchange_made(edge, conn, &answer);
+	else
+		exchange_set_work(conn, &cluster_work, NULL);
+}
+
+void edge_tell_cluster(struct edge *edge, struct slab_handle asker, const struct blob *answer)
+{
+	struct conn *conn = slab_at(&edge->conns, asker);
+	bool waits = conn != NULL && !conn->session.is_ended &&
+	             conn->transport == &transport_http && conn->exchange != NULL &&
+	             conn->exchange->work_kind == &cluster_work;
+	if (!waits)
+		return; /* it is another one by now */
+	if (answer == NULL)
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
+	else
+		exchange_json(edge, conn, 200, blob_view(answer));
 }

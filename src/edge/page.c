@@ -24,6 +24,8 @@ void page_ready(struct edge *edge, struct conn *conn, const struct http_request 
 	(void)body;
 	if (edge->is_draining)
 		exchange_refuse(edge, conn, ERROR_DRAINING, "this node is going down");
+	else if (edge->is_joining)
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, "this node is joining its mesh");
 	else
 		answer_text(edge, conn, SLICE("{\"status\":\"ready\"}"));
 }

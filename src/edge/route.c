@@ -29,6 +29,7 @@ static const struct route {
 	{"/api/connections", READS, BODY_SMALL, api_connections},
 	{"/api/connections/*", READS | METHOD(HTTP_DELETE), BODY_SMALL, api_connection},
 	{"/api/connections/*/send", POSTS, BODY_OF_API, api_send},
+	{"/api/cluster", READS, BODY_SMALL, api_cluster},
 	{"/api/stats", READS, BODY_SMALL, api_stats},
 	{"/api/drain", POSTS, BODY_SMALL, api_drain},
 	{"/api/channels/*/history", READS, BODY_SMALL, api_history},

@@ -30,7 +30,7 @@ route_handler api_channels, api_channel;
 /* `figures.c`: */
 route_handler api_stats, metrics_get;
 /* `inspect.c`: */
-route_handler api_connection, api_connections, api_send, api_drain;
+route_handler api_connection, api_connections, api_send, api_drain, api_cluster;
 /* `page.c`: */
 route_handler page_health, page_ready, page_root, page_file;
 

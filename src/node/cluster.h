@@ -24,6 +24,8 @@ void mesh_figures_set_members(struct mesh_figures *figures, const struct members
 
 /* As members of a JSON object, a comma before each. */
 void mesh_figures_write(const struct mesh_figures *figures, struct buf *out);
+/* For Prometheus. */
+void mesh_figures_write_metrics(const struct mesh_figures *figures, struct buf *out);
 
 /* This node, as the others cannot know it. */
 struct cluster_self {

@@ -35,10 +35,12 @@ struct generation *generation_create(struct config *config, const struct generat
 	atomic_init(&generation->refs, 1);
 	generation->config = *config;
 	*config = (struct config){0};
-	if (settings_make(&generation->settings, &generation->config, error) == 0) {
+	if (settings_make_mesh_keys(&generation->mesh_keys, &generation->config, error) == 0 &&
+	    settings_make(&generation->settings, &generation->config, error) == 0) {
 		number_keys(generation, former);
 		return generation;
 	}
+	psk_keys_drop(generation->mesh_keys);
 	CHECK(error->len > 0);
 	config_free(&generation->config);
 	free(generation);
@@ -61,6 +63,7 @@ void generation_drop(struct generation *generation)
 	CHECK(refs != 0);
 	if (refs > 1)
 		return;
+	psk_keys_drop(generation->mesh_keys);
 	settings_free(&generation->settings);
 	config_free(&generation->config);
 	free(generation);

@@ -22,6 +22,7 @@ struct generation {
 	uint32_t keys_numbered;
 	struct config config;
 	struct edge_settings settings;
+	struct psk_keys *mesh_keys; /* NULL: there is no mesh */
 };
 
 /* Takes over the config, also when it fails: NULL, and one line in `error`. `former` is the one

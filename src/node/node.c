@@ -13,6 +13,7 @@
 #include "node/descriptors.h"
 #include "node/drain.h"
 #include "node/generation.h"
+#include "node/mesher.h"
 #include "node/watch.h"
 #include "node/worker.h"
 #include "ops/journal.h"
@@ -27,10 +28,15 @@ struct node {
 	struct generation *generation; /* the one that holds; NULL before the first */
 	struct edge_node self;
 	struct edge_common common;
-	char name[LISTEN_TEXT_MAX];
+	char name[MEMBER_TEXT_MAX + 1];
 	struct post_office *office;
 	uint32_t worker_count, started;
 	uint32_t descriptors_max; /* for the connections of each worker */
+	uint32_t office_members;
+	struct mesher *mesher;            /* NULL: no mesh */
+	bool has_mesher;                  /* its thread runs */
+	struct listen_address mesh_place; /* where it listens */
+	char address[MEMBER_TEXT_MAX + 1];
 	struct worker *workers;
 	struct tls_seed tls_seed; /* until all workers have it */
 	struct entrance *entrances;
@@ -68,6 +74,11 @@ static uint64_t now_ms(void)
 	struct timespec now;
 	CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static bool draw(void *out, size_t len)
+{
+	return RAND_bytes(out, (int)len) == 1;
 }
 
 static const struct config *config_of(const struct node *node)
@@ -171,6 +182,29 @@ static int claim_entrances(struct node *node)
 	return status;
 }
 
+/* Where other nodes meet this one, and the address that they are told. */
+static int claim_mesh(struct node *node)
+{
+	const struct config *config = config_of(node);
+	char text[LISTEN_TEXT_MAX];
+	if (config->mesh.listen.count == 0)
+		return STATUS_DONE;
+	const struct config_address *configured = &config->mesh.listen.list[0];
+	CHECK(address_of(configured, &node->mesh_place)); /* the config was checked */
+	int error = listen_claim(&node->mesh_place);
+	if (error != 0)
+		return fail(STATUS_FAILED, "cannot listen on", configured->text, error);
+	struct listen_address reachable = node->mesh_place;
+	listen_make_reachable(&reachable);
+	listen_text(&reachable, text);
+	bool is_given = config->mesh.advertise.count > 0;
+	snprintf(node->address, sizeof(node->address), "%s",
+	         is_given ? config->mesh.advertise.list[0].text : text);
+	node->mesher = mesher_create();
+	return node->mesher == NULL ? fail(STATUS_FAILED, "cannot start", "", -ENOMEM)
+	                            : STATUS_DONE;
+}
+
 static void release_entrances(struct node *node)
 {
 	for (size_t i = 0; i < node->entrance_count; i++) {
@@ -197,6 +231,18 @@ static int nth_cpu(const cpu_set_t *allowed, uint32_t n)
 	return 0;
 }
 
+static void wait_until_up(struct node *node)
+{
+	while (sem_wait(&node->is_up) != 0)
+		CHECK(errno == EINTR);
+}
+
+/* In the post office: behind the workers and the control thread. */
+static uint32_t mesher_number(const struct node *node)
+{
+	return node->worker_count + 1;
+}
+
 static int start_worker(struct node *node, const cpu_set_t *allowed) CONTROL_ONLY;
 static int start_worker(struct node *node, const cpu_set_t *allowed)
 {
@@ -205,6 +251,10 @@ static int start_worker(struct node *node, const cpu_set_t *allowed)
 		.number = number,
 		.workers = node->worker_count,
 		.control = node->worker_count,
+		.mesher = mesher_number(node),
+		.has_mesh = node->mesher != NULL,
+		.figures = node->mesher == NULL ? NULL : mesher_figures(node->mesher),
+		.address = node->address,
 		.office = node->office,
 		.node = &node->self,
 		.common = &node->common,
@@ -224,8 +274,7 @@ static int start_worker(struct node *node, const cpu_set_t *allowed)
 	if (error != 0)
 		return error;
 	node->started++;
-	while (sem_wait(&node->is_up) != 0)
-		CHECK(errno == EINTR);
+	wait_until_up(node);
 	return node->workers[number].error;
 }
 
@@ -257,7 +306,8 @@ static int start_workers(struct node *node)
 	if (node->worker_count > WORKERS_MAX)
 		node->worker_count = WORKERS_MAX;
 	node->workers = calloc(node->worker_count, sizeof(*node->workers));
-	node->office = post_office_create(node->worker_count + 1, sizeof(struct letter));
+	node->office_members = node->worker_count + 1 + (node->mesher != NULL);
+	node->office = post_office_create(node->office_members, sizeof(struct letter));
 	if (node->workers == NULL || node->office == NULL)
 		return fail(STATUS_FAILED, "cannot start", "", -ENOMEM);
 	int status = deal_descriptors(node);
@@ -267,6 +317,42 @@ static int start_workers(struct node *node)
 			status = fail(STATUS_FAILED, "cannot start a worker", "", error);
 	}
 	return status;
+}
+
+/* After the workers, so that none of them keeps its descriptors open. */
+static int start_mesher(struct node *node) CONTROL_ONLY;
+static int start_mesher(struct node *node)
+{
+	const struct config_addresses *join = &config_of(node)->mesh.join;
+	char *seeds[CONFIG_LIST_MAX];
+	if (node->mesher == NULL)
+		return STATUS_DONE;
+	for (size_t i = 0; i < join->count; i++)
+		seeds[i] = join->list[i].text;
+	struct mesher_options options = {
+		.number = mesher_number(node),
+		.workers = node->worker_count,
+		.control = node->worker_count,
+		.office = node->office,
+		.node = &node->self,
+		.common = &node->common,
+		.listen = node->mesh_place,
+		.address = node->address,
+		.seeds = seeds,
+		.seed_count = join->count,
+		.keys = node->generation->mesh_keys,
+		.is_up = &node->is_up,
+	};
+	if (!draw(&options.boot, sizeof(options.boot)) ||
+	    !draw(&options.seed, sizeof(options.seed)))
+		return fail(STATUS_FAILED, "cannot start", "", -EIO);
+	int error = mesher_start(node->mesher, &options);
+	node->has_mesher = error == 0;
+	if (error == 0) {
+		wait_until_up(node);
+		error = mesher_error(node->mesher);
+	}
+	return error == 0 ? STATUS_DONE : fail(STATUS_FAILED, "cannot start the mesh", "", error);
 }
 
 /* Waits for one of these signals; 0: none in that time. */
@@ -281,6 +367,8 @@ static int stop_workers(struct node *node) CONTROL_ONLY;
 static int stop_workers(struct node *node)
 {
 	int status = STATUS_DONE;
+	if (node->has_mesher)
+		mesher_drain(node->mesher);
 	for (uint32_t i = 0; i < node->started; i++)
 		worker_stop(&node->workers[i]);
 	for (uint32_t i = 0; i < node->started; i++) {
@@ -288,6 +376,12 @@ static int stop_workers(struct node *node)
 			if (signal_wait(&node->stop_signals, 0) != 0)
 				_exit(STATUS_FAILED); /* a second time: at once */
 		}
+	}
+	if (node->has_mesher)
+		mesher_leave(node->mesher);
+	while (node->has_mesher && !mesher_join(node->mesher, JOIN_LOOK_MS)) {
+		if (signal_wait(&node->stop_signals, 0) != 0)
+			_exit(STATUS_FAILED);
 	}
 	return status;
 }
@@ -299,17 +393,12 @@ static void discard_letters(struct node *node)
 	bool is_empty;
 	do {
 		is_empty = true;
-		for (uint32_t me = 0; me <= node->worker_count; me++)
+		for (uint32_t me = 0; me < node->office_members; me++)
 			mailbox_flush(node->office, me);
-		for (uint32_t me = 0; me <= node->worker_count; me++) {
+		for (uint32_t me = 0; me < node->office_members; me++) {
 			while (mailbox_take(node->office, me, &letter)) {
 				is_empty = false;
-				if (letter.kind == LETTER_HUB)
-					hub_mail_discard(&letter.hub);
-				if (letter.kind == LETTER_EDGE)
-					edge_mail_discard(&letter.edge);
-				if (letter.kind == LETTER_GENERATION)
-					generation_drop(letter.generation);
+				letter_discard(&letter);
 			}
 		}
 	} while (!is_empty);
@@ -325,6 +414,8 @@ static bool tell_workers(struct node *node, struct generation *next)
 		return false;
 	for (uint32_t i = 0; i < node->started; i++)
 		worker_adopt(&node->workers[i], next);
+	if (node->has_mesher)
+		mesher_set_keys(node->mesher, next->mesh_keys);
 	return true;
 }
 
@@ -372,6 +463,8 @@ static void up_refuse_new(struct drain_up *up)
 	struct node *node = node_of(up);
 	for (uint32_t i = 0; i < node->started; i++)
 		worker_drain(&node->workers[i]);
+	if (node->has_mesher)
+		mesher_drain(node->mesher);
 }
 
 static void up_send_away(struct drain_up *up, uint64_t time_ms)
@@ -559,15 +652,14 @@ static void make_name(struct node *node)
 	const char *name = config_of(node)->mesh.name;
 	if (name != NULL && name[0] != '\0')
 		snprintf(node->name, sizeof(node->name), "%s", name);
+	else if (node->mesher != NULL)
+		snprintf(node->name, sizeof(node->name), "%s", node->address);
 	else if (node->entrance_count > 0)
 		listen_text(&node->entrances[0].address, node->name);
 	else
 		snprintf(node->name, sizeof(node->name), "starling");
-}
-
-static bool draw(void *out, size_t len)
-{
-	return RAND_bytes(out, (int)len) == 1;
+	if (node->mesher == NULL && node->entrance_count > 0)
+		listen_text(&node->entrances[0].address, node->address);
 }
 
 static int make_self(struct node *node)
@@ -577,6 +669,7 @@ static int make_self(struct node *node)
 	CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
 	node->self = (struct edge_node){
 		.name = node->name,
+		.cluster = config_of(node)->mesh.cluster,
 		.started_unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
 		.has_private_fds = config_of(node)->workers.private_fds,
 	};
@@ -594,11 +687,15 @@ static int start(struct node *node)
 {
 	int status = claim_entrances(node);
 	if (status == STATUS_DONE)
+		status = claim_mesh(node);
+	if (status == STATUS_DONE)
 		status = make_self(node);
 	if (status == STATUS_DONE)
 		status = start_workers(node);
 	/* Each worker has made its own of it: see net/tls_ticket.h. */
 	explicit_bzero(&node->tls_seed, sizeof(node->tls_seed));
+	if (status == STATUS_DONE)
+		status = start_mesher(node);
 	return status;
 }
 
@@ -609,6 +706,7 @@ static void stop(struct node *node)
 	if (node->office != NULL)
 		discard_letters(node);
 	post_office_destroy(node->office);
+	mesher_destroy(node->mesher);
 	free(node->workers);
 	release_entrances(node);
 }

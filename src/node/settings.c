@@ -164,6 +164,71 @@ struct token_policy settings_token_policy(const struct config *config)
 	                             .needs_expiry = !config->is_open};
 }
 
+/* ---- keys of the mesh ---- */
+
+struct secrets {
+	struct slice list[PSK_SECRETS_MAX];
+	size_t count;
+};
+
+/* As keys of the server API: with commas between, or a line each. False: too many. */
+static bool split_secrets(struct slice text, struct secrets *secrets)
+{
+	struct slice line, secret;
+	while (slice_cut(&text, '\n', &line)) {
+		while (slice_cut(&line, ',', &secret)) {
+			if (secret.len > 0 && secret.at[secret.len - 1] == '\r')
+				secret.len--;
+			secret = slice_trim(secret);
+			if (secret.len == 0)
+				continue;
+			if (secrets->count == PSK_SECRETS_MAX)
+				return false;
+			secrets->list[secrets->count++] = secret;
+		}
+	}
+	return true;
+}
+
+static int read_secrets(const struct config *config, struct buf *text, struct secrets *secrets,
+                        struct buf *error)
+{
+	const enum config_id id = CONFIG_ID(mesh, secret_file);
+	const char *path = config->mesh.secret_file;
+	int result = read_file(config, id, path, text, error);
+	if (result != 0)
+		return result;
+	if (!split_secrets(buf_view(text), secrets))
+		return blame_file(config, id, path, SLICE("more than two secrets are in it"),
+		                  -EINVAL, error);
+	if (secrets->count == 0)
+		return blame_file(config, id, path, SLICE("no secret is in it"), -EINVAL, error);
+	return 0;
+}
+
+int settings_make_mesh_keys(struct psk_keys **keys, const struct config *config, struct buf *error)
+{
+	struct secrets secrets = {.count = config->mesh.secret.count};
+	struct buf text = {0};
+	int result = 0;
+	*keys = NULL;
+	if (config->mesh.listen.count == 0)
+		return 0;
+	for (size_t i = 0; i < secrets.count; i++)
+		secrets.list[i] = slice_string(config->mesh.secret.list[i]);
+	if (is_set(config->mesh.secret_file))
+		result = read_secrets(config, &text, &secrets, error);
+	if (result == 0) {
+		*keys = psk_keys_create(secrets.list, secrets.count,
+		                        slice_string(config->mesh.cluster));
+		result = *keys == NULL ? -ENOMEM : 0;
+	}
+	buf_wipe(&text);
+	if (result != 0 && error->len == 0)
+		buf_format(error, "cannot make the keys of the mesh: %s", strerror(-result));
+	return result;
+}
+
 /* ---- all of them ---- */
 
 static enum edge_origins origins_of(const struct config *config)

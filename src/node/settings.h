@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "edge/edge.h"
+#include "net/tls_psk.h"
 #include "ops/config.h"
 
 /* 0, or -errno with a line in `error` and nothing to free. */
@@ -21,3 +22,6 @@ void settings_free(struct edge_settings *settings);
 MUST_CHECK int settings_make_keys(struct key_set **keys, const struct config *config,
                                   struct buf *error);
 struct token_policy settings_token_policy(const struct config *config);
+/* What nodes show each other. NULL: there is no mesh. */
+MUST_CHECK int settings_make_mesh_keys(struct psk_keys **keys, const struct config *config,
+                                       struct buf *error);

@@ -69,6 +69,16 @@ static bool adopt_on(struct worker *worker)
 	return next != NULL;
 }
 
+/* Channels are each node's own: of others a worker needs to know nothing yet but when its own has
+ * joined them. */
+static void take_mesh(struct worker *worker, const struct mesh_mail *mail) WORKER_ONLY;
+static void take_mesh(struct worker *worker, const struct mesh_mail *mail)
+{
+	if (mail->kind == MESH_MAIL_SELF)
+		edge_set_joined(worker->edge, mail->state != MEMBER_JOINING);
+	mesh_mail_discard(mail);
+}
+
 static void on_letter(struct loop_handler *handler, const void *bytes)
 {
 	role_enter_worker();
@@ -89,15 +99,26 @@ static void on_letter(struct loop_handler *handler, const void *bytes)
 		             worker->options.control, letter);
 		break;
 	case LETTER_DRAIN:
+		worker->is_draining = true;
 		edge_drain(worker->edge);
 		break;
 	case LETTER_SEND_AWAY:
 		edge_send_away(worker->edge, letter->time_ms);
 		break;
+	case LETTER_MESH:
+		take_mesh(worker, &letter->mesh);
+		break;
+	case LETTER_CLUSTER:
+		edge_tell_cluster(worker->edge, letter->cluster.asker, letter->cluster.answer);
+		blob_drop(letter->cluster.answer);
+		break;
 	case LETTER_STOP:
+		worker->is_draining = true;
 		worker->stop_by_ms = loop_now_ms(worker->loop) + GOODBYE_MS;
 		edge_stop(worker->edge);
 		break;
+	default:
+		CHECK(false); /* nobody sends another one */
 	}
 }
 
@@ -166,6 +187,50 @@ static void up_drain(struct edge_up *up)
 	CHECK(kill(getpid(), WORKER_DRAIN_SIGNAL) == 0);
 }
 
+/* Without a mesh this node is all there is, and home of every slot. */
+static void write_alone(const struct worker *worker, struct buf *out)
+{
+	const struct worker_options *options = &worker->options;
+	const struct edge_node *node = options->node;
+	struct cluster_self self = {
+		.name = node->name,
+		.cluster = node->cluster,
+		.address = options->address,
+		.state = worker->is_draining ? MEMBER_DRAINING : MEMBER_READY,
+		.incarnation = node->started_unix_ms,
+		.clients = atomic_load_explicit(&options->common->clients, memory_order_relaxed),
+		.homes = SLOTS,
+	};
+	cluster_write(out, &self, NULL);
+}
+
+static bool up_write_cluster(struct edge_up *up, struct slab_handle asker, struct buf *out)
+{
+	const struct worker *worker = worker_under(up);
+	const struct worker_options *options = &worker->options;
+	struct letter letter = {.kind = LETTER_CLUSTER,
+	                        .cluster = {.from = options->number, .asker = asker}};
+	if (options->has_mesh)
+		mailbox_post(options->office, options->number, options->mesher, &letter);
+	else
+		write_alone(worker, out);
+	return !options->has_mesh;
+}
+
+static void up_write_figures(struct edge_up *up, struct buf *out)
+{
+	const struct worker_options *options = &worker_under(up)->options;
+	if (options->has_mesh)
+		mesh_figures_write(options->figures, out);
+}
+
+static void up_write_metrics(struct edge_up *up, struct buf *out)
+{
+	const struct worker_options *options = &worker_under(up)->options;
+	if (options->has_mesh)
+		mesh_figures_write_metrics(options->figures, out);
+}
+
 /* ---- the thread ---- */
 
 static void pin_to_cpu(int cpu)
@@ -229,6 +294,7 @@ static int set_up(struct worker *worker)
 	worker->edge = edge_create(&edge_options);
 	if (worker->edge == NULL)
 		return -ENOMEM;
+	edge_set_joined(worker->edge, !options->has_mesh);
 	return open_listeners(worker);
 }
 
@@ -262,6 +328,9 @@ int worker_start(struct worker *worker, const struct worker_options *options)
 				.is_congested = up_is_congested,
 				.letters = up_letters,
 				.drain = up_drain,
+				.write_cluster = up_write_cluster,
+				.write_figures = up_write_figures,
+				.write_metrics = up_write_metrics,
 			},
 		.handler =
 			{

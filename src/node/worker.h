@@ -16,32 +16,11 @@
 #include "edge/edge.h"
 #include "net/listen.h"
 #include "net/mailbox.h"
-#include "node/generation.h"
+#include "node/cluster.h"
+#include "node/letter.h"
 
 /* What a worker sends the process when the server API asks for the node to drain. */
 #define WORKER_DRAIN_SIGNAL SIGUSR1
-
-enum letter_kind {
-	LETTER_HUB = 0,
-	LETTER_EDGE,
-	LETTER_GENERATION,
-	LETTER_BEAT, /* to a worker, and back: it goes round */
-	LETTER_DRAIN,
-	LETTER_SEND_AWAY,
-	LETTER_STOP,
-};
-
-/* What the threads of the node send each other. */
-struct letter {
-	uint32_t kind;
-	union {
-		struct hub_mail hub;           /* LETTER_HUB */
-		struct edge_mail edge;         /* LETTER_EDGE */
-		struct generation *generation; /* LETTER_GENERATION: a reference */
-		uint64_t beat;                 /* LETTER_BEAT: which one */
-		uint64_t time_ms;              /* LETTER_SEND_AWAY: over so long */
-	};
-};
 
 /* Where clients come in. */
 struct entrance {
@@ -54,6 +33,10 @@ struct entrance {
 struct worker_options {
 	uint32_t number, workers;
 	uint32_t control; /* the control thread's number in the post office */
+	uint32_t mesher;  /* the mesh thread's, where has_mesh */
+	bool has_mesh;
+	const struct mesh_figures *figures; /* NULL without a mesh */
+	const char *address; /* where others reach this node: shown of one that is alone */
 	struct post_office *office;
 	const struct edge_node *node;
 	struct edge_common *common;
@@ -79,7 +62,8 @@ struct worker {
 	struct generation *generation; /* a reference each */
 	struct generation *former;     /* while channels go over from it; or NULL */
 	struct generation *next;       /* came meanwhile; or NULL */
-	uint64_t stop_by_ms;           /* while stopping; 0: not told to */
+	bool is_draining;
+	uint64_t stop_by_ms; /* while stopping; 0: not told to */
 };
 
 MUST_CHECK int worker_start(struct worker *worker,

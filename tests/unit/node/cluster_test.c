@@ -43,6 +43,16 @@ static void every_counter_is_shown(void)
 	}
 	for (enum member_state state = 0; state < MEMBER_STATE_COUNT; state++)
 		CHECK(figure(&text, "mesh_members", member_state_name(state)) == 0);
+	buf_clear(&text);
+	mesh_figures_write_metrics(&figures, &text);
+	buf_char(&text, '\0');
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		char line[128];
+		snprintf(line, sizeof(line), "=\"%s\"} %zu\n", rows[i].key, 100 + i);
+		CHECK(strstr(text.at, line) != NULL);
+	}
+	CHECK(strstr(text.at, "starling_mesh_bytes_total{direction=\"in\"} 100\n") != NULL);
+	CHECK(strstr(text.at, "starling_mesh_members{state=\"ready\"} 0\n") != NULL);
 	buf_free(&text);
 }
 
