@@ -134,7 +134,8 @@ static void link_down(struct links *links, struct link *link, enum link_end how,
 		sentence = bye_sentence(link->why);
 	link->state = LINK_GONE;
 	close_lanes(links, link, why);
-	count(links, how == LINK_END_CLOSED ? MESH_LINKS_CLOSED : MESH_LINKS_LOST);
+	bool is_closed = how == LINK_END_CLOSED || why == BYE_LEAVING;
+	count(links, is_closed ? MESH_LINKS_CLOSED : MESH_LINKS_LOST);
 	links->out->event(links->out, LINK_EVENT_DOWN, member->name, sentence);
 	membership_link_down(links->membership, member, how, links->now_ms);
 	links->out->changed(links->out, member);
@@ -999,7 +1000,14 @@ static void dial_ended(struct links *links, struct link *link, struct conn_of_li
 	uint8_t next = (uint8_t)(conn->key + 1);
 	bool is_unknown = how == CONN_BAD_KEY && !conn->is_open;
 	bool is_again = is_unknown && link->state == LINK_DIALLING && next < links->key_count;
+	bool is_data = conn->lane.kind == FRAME_LANE_DATA;
 	conn_close(links, conn);
+	if (is_data && how == CONN_CLOSED) {
+		/* Who was dialled says why on the control lane. */
+		link->state = LINK_OPENING;
+		link->due_ms = links->now_ms + LINK_BOTH_MS;
+		return;
+	}
 	if (is_again) {
 		connect_lane(links, link, FRAME_LANE_CONTROL, next);
 		return;

@@ -56,6 +56,7 @@ struct mesher {
 	struct slab trunks;
 	struct list agenda, closed;
 	struct slice *seeds; /* of the membership */
+	struct asked *seed_texts;
 	struct timer tick;
 	int listener;
 	bool accepts;         /* somebody may be waiting there */
@@ -728,14 +729,30 @@ static bool on_after(struct loop_handler *handler)
 
 /* ---- the thread ---- */
 
+/* They are the configuration's, which may be another one before long. */
+static int copy_seeds(struct mesher *mesher)
+{
+	size_t count = mesher->options.seed_count;
+	mesher->seeds = calloc(count + 1, sizeof(*mesher->seeds));
+	mesher->seed_texts = calloc(count + 1, sizeof(*mesher->seed_texts));
+	if (mesher->seeds == NULL || mesher->seed_texts == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		struct slice text = slice_string(mesher->options.seeds[i]);
+		char *copy = mesher->seed_texts[i].text;
+		CHECK(text.len <= MEMBER_TEXT_MAX); /* the config was checked */
+		memcpy(copy, text.at, text.len);
+		mesher->seeds[i] = slice_of(copy, text.len);
+	}
+	return 0;
+}
+
 static int make_links(struct mesher *mesher)
 {
 	const struct mesher_options *options = &mesher->options;
-	struct slice *seeds = calloc(options->seed_count + 1, sizeof(*seeds));
-	if (seeds == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < options->seed_count; i++)
-		seeds[i] = slice_string(options->seeds[i]);
+	int error = copy_seeds(mesher);
+	if (error != 0)
+		return error;
 	struct membership_options membership = {
 		.boot = options->boot,
 		.incarnation = options->node->started_unix_ms,
@@ -743,18 +760,15 @@ static int make_links(struct mesher *mesher)
 		.name = slice_string(options->node->name),
 		.address = slice_string(options->address),
 		.release = SLICE(STARLING_VERSION),
-		.seeds = seeds,
+		.seeds = mesher->seeds,
 		.seed_count = options->seed_count,
 		.now_ms = now_of(mesher),
 		.seed = options->seed,
 	};
 	mesher->links = links_create(&membership, &mesher->out);
-	if (mesher->links == NULL) {
-		free(seeds);
+	if (mesher->links == NULL)
 		return -ENOMEM;
-	}
 	mesher->desk.links = mesher->links;
-	mesher->seeds = seeds;
 	links_set_keys(mesher->links, (uint8_t)psk_keys_count(mesher->keys));
 	return 0;
 }
@@ -803,6 +817,7 @@ static void tear_down(struct mesher *mesher)
 	buf_free(&mesher->desk.plain);
 	free(mesher->desk.room);
 	free(mesher->seeds);
+	free(mesher->seed_texts);
 }
 
 static void *mesher_main(void *argument)

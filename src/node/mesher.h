@@ -31,7 +31,7 @@ struct mesher_options {
 	struct listen_address listen;
 	struct boot_id boot;
 	const char *address; /* as others dial it */
-	char *const *seeds;  /* HOST:PORT */
+	char *const *seeds;  /* HOST:PORT; good until is_up is posted */
 	size_t seed_count;
 	struct psk_keys *keys; /* mesher_start() takes a reference */
 	uint64_t seed;

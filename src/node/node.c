@@ -37,6 +37,7 @@ struct node {
 	bool has_mesher;                  /* its thread runs */
 	struct listen_address mesh_place; /* where it listens */
 	char address[MEMBER_TEXT_MAX + 1];
+	char cluster[MEMBER_TEXT_MAX + 1];
 	struct worker *workers;
 	struct tls_seed tls_seed; /* until all workers have it */
 	struct entrance *entrances;
@@ -665,11 +666,12 @@ static void make_name(struct node *node)
 static int make_self(struct node *node)
 {
 	struct timespec now;
+	snprintf(node->cluster, sizeof(node->cluster), "%s", config_of(node)->mesh.cluster);
 	make_name(node);
 	CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
 	node->self = (struct edge_node){
 		.name = node->name,
-		.cluster = config_of(node)->mesh.cluster,
+		.cluster = node->cluster,
 		.started_unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
 		.has_private_fds = config_of(node)->workers.private_fds,
 	};

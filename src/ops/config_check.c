@@ -1,6 +1,7 @@
 #include "ops/config_check.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "ops/config_setting.h"
@@ -80,8 +81,19 @@ static int check_heartbeat(const struct config *config, struct buf *error)
 	              "must be longer than heartbeat.interval", error);
 }
 
+/* The length of an address stands in one byte where nodes tell each other. */
+static bool has_long_host(const struct config_addresses *hosts)
+{
+	for (size_t i = 0; i < hosts->count; i++) {
+		if (strlen(hosts->list[i].text) > UINT8_MAX)
+			return true;
+	}
+	return false;
+}
+
 static int check_mesh(const struct config *config, struct buf *error)
 {
+	static const char why_long[] = "an address has 255 bytes at most";
 	bool has_secret = config->mesh.secret.count > 0 || is_set(config->mesh.secret_file);
 	if (config->mesh.listen.count == 0) {
 		if (config->mesh.join.count > 0)
@@ -91,6 +103,10 @@ static int check_mesh(const struct config *config, struct buf *error)
 			              error);
 		return 0;
 	}
+	if (has_long_host(&config->mesh.join))
+		return refuse(config, CONFIG_ID(mesh, join), why_long, error);
+	if (has_long_host(&config->mesh.advertise))
+		return refuse(config, CONFIG_ID(mesh, advertise), why_long, error);
 	if (config->mesh.listen.list[0].family == AF_UNIX)
 		return refuse(config, CONFIG_ID(mesh, listen),
 		              "nodes meet over TCP, not unix:", error);

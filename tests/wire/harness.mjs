@@ -177,6 +177,7 @@ export class Server {
 	get wsUrl() { return `${this.isSecure ? "wss" : "ws"}://127.0.0.1:${this.port}/ws`; }
 	get pid() { return this.#child?.pid; }
 	get file() { return this.#settings.file; }
+	get isAlive() { return alive.has(this.#child); }
 	stderr() { return this.#stderr; }
 
 	#listeners() {
@@ -266,10 +267,15 @@ export class Server {
 		this.#child.kill(name);
 	}
 
+	/* What it will read at its next start. */
+	configure(config) {
+		fs.writeFileSync(this.#settings.file, config);
+	}
+
 	/* Has it read `config`, or what is there, once more; the line it says about that. */
 	async reload(config) {
 		if (config !== undefined)
-			fs.writeFileSync(this.#settings.file, config);
+			this.configure(config);
 		const before = this.#stderr.length;
 		this.signal("SIGHUP");
 		const said = () => /^starling: the configuration .*\n/m.exec(this.#stderr.slice(before));

@@ -310,6 +310,17 @@ static const struct {
 	{"nodes do not meet on a local socket",
          {"", {NULL}, {"mesh.listen=unix:/s", "mesh.secret=s"}},
          "-o mesh.listen: nodes meet over TCP, not unix:"},
+	{"an address that nodes tell each other is not too long",
+         {"",
+          {NULL},
+          {"mesh.listen=127.0.0.1:1", "mesh.secret=s",
+           "mesh.join="
+           "a23456789.a23456789.a23456789.a23456789.a23456789.a23456789."
+           "a23456789.a23456789.a23456789.a23456789.a23456789.a23456789."
+           "a23456789.a23456789.a23456789.a23456789.a23456789.a23456789."
+           "a23456789.a23456789.a23456789.a23456789.a23456789.a23456789."
+           "abcdefghi.com:65535"}},
+         "-o mesh.join: an address has 255 bytes at most"},
 };
 
 static int load(struct config *config, const struct given *given, struct buf *error)
