@@ -854,8 +854,10 @@ static void read_frames(struct links *links, struct conn_of_link *conn)
 	const char *why;
 	while (may_read(links, conn)) {
 		enum frame_answer answer = lane_read(&conn->lane, &frame, &why);
-		if (answer == FRAME_BAD || is_too_long(conn))
+		if (answer == FRAME_BAD || is_too_long(conn)) {
 			refuse(links, conn, BYE_MALFORMED);
+			return;
+		}
 		if (answer != FRAME_DONE)
 			return;
 		take_frame(links, conn, &frame);

@@ -96,7 +96,8 @@ void mesh_figures_write_metrics(const struct mesh_figures *figures, struct buf *
 			if (strcmp(counters[i].group, families[family].group) != 0)
 				continue;
 			write_metric(
-				out, families[family].metric, families[family].label, counters[i].key,
+				out, families[family].metric, families[family].label,
+				counters[i].key,
 				atomic_load_explicit(&figures->counters[i], memory_order_relaxed));
 		}
 	}

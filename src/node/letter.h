@@ -12,6 +12,7 @@
 #include "mesh/mail.h"
 #include "net/tls_psk.h"
 #include "node/generation.h"
+#include "ops/journal.h"
 
 enum letter_kind {
 	LETTER_HUB = 0,
@@ -20,11 +21,11 @@ enum letter_kind {
 	LETTER_BEAT,  /* to a worker, and back: it goes round */
 	LETTER_DRAIN, /* to a worker: refuse new clients */
 	LETTER_SEND_AWAY,
-	LETTER_STOP,    /* to a worker: say goodbye and end; to the mesh thread: going down */
-	LETTER_MESH,    /* both ways */
-	LETTER_CLUSTER, /* to the mesh thread: who are the members? And its answer */
-	LETTER_KEYS,    /* to the mesh thread: secrets from here on */
-	LETTER_LEAVE,   /* to the mesh thread: say that we have gone, and end */
+	LETTER_STOP,          /* to a worker: say goodbye and end; to the mesh thread: going down */
+	LETTER_MESH,          /* both ways */
+	LETTER_CLUSTER,       /* to the mesh thread: who are the members? And its answer */
+	LETTER_MESH_SETTINGS, /* to the mesh thread: others from here on */
+	LETTER_LEAVE,         /* to the mesh thread: say that we have gone, and end */
 };
 
 /* A request of GET /api/cluster. */
@@ -34,17 +35,24 @@ struct cluster_mail {
 	struct blob *answer; /* JSON; NULL: there was no memory */
 };
 
+/* What the mesh thread goes by, and may change at run time. */
+struct mesher_settings {
+	struct psk_keys *keys; /* a reference */
+	enum journal_level least;
+	bool is_json;
+};
+
 struct letter {
 	uint32_t kind;
 	union {
-		struct hub_mail hub;           /* LETTER_HUB */
-		struct edge_mail edge;         /* LETTER_EDGE */
-		struct generation *generation; /* LETTER_GENERATION: a reference */
-		uint64_t beat;                 /* LETTER_BEAT: which one */
-		uint64_t time_ms;              /* LETTER_SEND_AWAY: over so long */
-		struct mesh_mail mesh;         /* LETTER_MESH */
-		struct cluster_mail cluster;   /* LETTER_CLUSTER */
-		struct psk_keys *keys;         /* LETTER_KEYS: a reference */
+		struct hub_mail hub;             /* LETTER_HUB */
+		struct edge_mail edge;           /* LETTER_EDGE */
+		struct generation *generation;   /* LETTER_GENERATION: a reference */
+		uint64_t beat;                   /* LETTER_BEAT: which one */
+		uint64_t time_ms;                /* LETTER_SEND_AWAY: over so long */
+		struct mesh_mail mesh;           /* LETTER_MESH */
+		struct cluster_mail cluster;     /* LETTER_CLUSTER */
+		struct mesher_settings settings; /* LETTER_MESH_SETTINGS */
 	};
 };
 
@@ -66,8 +74,8 @@ static inline void letter_discard(const struct letter *letter)
 	case LETTER_CLUSTER:
 		blob_drop(letter->cluster.answer);
 		break;
-	case LETTER_KEYS:
-		psk_keys_drop(letter->keys);
+	case LETTER_MESH_SETTINGS:
+		psk_keys_drop(letter->settings.keys);
 		break;
 	case LETTER_BEAT:
 	case LETTER_DRAIN:

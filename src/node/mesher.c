@@ -6,8 +6,6 @@
 #include "node/mesher.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,6 +13,7 @@
 #include "net/loop.h"
 #include "node/letter.h"
 #include "ops/config_address.h"
+#include "ops/journal.h"
 #include "starling/limits.h"
 #include "starling/version.h"
 
@@ -24,8 +23,6 @@
 #define MESHER_ACCEPTS_MAX 16 /* a turn; each begins a handshake */
 /* Letters to each worker that one turn may post without asking again: news of nodes. */
 #define MESHER_NEWS_MAX 1024u
-#define LINES_MAX 20u /* lines of the log at once; from then on one a second */
-#define LINE_MS 1000u
 
 /* A node, as the workers know it. */
 struct chair {
@@ -69,45 +66,12 @@ struct mesher {
 	/* Names that are being looked up, and those that are to be next. */
 	struct lookup *lookup, *next_lookup;
 	struct asked asked[LOOKUP_NAMES_MAX], next_asked[LOOKUP_NAMES_MAX];
-	uint64_t lines_from_ms; /* the log is as if LINES_MAX lines were allowed since */
-	uint32_t lines_left_out;
+	struct journal journal;
 };
 
 static uint64_t now_of(const struct mesher *mesher)
 {
 	return loop_now_ms(mesher->loop);
-}
-
-/* ---- the log ---- */
-
-static bool may_say(struct mesher *mesher)
-{
-	uint64_t now = now_of(mesher), burst = (uint64_t)LINES_MAX * LINE_MS;
-	if (mesher->lines_from_ms + burst < now)
-		mesher->lines_from_ms = now - burst;
-	if (mesher->lines_from_ms + LINE_MS > now) {
-		mesher->lines_left_out++;
-		return false;
-	}
-	mesher->lines_from_ms += LINE_MS;
-	return true;
-}
-
-static void say(struct mesher *mesher, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-static void say(struct mesher *mesher, const char *format, ...)
-{
-	char line[1024];
-	va_list args;
-	if (!may_say(mesher))
-		return;
-	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
-	va_end(args);
-	if (mesher->lines_left_out > 0)
-		fprintf(stderr, "starling: mesh: %u lines were left out\n", mesher->lines_left_out);
-	mesher->lines_left_out = 0;
-	fprintf(stderr, "starling: mesh: %s\n", line);
 }
 
 /* ---- letters to workers ---- */
@@ -209,7 +173,10 @@ static void look_at_member(struct mesher *mesher, const struct member *member)
 	     chair->is_gone == member->is_gone && chair->incarnation == member->incarnation))
 		return;
 	if (chair->state != state)
-		say(mesher, "%s is %s", member->name, member_state_name(state));
+		journal_say(&mesher->journal,
+		            state == MEMBER_SUSPECT || state == MEMBER_DEAD ? JOURNAL_WARN
+		                                                            : JOURNAL_INFO,
+		            "mesh_node", "mesh: %s is %s", member->name, member_state_name(state));
 	chair->state = state;
 	chair->is_linked = member->is_linked;
 	chair->incarnation = member->incarnation;
@@ -266,7 +233,8 @@ static void look_at_self(struct mesher *mesher)
 	    membership_incarnation(membership) == mesher->told_incarnation)
 		return;
 	if (state != mesher->told_state)
-		say(mesher, "this node is %s", member_state_name(state));
+		journal_say(&mesher->journal, JOURNAL_INFO, "mesh_self", "mesh: this node is %s",
+		            member_state_name(state));
 	tell_self(mesher, false);
 }
 
@@ -397,7 +365,8 @@ static void take_found(struct mesher *mesher, const struct lookup_name *name, st
 {
 	char numeric[LISTEN_TEXT_MAX];
 	if (name->count == 0) {
-		say(mesher, "%s: no address was found", name->host);
+		journal_say(&mesher->journal, JOURNAL_WARN, "mesh_dial",
+		            "mesh: %s: no address was found", name->host);
 		links_unknown(mesher->links, asked, now_of(mesher));
 	}
 	for (size_t i = 0; i < name->count; i++) {
@@ -467,7 +436,8 @@ static void out_load(struct links_out *out, const struct member *member, bool is
 static void out_accused(struct links_out *out)
 {
 	struct mesher *mesher = mesher_under(out);
-	say(mesher, "this node was taken for dead, and is not");
+	journal_say(&mesher->journal, JOURNAL_WARN, "mesh_self",
+	            "mesh: this node was taken for dead, and is not");
 	tell_self(mesher, true);
 }
 
@@ -482,19 +452,24 @@ static void out_event(struct links_out *out, enum link_event event, const char *
 	struct mesher *mesher = mesher_under(out);
 	switch (event) {
 	case LINK_EVENT_UP:
-		say(mesher, "linked to %s (%s)", who, why);
+		journal_say(&mesher->journal, JOURNAL_INFO, "mesh_link", "mesh: linked to %s (%s)",
+		            who, why);
 		break;
 	case LINK_EVENT_DOWN:
-		say(mesher, "the link to %s ended: %s", who, why);
+		journal_say(&mesher->journal, JOURNAL_WARN, "mesh_link",
+		            "mesh: the link to %s ended: %s", who, why);
 		break;
 	case LINK_EVENT_REFUSED:
-		say(mesher, "refused %s: %s", who, why);
+		journal_say(&mesher->journal, JOURNAL_WARN, "mesh_refused", "mesh: refused %s: %s",
+		            who, why);
 		break;
 	case LINK_EVENT_SENT_AWAY:
-		say(mesher, "sent away by %s: %s", who, why);
+		journal_say(&mesher->journal, JOURNAL_ERROR, "mesh_dial",
+		            "mesh: sent away by %s: %s", who, why);
 		break;
 	case LINK_EVENT_FAILED:
-		say(mesher, "cannot link to %s: %s", who, why);
+		journal_say(&mesher->journal, JOURNAL_ERROR, "mesh_dial",
+		            "mesh: cannot link to %s: %s", who, why);
 		break;
 	}
 }
@@ -561,11 +536,13 @@ static void answer_cluster(struct mesher *mesher, const struct cluster_mail *mai
 	mailbox_post(mesher->options.office, mesher->options.number, mail->from, &letter);
 }
 
-static void set_keys(struct mesher *mesher, struct psk_keys *keys)
+static void adopt(struct mesher *mesher, const struct mesher_settings *settings)
 {
 	psk_keys_drop(mesher->keys);
-	mesher->keys = keys;
-	links_set_keys(mesher->links, (uint8_t)psk_keys_count(keys));
+	mesher->keys = settings->keys;
+	mesher->journal.least = settings->least;
+	mesher->journal.is_json = settings->is_json;
+	links_set_keys(mesher->links, (uint8_t)psk_keys_count(mesher->keys));
 }
 
 static struct mesher *mesher_of(struct loop_handler *handler)
@@ -584,8 +561,8 @@ static void on_letter(struct loop_handler *handler, const void *bytes)
 	case LETTER_CLUSTER:
 		answer_cluster(mesher, &letter->cluster);
 		break;
-	case LETTER_KEYS:
-		set_keys(mesher, letter->keys);
+	case LETTER_MESH_SETTINGS:
+		adopt(mesher, &letter->settings);
 		break;
 	case LETTER_STOP:
 		links_drain(mesher->links, now_of(mesher));
@@ -866,7 +843,9 @@ int mesher_start(struct mesher *mesher, const struct mesher_options *options)
 {
 	mesher->options = *options;
 	mesher->told_state = MEMBER_STATE_COUNT;
-	mesher->keys = psk_keys_take(options->keys);
+	mesher->keys = psk_keys_take(options->settings.keys);
+	mesher->journal.least = options->settings.least;
+	mesher->journal.is_json = options->settings.is_json;
 	mesher->out = (struct links_out){.dial = out_dial,
 	                                 .connect = out_connect,
 	                                 .close = out_close,
@@ -902,9 +881,10 @@ static void tell(struct mesher *mesher, const struct letter *letter)
 	mailbox_flush(options->office, options->control);
 }
 
-void mesher_set_keys(struct mesher *mesher, struct psk_keys *keys)
+void mesher_adopt(struct mesher *mesher, const struct mesher_settings *settings)
 {
-	struct letter letter = {.kind = LETTER_KEYS, .keys = psk_keys_take(keys)};
+	struct letter letter = {.kind = LETTER_MESH_SETTINGS, .settings = *settings};
+	psk_keys_take(settings->keys);
 	tell(mesher, &letter);
 }
 

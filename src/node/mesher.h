@@ -20,6 +20,7 @@
 #include "edge/edge.h"
 #include "net/listen.h"
 #include "node/cluster.h"
+#include "node/letter.h"
 #include "node/trunk.h"
 
 struct mesher_options {
@@ -33,7 +34,7 @@ struct mesher_options {
 	const char *address; /* as others dial it */
 	char *const *seeds;  /* HOST:PORT; good until is_up is posted */
 	size_t seed_count;
-	struct psk_keys *keys; /* mesher_start() takes a reference */
+	struct mesher_settings settings; /* to begin with; mesher_start() takes a reference */
 	uint64_t seed;
 	sem_t *is_up; /* posted once: it listens, or `error` says why not */
 };
@@ -49,7 +50,8 @@ MUST_CHECK int mesher_start(struct mesher *mesher,
 int mesher_error(const struct mesher *mesher) CONTROL_ONLY; /* after is_up: 0 or -errno */
 
 /* Letters: there is room for each (mailbox_has_room()). */
-void mesher_set_keys(struct mesher *mesher, struct psk_keys *keys) CONTROL_ONLY;
+/* It takes a reference. */
+void mesher_adopt(struct mesher *mesher, const struct mesher_settings *settings) CONTROL_ONLY;
 void mesher_drain(struct mesher *mesher) CONTROL_ONLY; /* says that this node is going down */
 void mesher_leave(struct mesher *mesher) CONTROL_ONLY; /* says that it has gone, and ends */
 MUST_CHECK bool mesher_join(struct mesher *mesher, uint64_t wait_ms) CONTROL_ONLY;

@@ -232,6 +232,15 @@ static int nth_cpu(const cpu_set_t *allowed, uint32_t n)
 	return 0;
 }
 
+static struct mesher_settings mesher_settings_of(const struct generation *generation)
+{
+	return (struct mesher_settings){
+		.keys = generation->mesh_keys,
+		.least = (enum journal_level)generation->config.log.level,
+		.is_json = generation->config.log.format == CONFIG_LOG_JSON,
+	};
+}
+
 static void wait_until_up(struct node *node)
 {
 	while (sem_wait(&node->is_up) != 0)
@@ -341,7 +350,7 @@ static int start_mesher(struct node *node)
 		.address = node->address,
 		.seeds = seeds,
 		.seed_count = join->count,
-		.keys = node->generation->mesh_keys,
+		.settings = mesher_settings_of(node->generation),
 		.is_up = &node->is_up,
 	};
 	if (!draw(&options.boot, sizeof(options.boot)) ||
@@ -415,8 +424,10 @@ static bool tell_workers(struct node *node, struct generation *next)
 		return false;
 	for (uint32_t i = 0; i < node->started; i++)
 		worker_adopt(&node->workers[i], next);
-	if (node->has_mesher)
-		mesher_set_keys(node->mesher, next->mesh_keys);
+	if (node->has_mesher) {
+		struct mesher_settings settings = mesher_settings_of(next);
+		mesher_adopt(node->mesher, &settings);
+	}
 	return true;
 }
 

@@ -33,7 +33,7 @@ export async function portOfNode() {
 	}
 }
 
-export const secret = "a secret of these tests, and of no other cluster";
+export const secret = "a secret of these tests and of no other cluster";
 
 export async function clusterOf(server) {
 	const answer = await call(server, "GET", "/api/cluster");
