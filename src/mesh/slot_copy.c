@@ -15,7 +15,9 @@ static void ask(struct slots *slots, struct slot *slot)
 	struct replica *replica = slot->replica;
 	struct pull *pull = &replica->pull;
 	bool is_sure = replica->is_whole && slot_term_equals(&replica->accepted, &pull->term);
-	uint64_t from = is_sure ? slot_log_last(&replica->log) : replica->commit;
+	uint64_t from = replica->commit > pull->checked ? replica->commit : pull->checked;
+	if (is_sure)
+		from = slot_log_last(&replica->log);
 	struct wire_need need = {.term = pull->term,
 	                         .stream = replica->stream,
 	                         .from = replica->is_whole ? from + 1 : 1,
@@ -77,9 +79,11 @@ void slot_pull_next(struct slots *slots, struct slot *slot)
 /* Nothing new: the other one has no more now, and is asked again when its time has come. */
 void slot_pull_answered(struct slots *slots, struct slot *slot, uint64_t first, uint64_t last)
 {
-	const struct pull *pull = &slot->replica->pull;
-	if (pull->is_on && pull->asked == first && last >= first)
-		slot_pull_next(slots, slot);
+	struct pull *pull = &slot->replica->pull;
+	if (!pull->is_on || pull->asked != first || last < first)
+		return;
+	pull->checked = last;
+	slot_pull_next(slots, slot);
 }
 
 /* What was there goes; until the state has come whole this is no replica. */
@@ -119,6 +123,7 @@ static void complete(struct slots *slots, struct slot *slot, const struct wire_s
 	if (slot_term_equals(&replica->accepted, &state->term))
 		replica->has_lost = false;
 	replica->pull.snapshot = 0;
+	replica->pull.checked = 0;
 	slots->counters.restored++;
 	if (slot->takeover == NULL || !slot_fetched(slots, slot))
 		slot_pull_next(slots, slot);

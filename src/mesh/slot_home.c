@@ -52,6 +52,8 @@ void slot_lead(struct slots *slots, struct slot *slot, struct takeover *takeover
 	slot->entry = takeover->entry;
 	slot->calm_ms = slots->now_ms;
 	slot->need_ms = 0;
+	slot->contests = 0;
+	slot->retry_ms = 0;
 	slot_forget_proposals(slot, &slot->entry.term);
 	lead->start = takeover->start;
 	lead->sent = takeover->start.lsn;

@@ -51,6 +51,8 @@ void slot_adopt(struct slots *slots, struct slot *slot, const struct slot_entry 
 	slot->entry = *entry;
 	slot->calm_ms = slots->now_ms;
 	slot->need_ms = 0;
+	slot->contests = 0;
+	slot->retry_ms = 0;
 	if (slot_term_is_above(&entry->term, &slot->promised))
 		slot->promised = entry->term;
 	struct replica *replica = slot->replica;

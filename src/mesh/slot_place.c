@@ -110,7 +110,9 @@ static unsigned turn(const struct slots *slots, const struct slot *slot)
 	struct boot_id self = slots->options.boot;
 	bool is_in = slot_set_has(&slot->entry.set, self);
 	uint64_t claim = slot_claim(self, slot->number);
-	unsigned before = 0;
+	/* Who drains is the last one. */
+	bool is_leaving = slots->own_state == SLOTS_MEMBER_DRAINING;
+	unsigned before = is_leaving ? SLOT_REPLICAS_MAX : 0;
 	for (unsigned i = 0; i < slot->entry.set.count; i++) {
 		struct boot_id boot = slot->entry.set.at[i];
 		bool is_above = !is_in || slot_claim(boot, slot->number) > claim;

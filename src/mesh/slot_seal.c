@@ -16,6 +16,8 @@
 #define TAKEOVER_MS 2000u /* without any progress, before it is given up */
 #define RETRY_MS 200u
 #define RETRY_JITTER_MS 400u
+#define YIELD_MS 500u
+#define CONTESTS_MAX 4u
 #define WAITING_MIN 16u
 
 /* ---- promises ---- */
@@ -23,6 +25,16 @@
 bool slot_may_promise(const struct slot *slot, const struct slot_term *term)
 {
 	return slot_term_compare(term, &slot->promised) >= 0;
+}
+
+/* Whoever has this node's promise is given time, and more of it each time that nobody got through:
+ * two that are far from each other would else outbid one another for ever. */
+static void yield(struct slots *slots, struct slot *slot)
+{
+	if (slot->contests < CONTESTS_MAX)
+		slot->contests++;
+	uint32_t ms = YIELD_MS << slot->contests;
+	slot->retry_ms = slots->now_ms + ms + random_below(&slots->random, ms);
 }
 
 void slot_promise(struct slots *slots, struct slot *slot, const struct slot_term *term)
@@ -34,6 +46,8 @@ void slot_promise(struct slots *slots, struct slot *slot, const struct slot_term
 	if (slot->takeover != NULL && slot_term_is_above(term, &slot->takeover->entry.term))
 		slot_abandon(slots, slot, RETRY_MS);
 	slot_step_down(slots, slot);
+	if (!slots_is_self(slots, term->boot))
+		yield(slots, slot);
 }
 
 /* Who proposes again has given up what it proposed before, and never was home in it; but for the

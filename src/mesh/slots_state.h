@@ -25,7 +25,8 @@ struct pull {
 	struct slot_term term; /* of the one who is home, or means to be */
 	uint64_t snapshot;     /* 0: asks for entries. Else the state's mark, and the next chunk */
 	uint32_t chunk;
-	uint64_t asked; /* entries from there on; what begins elsewhere is no answer */
+	uint64_t checked; /* up to there the log is the other one's */
+	uint64_t asked;   /* entries from there on; what begins elsewhere is no answer */
 	uint64_t asked_ms;
 };
 
@@ -145,7 +146,8 @@ struct slot {
 	uint16_t wanted[SLOT_REPLICAS_MAX]; /* numbers of members, by claim */
 	uint16_t number;
 	uint8_t wanted_count, proposal_count;
-	uint8_t told; /* enum slots_place */
+	uint8_t told;     /* enum slots_place */
+	uint8_t contests; /* promises to others since there was a home */
 	struct slot_term told_term;
 	uint32_t wanted_version;
 };

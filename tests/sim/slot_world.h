@@ -122,6 +122,7 @@ struct world {
 	struct stream streams[STREAMS_MAX];
 	uint32_t stream_count;
 	uint32_t publish_every_ms; /* 0: nobody publishes */
+	uint32_t entry_bytes;      /* beside its number */
 	uint64_t acked, gave_up, pause_max_ms;
 	struct slots_counters sum; /* of those that ended */
 	bool prints;
@@ -541,11 +542,12 @@ static void out_clear(struct slots_out *out, uint16_t slot)
 
 static bool propose(struct node *node, uint32_t slot, uint32_t id)
 {
-	char bytes[8] = {0};
-	memcpy(bytes, &id, sizeof(id));
 	if (node->in_flight_count[slot] == COUNT_OF(node->in_flight[0]))
 		return false;
-	struct blob *blob = blob_copy(slice_of(bytes, sizeof(bytes)));
+	struct blob *blob = blob_make(sizeof(id) + node->world->entry_bytes);
+	CHECK(blob != NULL);
+	memset(blob->bytes, 0, blob->len);
+	memcpy(blob->bytes, &id, sizeof(id));
 	node->in_flight[slot][node->in_flight_count[slot]++] = id;
 	bool is_taken = slots_propose(node->slots, (uint16_t)slot, blob, id);
 	if (!is_taken)

@@ -252,6 +252,7 @@ static void takeover_dies(uint64_t seed)
 	struct world *world = standing(7, 1, seed);
 	run(world, random_below(&world->random, 1000));
 	uint32_t home = home_number(world, 0);
+	world->entry_bytes = seed % 2 == 0 ? 70000 : 0;
 	stop(world, home, 5000);
 	world->steps = 1 + (uint32_t)(seed / 8) % 6;
 	run(world, 2000);
@@ -303,12 +304,40 @@ static void takeover_is_cut_off(uint64_t seed)
 	rest(world, false);
 }
 
+/* What is not installed at a majority is nobody's: who takes over tells nobody of it, and dies. */
+static bool nothing_is_installed(struct world *world, uint32_t from, uint32_t to,
+                                 enum frame_type type, uint32_t slot)
+{
+	(void)to;
+	return type == FRAME_INSTALL && slot_in(&world->nodes[from], slot)->takeover != NULL;
+}
+
+static void takeover_installs_nothing(uint64_t seed)
+{
+	struct world *world = standing(5, 1, seed);
+	uint32_t home = home_number(world, 0);
+	world->meddle = nothing_is_installed;
+	stop(world, home, 4000);
+	run(world, 2800);
+	CHECK(home_number(world, 0) == home);
+	for (uint32_t i = 0; i < world->count; i++) {
+		if (world->nodes[i].is_up && slot_in(&world->nodes[i], 0)->takeover != NULL) {
+			crash(world, i);
+			break;
+		}
+	}
+	world->meddle = NULL;
+	run(world, 12000);
+	CHECK(world_sum(world).unclean == 0);
+	rest(world, false);
+}
+
 /* A home that drains is relieved over ways that have become slow: it has a long tail that nobody
  * else has when the next one is home, and commits a little, and dies. The old tail is longer, and
  * worth nothing. */
 static void old_tail_is_longer(uint64_t seed)
 {
-	struct world *world = standing(3, 1, seed);
+	struct world *world = standing(5, 1, seed);
 	uint32_t others[NODES_MAX];
 	others_of(world, 0, others);
 	uint32_t home = home_number(world, 0), next = others[0], last = others[1];
@@ -318,12 +347,13 @@ static void old_tail_is_longer(uint64_t seed)
 	}
 	world->publish_every_ms = 0;
 	run(world, 1000);
-	world->slow_ms[home][next] = world->slow_ms[home][last] = 1200;
+	for (uint32_t i = 0; i < world->count; i++)
+		world->slow_ms[home][i] = 1200;
 	world->slow_ms[next][home] = 1200;
 	for (int i = 0; i < 20; i++)
 		publish(world, &world->nodes[home], 0);
 	world->nodes[home].is_draining = true;
-	run(world, 150);
+	run(world, 110);
 	CHECK(slot_in(&world->nodes[next], 0)->lead != NULL);
 	for (uint32_t i = 0; i < 3 + seed % 5; i++)
 		publish(world, &world->nodes[next], 0);
@@ -331,7 +361,9 @@ static void old_tail_is_longer(uint64_t seed)
 	run(world, 20);
 	CHECK(world->acked == acked + 3 + seed % 5);
 	crash(world, next);
-	run(world, 4000);
+	world->publish_every_ms = 20;
+	run(world, 8000);
+	CHECK(home_of(world, 0) != NULL);
 	world->nodes[home].is_draining = false;
 	CHECK(world_sum(world).unclean == 0);
 	rest(world, false);
@@ -581,6 +613,7 @@ static void long_logs(uint64_t seed)
 	struct world *world = standing(4, 1, seed);
 	world->publish_every_ms = 4;
 	run(world, 4000);
+	world->entry_bytes = seed % 2 == 0 ? 70000 : 0;
 	world->publish_every_ms = 50;
 	run(world, 12000);
 	uint32_t others[NODES_MAX];
@@ -637,6 +670,7 @@ static void everything(uint64_t seed)
 	world->twice = seed % 4 == 0 ? 200 : 0;
 	world->partition = seed % 5 == 0 ? SLOTS_PAUSE : SLOTS_MERGE;
 	world->repeats = 10;
+	world->entry_bytes = seed % 20 == 0 ? 70000 : 0; /* a window, and a piece, hold three */
 	world->publish_every_ms = 200;
 	for (uint32_t i = 0; i < world->count; i++)
 		start(world, i);
@@ -672,6 +706,7 @@ int main(int argc, char **argv)
 		{"most replicas die", most_die},
 		{"a take-over dies", takeover_dies},
 		{"a take-over is cut off", takeover_is_cut_off},
+		{"a take-over installs nothing", takeover_installs_nothing},
 		{"an old tail is longer", old_tail_is_longer},
 		{"two take over", two_take_over},
 		{"parted, and both go on", parted_merge},
