@@ -342,7 +342,7 @@ void edge_ready(struct edge *edge, uint64_t tag, unsigned ready)
 
 bool edge_takes_letters(const struct edge *edge)
 {
-	return hub_pace(edge->hub) == HUB_KEEPS_UP;
+	return hub_pace(edge->hub) != HUB_IS_FAR_BEHIND;
 }
 
 void edge_receive(struct edge *edge, const struct hub_mail *mail)

@@ -156,8 +156,8 @@ bool hub_walk(struct hub *hub, uint32_t budget);
  */
 enum hub_pace {
 	HUB_KEEPS_UP = 0,
-	HUB_IS_BEHIND,     /* by more than outbound_bytes_max: take in no publication, no letter */
-	HUB_IS_FAR_BEHIND, /* by more than twice that: take in nothing */
+	HUB_IS_BEHIND,     /* by more than outbound_bytes_max: take in no publication of clients */
+	HUB_IS_FAR_BEHIND, /* by more than twice that: take in nothing, letters neither */
 };
 enum hub_pace hub_pace(const struct hub *hub);
 void hub_timer(struct hub *hub, struct timer *timer);
