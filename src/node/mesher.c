@@ -418,7 +418,9 @@ static bool out_take(struct links_out *out, const struct member *from, const str
 
 static void out_changed(struct links_out *out, const struct member *member)
 {
-	look_at_member(mesher_under(out), member);
+	struct mesher *mesher = mesher_under(out);
+	look_at_member(mesher, member);
+	mesh_figures_set_members(&mesher->figures, links_membership(mesher->links));
 }
 
 static void out_load(struct links_out *out, const struct member *member, bool is_high)
