@@ -136,8 +136,9 @@ static struct replica *prepare(struct slots *slots, struct slot *slot,
 	}
 	if (replica == NULL)
 		replica = slot_replica_make(slot, &install->entry.stream);
-	/* Nothing has happened yet: there is nothing to copy. */
-	if (replica != NULL && !replica->is_whole && install->start.lsn == 0)
+	/* It began with nothing: there is nothing to copy, unless a state is on its way already. */
+	if (replica != NULL && !replica->is_whole && !replica->is_partial &&
+	    install->start.lsn == 0)
 		slot_begin_empty(slots, slot);
 	return replica;
 }
@@ -240,7 +241,7 @@ static bool joins(struct slots *slots, struct slot *slot, const struct wire_appe
 {
 	struct replica *replica = slot->replica;
 	/* A log from its very beginning needs no state before it. */
-	if (!replica->is_whole && append->previous.lsn == 0)
+	if (!replica->is_whole && append->previous.lsn == 0 && replica->pull.snapshot == 0)
 		slot_begin_empty(slots, slot);
 	if (!replica->is_whole)
 		return false;
