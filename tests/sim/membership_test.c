@@ -316,6 +316,8 @@ static void deliver(struct net *net, struct node *to, uint32_t from, enum frame_
 	}
 	for (int shift = 0; shift < 64; shift += 8)
 		buf_char(&body, (char)(incarnation >> shift));
+	if (type == FRAME_DEAD)
+		buf_char(&body, false); /* only silent */
 	struct frame frame = {.type = type, .body = buf_view(&body)};
 	bool is_good = membership_take(to->membership, to->ends[from].member, &frame, net->now_ms);
 	CHECK(is_good);
