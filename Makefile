@@ -215,8 +215,8 @@ install: all
 
 deb: all
 	$Qrm -rf $B/deb && mkdir -p $B/deb
-	$Q$(MAKE) --no-print-directory install MODE=$(MODE) B=$B DESTDIR=$(CURDIR)/$B/deb/stage PREFIX=/usr
-	$Qsystemd/deb $(CURDIR)/$B/deb/stage $(CURDIR)/$B/deb
+	$Q$(MAKE) --no-print-directory install MODE=$(MODE) B=$B DESTDIR=$(abspath $B)/deb/stage PREFIX=/usr
+	$Qsystemd/deb $(abspath $B)/deb/stage $(abspath $B)/deb
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile

@@ -355,6 +355,8 @@ static void conn_flush(struct edge *edge, struct conn *conn)
 		edge->out_bytes -= put;
 		if (put > 0 && conn->transport == &transport_sse)
 			conn->heard_ms = (uint32_t)edge_now_ms(edge);
+		if (put > 0 && conn->state == CONN_CLOSING)
+			conn_wait_anew(edge, conn); /* it takes our last bytes, if slowly */
 		if (outbox_bytes(out) > 0)
 			return;
 		out_free(edge, conn);

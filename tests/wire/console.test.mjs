@@ -110,7 +110,8 @@ describe("the console", () => {
 					/^Messages a second: in (?!0,)/.test(plot.getAttribute("aria-label") ?? "")));
 			await says(page, "#channels", channel);
 			await says(page, "#connections", "ann");
-			assert.equal(await page.isHidden("#members-card"), true);
+			await says(page, "#members", client.welcome.node);
+			await says(page, "#members", "ready");
 			const points = await page.getAttribute(".plot polyline", "points");
 			assert.match(points, /^[\d.]+,[\d.-]+/);
 		});

@@ -154,11 +154,12 @@ describe("load: against a hub with faults", { concurrency: true }, () => {
 	});
 
 	it("what is of another channel is misrouted", async () => {
-		let last;
+		const last = new Map();
 		const stray = (frame, n, follower) => {
-			const before = last;
-			last = frame;
-			return n === 30 && follower === 1 ? [frame, before] : null;
+			const { channel } = JSON.parse(frame);
+			last.set(channel, frame);
+			const other = [...last.keys()].find((name) => name !== channel);
+			return n === 30 && follower === 1 ? [frame, last.get(other)] : null;
 		};
 		const found = await withHub(stray, (port) =>
 			load(port, "rooms", { connections: 4, channels: 2, rate: 500, messages: 200 }));

@@ -170,7 +170,11 @@ async function play(client, bytes, chance) {
 		at += size;
 	}
 	if (chance.below(8) === 0) {
-		client.socket.resetAndDestroy();
+		/* A socket that is shutting down cannot be reset, and would stay open for ever. */
+		if (client.socket.writableEnded)
+			client.socket.destroy();
+		else
+			client.socket.resetAndDestroy();
 		return;
 	}
 	client.socket.end();
