@@ -398,20 +398,22 @@ function parseData(text) {
 }
 
 async function publish() {
-	const message = { channel: $("channel").value, data: parseData($("data").value) };
+	const text = $("data").value;
+	const message = { channel: $("channel").value, data: parseData(text) };
 	for (const name of ["event", "key"]) {
 		if ($(name).value)
 			message[name] = $(name).value;
 	}
+	$("data").value = ""; /* at once: what is typed before the answer comes is the next message */
 	try {
 		const { id } = await askJson("/api/publish",
 			{ method: "POST", type: "application/json", body: JSON.stringify(message) });
 		$("published").textContent = `Published as ${id}.`;
-		$("data").value = "";
 		if (watched?.channel !== message.channel)
 			watch(message.channel);
 	} catch (error) {
 		$("published").textContent = `Not published: ${error.message}`;
+		$("data").value ||= text;
 	}
 	$("data").focus();
 }
