@@ -40,8 +40,11 @@ export function speakPlainly() {
 }
 
 /* A sanitizer build is slower, and its memory says nothing about the server's. */
-export const isSanitized = ["__asan_init", "__tsan_init"].some((symbol) =>
-	fs.existsSync(binary) && fs.readFileSync(binary).includes(symbol));
+const isBuiltWith = (symbol) => fs.existsSync(binary) && fs.readFileSync(binary).includes(symbol);
+export const isSanitized = ["__asan_init", "__tsan_init"].some(isBuiltWith);
+/* To the thread sanitizer a number is one and the same descriptor in all threads. */
+export const hasOneTable = isBuiltWith("__tsan_init") &&
+	"the thread sanitizer knows one descriptor table alone";
 export const scale = Number(process.env.STARLING_SCALE ?? (isSanitized ? 0.1 : 1));
 export const patience = isSanitized ? 60_000 : 20_000;
 

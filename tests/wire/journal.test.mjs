@@ -30,7 +30,7 @@ describe("log", () => {
 
 	it("both change when the configuration is read again", async () => {
 		const server = await startServer({ config: "" });
-		assert.match(server.stderr(), /^starling [\d.]+: open mode/);
+		await until(() => /^starling [\d.]+: open mode[^]*lobby'\n/.test(server.stderr()), "the banner");
 		const before = server.stderr().length;
 		const { file } = server;
 		writeFileSync(file, "[log]\nformat = json\n");
