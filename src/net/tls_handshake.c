@@ -1,7 +1,3 @@
-/*
- * OpenSSL's object reads from and writes to a BIO of ours, behind which the handshake stands: in
- * the callbacks, which OpenSSL gives nothing but its object, that is where it is found.
- */
 #include "net/tls_handshake.h"
 
 #include <openssl/core_names.h>
@@ -9,70 +5,25 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/tls_bio.h"
 #include "net/tls_record.h"
 
 struct tls_handshake {
 	SSL *ssl;
 	struct tls_tickets *tickets;
 	uint64_t now_ms;
-	struct slice input; /* of this step: what OpenSSL has not read of the record */
-	struct buf *out;    /* of this step */
+	struct tls_bio bytes; /* of this step: the record, and where the answer goes */
 	unsigned char client_secret[TLS_SECRET_MAX], server_secret[TLS_SECRET_MAX];
 	size_t secret_bytes; /* of each, when both are there */
 	uint64_t sent_last;  /* records in the last step */
 };
 
-/* ---- bytes ---- */
-
-static int bio_read(BIO *bio, char *room, int len)
-{
-	struct tls_handshake *handshake = BIO_get_data(bio);
-	struct slice *input = &handshake->input;
-	size_t count = input->len < (size_t)len ? input->len : (size_t)len;
-	BIO_clear_retry_flags(bio);
-	if (count == 0) {
-		BIO_set_retry_read(bio);
-		return -1;
-	}
-	memcpy(room, input->at, count);
-	*input = slice_after(*input, count);
-	return (int)count;
-}
-
-static int bio_write(BIO *bio, const char *bytes, int len)
-{
-	struct tls_handshake *handshake = BIO_get_data(bio);
-	BIO_clear_retry_flags(bio);
-	buf_append(handshake->out, bytes, (size_t)len);
-	return len;
-}
-
-static long bio_ctrl(BIO *bio, int what, long number, void *pointer)
-{
-	(void)bio;
-	(void)number;
-	(void)pointer;
-	return what == BIO_CTRL_FLUSH; /* there is nothing to do for it */
-}
-
-static pthread_once_t method_once = PTHREAD_ONCE_INIT;
-static BIO_METHOD *method;
-
-static void make_method(void)
-{
-	BIO_METHOD *made = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "starling");
-	if (made != NULL && BIO_meth_set_read(made, bio_read) == 1 &&
-	    BIO_meth_set_write(made, bio_write) == 1 && BIO_meth_set_ctrl(made, bio_ctrl) == 1)
-		method = made;
-}
-
 static struct tls_handshake *handshake_of(const SSL *ssl)
 {
-	return BIO_get_data(SSL_get_rbio(ssl));
+	return CONTAINER_OF(tls_bio_of(ssl), struct tls_handshake, bytes);
 }
 
 /* ---- secrets: lines `LABEL RANDOM SECRET`, the latter two in hexadecimal ---- */
@@ -148,32 +99,25 @@ static int seal_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIP
 
 bool tls_handshake_allow(SSL_CTX *context)
 {
-	CHECK(pthread_once(&method_once, make_method) == 0);
 	SSL_CTX_set_keylog_callback(context, take_secret);
 	SSL_CTX_set_timeout(context, TLS_TICKET_LIFE_MS / 1000);
-	return method != NULL && SSL_CTX_set_tlsext_ticket_key_evp_cb(context, seal_ticket) == 1;
+	return tls_bio_is_possible() &&
+	       SSL_CTX_set_tlsext_ticket_key_evp_cb(context, seal_ticket) == 1;
 }
 
 struct tls_handshake *tls_handshake_begin(SSL_CTX *context, struct tls_tickets *tickets)
 {
 	struct tls_handshake *handshake = calloc(1, sizeof(*handshake));
-	BIO *bio = BIO_new(method);
-	if (handshake == NULL || bio == NULL)
-		goto free_bio;
+	if (handshake == NULL)
+		return NULL;
 	handshake->ssl = SSL_new(context);
-	if (handshake->ssl == NULL)
-		goto free_bio;
+	if (handshake->ssl == NULL || !tls_bio_attach(handshake->ssl, &handshake->bytes)) {
+		tls_handshake_end(handshake);
+		return NULL;
+	}
 	handshake->tickets = tickets;
-	BIO_set_data(bio, handshake);
-	BIO_set_init(bio, 1);
-	SSL_set_bio(handshake->ssl, bio, bio);
 	SSL_set_accept_state(handshake->ssl);
 	return handshake;
-
-free_bio:
-	BIO_free(bio);
-	free(handshake);
-	return NULL;
 }
 
 void tls_handshake_end(struct tls_handshake *handshake)
@@ -199,19 +143,18 @@ enum tls_shake tls_handshake_step(struct tls_handshake *handshake, struct slice 
                                   uint64_t now_ms, struct buf *out)
 {
 	size_t before = out->len;
-	handshake->input = record;
-	handshake->out = out;
+	handshake->bytes = (struct tls_bio){record, out};
 	handshake->now_ms = now_ms;
 	ERR_clear_error();
 	int result = SSL_do_handshake(handshake->ssl);
 	int why = SSL_get_error(handshake->ssl, result);
 	ERR_clear_error();
-	handshake->out = NULL;
+	handshake->bytes.out = NULL;
 	if (out->is_broken)
 		return TLS_SHAKE_FAILED;
 	handshake->sent_last = count_records(out->at + before, out->len - before);
 	if (result == 1)
-		return handshake->input.len == 0 ? TLS_SHAKE_DONE : TLS_SHAKE_FAILED;
+		return handshake->bytes.input.len == 0 ? TLS_SHAKE_DONE : TLS_SHAKE_FAILED;
 	return why == SSL_ERROR_WANT_READ ? TLS_SHAKE_MORE : TLS_SHAKE_FAILED;
 }
 

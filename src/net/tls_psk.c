@@ -1,7 +1,6 @@
 /*
- * As in tls_handshake.c, OpenSSL reads and writes by a BIO of ours, behind which the session
- * stands. A server shows no certificate and a client trusts none, so that a handshake without the
- * shared key has nowhere to go, on either side.
+ * A server shows no certificate and a client trusts none, so that a handshake without the shared
+ * key has nowhere to go, on either side.
  */
 #include "net/tls_psk.h"
 
@@ -11,12 +10,12 @@
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <openssl/ssl.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/secret.h"
+#include "net/tls_bio.h"
 
 #define PSK_BYTES 32
 #define ID_BYTES 8
@@ -50,8 +49,7 @@ struct psk {
 	size_t taken; /* bytes while shaking hands */
 	bool is_ready, has_shown, is_over;
 	enum psk_fault fault;
-	struct slice input; /* of this call: what OpenSSL has not read yet */
-	struct buf *out;    /* of this call */
+	struct tls_bio bytes; /* of this call */
 };
 
 /* ---- keys ---- */
@@ -106,53 +104,9 @@ static bool key_make(struct psk_key *key, struct slice secret, struct slice clus
 	return true;
 }
 
-/* ---- bytes ---- */
-
-static int bio_read(BIO *bio, char *room, int len)
-{
-	struct psk *psk = BIO_get_data(bio);
-	size_t count = psk->input.len < (size_t)len ? psk->input.len : (size_t)len;
-	BIO_clear_retry_flags(bio);
-	if (count == 0) {
-		BIO_set_retry_read(bio);
-		return -1;
-	}
-	memcpy(room, psk->input.at, count);
-	psk->input = slice_after(psk->input, count);
-	return (int)count;
-}
-
-static int bio_write(BIO *bio, const char *bytes, int len)
-{
-	struct psk *psk = BIO_get_data(bio);
-	BIO_clear_retry_flags(bio);
-	if (psk->out != NULL) /* none: the session is being closed */
-		buf_append(psk->out, bytes, (size_t)len);
-	return len;
-}
-
-static long bio_ctrl(BIO *bio, int what, long number, void *pointer)
-{
-	(void)bio;
-	(void)number;
-	(void)pointer;
-	return what == BIO_CTRL_FLUSH; /* there is nothing to do for it */
-}
-
-static pthread_once_t method_once = PTHREAD_ONCE_INIT;
-static BIO_METHOD *method;
-
-static void make_method(void)
-{
-	BIO_METHOD *made = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "starling mesh");
-	if (made != NULL && BIO_meth_set_read(made, bio_read) == 1 &&
-	    BIO_meth_set_write(made, bio_write) == 1 && BIO_meth_set_ctrl(made, bio_ctrl) == 1)
-		method = made;
-}
-
 static struct psk *psk_of(const SSL *ssl)
 {
-	return BIO_get_data(SSL_get_rbio(ssl));
+	return CONTAINER_OF(tls_bio_of(ssl), struct psk, bytes);
 }
 
 /* ---- showing a key, and looking at one that is shown ---- */
@@ -257,9 +211,8 @@ static void destroy(struct psk_keys *keys)
 struct psk_keys *psk_keys_create(const struct slice *secrets, size_t count, struct slice cluster)
 {
 	CHECK(count > 0 && count <= PSK_SECRETS_MAX);
-	CHECK(pthread_once(&method_once, make_method) == 0);
 	struct psk_keys *keys = calloc(1, sizeof(*keys));
-	if (keys == NULL || method == NULL)
+	if (keys == NULL || !tls_bio_is_possible())
 		goto destroy;
 	atomic_init(&keys->refs, 1);
 	for (; keys->count < count; keys->count++) {
@@ -305,28 +258,21 @@ struct psk *psk_open(struct psk_keys *keys, bool is_dialler, size_t which)
 {
 	CHECK(which < keys->count);
 	struct psk *psk = calloc(1, sizeof(*psk));
-	BIO *bio = BIO_new(method);
-	if (psk == NULL || bio == NULL)
-		goto free_bio;
-	psk->ssl = SSL_new(is_dialler ? keys->client : keys->server);
-	if (psk->ssl == NULL)
-		goto free_bio;
+	if (psk == NULL)
+		return NULL;
 	psk->keys = psk_keys_take(keys);
 	psk->which = which;
-	BIO_set_data(bio, psk);
-	BIO_set_init(bio, 1);
-	SSL_set_bio(psk->ssl, bio, bio);
+	psk->ssl = SSL_new(is_dialler ? keys->client : keys->server);
+	if (psk->ssl == NULL || !tls_bio_attach(psk->ssl, &psk->bytes)) {
+		ERR_clear_error();
+		psk_close(psk);
+		return NULL;
+	}
 	if (is_dialler)
 		SSL_set_connect_state(psk->ssl);
 	else
 		SSL_set_accept_state(psk->ssl);
 	return psk;
-
-free_bio:
-	ERR_clear_error();
-	BIO_free(bio);
-	free(psk);
-	return NULL;
 }
 
 void psk_close(struct psk *psk)
@@ -400,15 +346,14 @@ enum psk_answer psk_take(struct psk *psk, struct slice bytes, struct buf *plain,
 {
 	enum psk_answer answer = PSK_MORE;
 	CHECK(!psk->is_over);
-	psk->input = bytes;
-	psk->out = out;
+	psk->bytes = (struct tls_bio){bytes, out};
 	if (!psk->is_ready) {
 		psk->taken += bytes.len;
 		answer = shake(psk);
 	}
 	if (answer == PSK_MORE && psk->is_ready)
 		answer = read_plain(psk, plain);
-	psk->out = NULL;
+	psk->bytes.out = NULL;
 	if (answer != PSK_BROKEN && out->is_broken)
 		answer = break_off(psk, PSK_FAULT_MEMORY);
 	return answer;
@@ -433,11 +378,11 @@ bool psk_seal(struct psk *psk, struct slice plain, struct buf *out)
 {
 	CHECK(psk->is_ready);
 	CHECK(plain.len > 0 && plain.len <= INT32_MAX);
-	psk->out = out;
+	psk->bytes.out = out;
 	ERR_clear_error();
 	int put = SSL_write(psk->ssl, plain.at, (int)plain.len);
 	ERR_clear_error();
-	psk->out = NULL;
+	psk->bytes.out = NULL;
 	return put == (int)plain.len && !out->is_broken;
 }
 
@@ -445,9 +390,9 @@ void psk_say_end(struct psk *psk, struct buf *out)
 {
 	if (!psk->is_ready)
 		return;
-	psk->out = out;
+	psk->bytes.out = out;
 	ERR_clear_error();
 	(void)SSL_shutdown(psk->ssl);
 	ERR_clear_error();
-	psk->out = NULL;
+	psk->bytes.out = NULL;
 }
