@@ -33,6 +33,7 @@ void page_ready(struct edge *edge, struct conn *conn, const struct http_request 
 /* ---- files ---- */
 
 #define STATIC_FILE(symbol) extern const char static_##symbol[], static_##symbol##_end[]
+STATIC_FILE(common_css);
 STATIC_FILE(index_html);
 STATIC_FILE(demo_js);
 STATIC_FILE(demo_css);
@@ -48,6 +49,7 @@ static const struct {
 	const char *path, *type;
 	const char *start, *end;
 } files[] = {
+	{"/common.css", "text/css; charset=utf-8", static_common_css, static_common_css_end},
 	{"/", "text/html; charset=utf-8", static_index_html, static_index_html_end},
 	{"/demo.js", "text/javascript; charset=utf-8", static_demo_js, static_demo_js_end},
 	{"/demo.css", "text/css; charset=utf-8", static_demo_css, static_demo_css_end},

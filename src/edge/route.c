@@ -38,6 +38,7 @@ static const struct route {
 	{"/ready", READS, BODY_SMALL, page_ready},
 	{"/", READS, BODY_SMALL, page_root},
 	{"/starling.js", READS, BODY_SMALL, page_file},
+	{"/common.css", READS, BODY_SMALL, page_file},
 	{"/demo.js", READS, BODY_SMALL, page_file},
 	{"/demo.css", READS, BODY_SMALL, page_file},
 	{"/patterns", READS, BODY_SMALL, page_root},

@@ -10,6 +10,7 @@ static_\symbol\()_end:
 	.byte 0
 	.endm
 
+	static_file common_css, "src/edge/static/common.css"
 	static_file index_html, "src/edge/static/index.html"
 	static_file demo_js, "src/edge/static/demo.js"
 	static_file demo_css, "src/edge/static/demo.css"

@@ -297,6 +297,7 @@ describe("the first page", () => {
 		for (const [path, type] of [
 			["/", "text/html"],
 			["/demo.js", "text/javascript"],
+			["/common.css", "text/css"],
 			["/demo.css", "text/css"],
 		]) {
 			const answer = await call(server, "GET", path);
