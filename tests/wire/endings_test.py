@@ -9,7 +9,8 @@ import socket
 import unittest
 import urllib.request
 
-from websockets_test import PATIENCE, Server
+from program import PATIENCE
+from websockets_test import Server
 
 def count_answers(received):
     """How many whole answers there are; fails where one is cut off."""

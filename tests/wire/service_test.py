@@ -5,7 +5,6 @@ STARLING names the binary (default build/release/starling).
 
 import http.client
 import os
-import pathlib
 import re
 import select
 import shutil
@@ -16,15 +15,7 @@ import tempfile
 import time
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARY = os.environ.get("STARLING", str(ROOT / "build/release/starling"))
-PATIENCE = 30.0
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from program import BINARY, PATIENCE, free_port
 
 
 class Manager:

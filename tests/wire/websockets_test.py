@@ -6,24 +6,14 @@ STARLING names the binary (default build/release/starling).
 import asyncio
 import json
 import os
-import pathlib
 import re
 import signal
-import socket
 import subprocess
 import unittest
 
 import websockets
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARY = os.environ.get("STARLING", str(ROOT / "build/release/starling"))
-PATIENCE = 30.0
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from program import BINARY, PATIENCE, free_port
 
 
 class Server:
