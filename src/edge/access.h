@@ -22,7 +22,7 @@ enum error_code access_refresh(struct edge *edge, struct conn *conn, struct slic
 enum error_code access_identify_backend(struct edge *edge, struct conn *conn,
                                         const struct http_request *request, const char **why);
 
-/* Settings are others: is what let this session in still good? */
+/* Settings are others: is what this client was let in by still good? */
 bool access_still_holds(const struct edge *edge, const struct session *session);
 
 void access_forget(struct session *session); /* an anonymous client again */
