@@ -523,13 +523,18 @@ bool hub_lag(const struct hub *hub, uint32_t *place, uint32_t budget, uint64_t *
 	return *place >= span;
 }
 
-uint32_t hub_dirty_channels(const struct hub *hub)
+static uint32_t count_of(const struct list *list)
 {
 	uint32_t count = 0;
-	const struct list_node *node = list_first(&hub->dirty);
-	for (; node != NULL; node = list_after(&hub->dirty, node))
+	const struct list_node *node = list_first(list);
+	for (; node != NULL; node = list_after(list, node))
 		count++;
 	return count;
+}
+
+uint32_t hub_dirty_channels(const struct hub *hub)
+{
+	return count_of(&hub->dirty) + count_of(&hub->carried);
 }
 
 static bool is_shown(const struct channel *channel)

@@ -1312,7 +1312,7 @@ static void counters_check(const struct worker *worker, uint32_t channels, uint3
 static void worker_check(struct worker *worker)
 {
 	const struct hub *hub = worker->hub;
-	uint32_t channels = 0, followers = 0, behind = 0, far_behind = 0;
+	uint32_t channels = 0, followers = 0, behind = 0, far_behind = 0, dirty = 0;
 	for (uint32_t i = 0; i < CHANNELS; i++)
 		worker->known[i].is_appended = false;
 	for (size_t i = 0; i < map_buckets(&hub->table); i++) {
@@ -1324,8 +1324,10 @@ static void worker_check(struct worker *worker)
 			channels += channel->is_agent; /* the others are its tails */
 			behind += channel->is_behind;
 			far_behind += channel->is_far_behind;
+			dirty += list_is_linked(&channel->dirty);
 		}
 	}
+	CHECK(hub_dirty_channels(hub) == dirty);
 	CHECK(hub_pace(hub) == (far_behind > 0 ? HUB_IS_FAR_BEHIND
 	                        : behind > 0   ? HUB_IS_BEHIND
 	                                       : HUB_KEEPS_UP));
