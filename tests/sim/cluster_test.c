@@ -111,6 +111,7 @@ struct publication_said {
 	uint64_t epoch, seq; /* the place it was answered with; 0: none */
 	uint64_t stream;     /* the last one that has it */
 	bool is_unechoed;    /* who published it does not want it back */
+	bool has_once;       /* it has an idempotency key */
 };
 
 static struct order *orders[CHANNELS];
@@ -216,7 +217,9 @@ static void hear(const struct record *record)
 	}
 	CHECK(order != NULL && record->seq <= order->head); /* I7 */
 	CHECK(order->said[record->seq] == number_of(record));
-	CHECK(record_idempotency_key(record).len == 0 || !record->is_key_hidden);
+	bool has_once = said[number_of(record)].has_once;
+	CHECK(record->is_key_hidden == !has_once);
+	CHECK(record_once(record).len > 0);
 }
 
 /* ---- clients ---- */
@@ -571,6 +574,7 @@ static uint64_t say(uint32_t channel, bool is_unechoed)
 	}
 	said[++said_count] =
 		(struct publication_said){.channel = channel, .is_unechoed = is_unechoed};
+	said[said_count].has_once = said_count % 3 == 0;
 	return said_count;
 }
 
@@ -580,7 +584,7 @@ static void client_publish(struct client *client, uint32_t channel)
 	bool is_again = said_count > 0 && below(100) < 10, is_unechoed = below(100) < 5;
 	uint64_t number = is_again ? said_count - below(said_count < 20 ? (uint32_t)said_count : 20)
 	                           : say(channel, is_unechoed);
-	bool has_once = number % 3 == 0;
+	bool has_once = said[number].has_once;
 	if (is_again && (!has_once || said[number].channel != channel || said[number].is_unechoed))
 		return;
 	key[1] = (char)('0' + number % 3);
