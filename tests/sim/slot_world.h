@@ -105,6 +105,11 @@ struct event {
 	struct blob *body;
 };
 
+struct world;
+/* Sees each frame before it is sent; true: it does not arrive. */
+typedef bool meddle_fn(struct world *world, uint32_t from, uint32_t to, enum frame_type type,
+                       uint32_t slot);
+
 struct world {
 	uint64_t now_ms, order, seed;
 	uint32_t count, slot_count;
@@ -126,10 +131,8 @@ struct world {
 	uint64_t acked, gave_up, pause_max_ms;
 	struct slots_counters sum; /* of those that ended */
 	bool prints;
-	/* Sees each frame before it is sent; true: it does not arrive. */
-	bool (*meddle)(struct world *world, uint32_t from, uint32_t to, enum frame_type type,
-	               uint32_t slot);
-	uint32_t steps;  /* meddle's */
+	meddle_fn *meddle;
+	uint32_t steps;  /* its own */
 	uint32_t doomed; /* dies after what happens now: its number and one; nothing of it gets out
 	                  */
 	uint64_t left_ms[SLOTS_HERE_MAX]; /* when a home was there last; 0: there is one */

@@ -136,8 +136,31 @@ static void home_hangs(uint64_t seed)
 	rest(world, false);
 }
 
-/* S08: in the midst of it: what it sends as the Nth APPEND, or hears as the Nth HOLDS, is its last.
- */
+/* Over all seeds of a case: it is to come to pass in some that somebody dies. */
+static struct {
+	uint32_t wanted, seen;
+} dooms;
+
+static void want_doom(struct world *world, uint32_t steps, meddle_fn *meddle)
+{
+	world->steps = steps;
+	world->meddle = meddle;
+	dooms.wanted++;
+}
+
+/* At the last of the steps the node dies. True: what it was about to send is sent no more. */
+static bool doom_at_last(struct world *world, uint32_t node)
+{
+	if (world->steps == 0 || --world->steps > 0)
+		return false;
+	if (world->doomed == 0) {
+		world->doomed = node + 1;
+		dooms.seen++;
+	}
+	return world->seed % 3 == 0; /* it is that frame which is sent no more, or the next */
+}
+
+/* The Nth frame of a type is the last that its sender sends. */
 static bool die_at(struct world *world, uint32_t from, uint32_t to, enum frame_type type,
                    uint32_t slot)
 {
@@ -146,22 +169,27 @@ static bool die_at(struct world *world, uint32_t from, uint32_t to, enum frame_t
 	static const enum frame_type types[] = {FRAME_APPEND, FRAME_MAP,  FRAME_INSTALL,
 	                                        FRAME_NEED,   FRAME_SEAL, FRAME_SEALED,
 	                                        FRAME_STATE,  FRAME_HOLDS};
-	if (type != types[world->seed % COUNT_OF(types)] || world->steps == 0)
-		return false;
-	if (--world->steps > 0)
-		return false;
-	if (world->doomed == 0)
-		world->doomed = from + 1;
-	return world->seed % 3 == 0; /* it is that frame which is sent no more, or the next */
+	return type == types[world->seed % COUNT_OF(types)] && doom_at_last(world, from);
+}
+
+/* S08: in the midst of it: a home dies as it sends the Nth APPEND or INSTALL, or when the Nth HOLDS
+ * is on its way to it. */
+static bool home_dies_at(struct world *world, uint32_t from, uint32_t to, enum frame_type type,
+                         uint32_t slot)
+{
+	(void)slot;
+	static const enum frame_type types[] = {FRAME_APPEND, FRAME_INSTALL, FRAME_HOLDS};
+	return type == types[world->seed % COUNT_OF(types)] &&
+	       doom_at_last(world, type == FRAME_HOLDS ? to : from);
 }
 
 static void home_dies_in_the_midst(uint64_t seed)
 {
 	struct world *world = standing(5, 2, seed);
 	world->publish_every_ms = 20;
-	world->steps = 1 + random_below(&world->random, 200);
-	world->meddle = die_at;
+	want_doom(world, 1 + random_below(&world->random, 200), home_dies_at);
 	run(world, 15000);
+	CHECK(world->steps == 0);
 	CHECK(world_sum(world).unclean == 0);
 	rest(world, false);
 }
@@ -254,9 +282,8 @@ static void takeover_dies(uint64_t seed)
 	uint32_t home = home_number(world, 0);
 	world->entry_bytes = seed % 2 == 0 ? 70000 : 0;
 	stop(world, home, 5000);
-	world->steps = 1 + (uint32_t)(seed / 8) % 6;
 	run(world, 2000);
-	world->meddle = die_at;
+	want_doom(world, 1 + (uint32_t)(seed / 8) % 6, die_at);
 	run(world, 20000);
 	CHECK(world_sum(world).unclean == 0);
 	rest(world, false);
@@ -551,8 +578,7 @@ static void joiner_dies_in_the_midst(uint64_t seed)
 		start(world, i);
 	CHECK(until(world, is_calm, 30000) != NEVER);
 	world->publish_every_ms = 50;
-	world->steps = 1 + (uint32_t)(seed / 8) % 12;
-	world->meddle = joiner_dies;
+	want_doom(world, 1 + (uint32_t)(seed / 8) % 12, joiner_dies);
 	start(world, 5);
 	run(world, 20000);
 	CHECK(world_sum(world).unclean == 0);
@@ -743,10 +769,12 @@ int main(int argc, char **argv)
 	if (prints)
 		count = 1;
 	for (unsigned i = from; i < to; i++) {
+		dooms.wanted = dooms.seen = 0;
 		for (uint64_t seed = first; seed < first + count; seed++) {
 			printf("slots: %s, seed %llu\n", cases[i].claim, (unsigned long long)seed);
 			cases[i].run(seed);
 		}
+		CHECK(count < SEEDS || dooms.wanted == 0 || dooms.seen > 0);
 	}
 	return 0;
 }
