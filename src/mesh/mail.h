@@ -34,11 +34,6 @@ struct seat {
 	uint16_t use; /* 0: nobody's */
 };
 
-static inline bool seat_equals(struct seat a, struct seat b)
-{
-	return a.index == b.index && a.use == b.use;
-}
-
 enum mesh_mail_kind {
 	MESH_MAIL_FRAME = 0, /* both ways: seat, type, slot, body; to the mesh thread: is_lossy */
 	MESH_MAIL_NODE,  /* to all workers: seat, state, is_linked, is_gone, boot, incarnation, name

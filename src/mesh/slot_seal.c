@@ -193,7 +193,6 @@ static struct takeover *begin(struct slots *slots, struct slot *slot, const stru
 		.base = slot->entry,
 		.entry = {proposal.term, slot->entry.stream, slot->entry.fork_of, *set},
 		.lead = lead,
-		.started_ms = slots->now_ms,
 		.advanced_ms = slots->now_ms};
 	slot->takeover = takeover;
 	slot_is_due(slot);

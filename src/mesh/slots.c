@@ -229,11 +229,6 @@ void slot_mark_dirty(struct slots *slots, struct slot *slot)
 		list_append(&slots->dirty, &slot->dirty);
 }
 
-bool slot_is_home(const struct slot *slot)
-{
-	return slot->lead != NULL;
-}
-
 /* A home that changes its own set goes on taking proposals: they wait. */
 static bool slot_takes(const struct slots *slots, const struct slot *slot)
 {
@@ -370,13 +365,6 @@ bool slots_propose(struct slots *slots, uint16_t number, struct blob *entry, uin
 }
 
 /* ---- what is to be seen ---- */
-
-const struct slot_entry *slots_entry(const struct slots *slots, uint16_t number)
-{
-	const struct slot *slot = slot_at(slots, number);
-	CHECK(slot != NULL);
-	return &slot->entry;
-}
 
 const struct slots_counters *slots_counters(const struct slots *slots)
 {

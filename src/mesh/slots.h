@@ -143,7 +143,6 @@ struct slots_counters {
 	uint64_t proposed, committed, refused;
 	uint64_t snapshots, restored;
 	uint64_t forks, merged; /* streams of this node that lost; parts of others' taken in */
-	uint32_t homes, replicas;
 };
 
 struct slots;
@@ -170,7 +169,6 @@ MUST_CHECK bool slots_propose(struct slots *slots, uint16_t slot, struct blob *e
                               uint64_t cookie);
 
 /* What is to be seen. */
-const struct slot_entry *slots_entry(const struct slots *slots, uint16_t slot);
 void slots_role(const struct slots *slots, uint16_t slot, struct slots_role *role);
 const struct slots_counters *slots_counters(const struct slots *slots);
 /* Nothing of these slots is in motion, and no replica is wanted elsewhere than it is. */

@@ -71,7 +71,7 @@ struct takeover {
 	bool is_motion;          /* it need not be: counted in SLOTS_MOVING_MAX */
 	bool is_unclean;
 	bool keeps_log; /* a home changes its set: what is proposed meanwhile follows its log */
-	uint64_t started_ms, said_ms, advanced_ms;
+	uint64_t said_ms, advanced_ms;
 	struct report reports[TAKEOVER_NODES_MAX];
 	unsigned report_count;
 	struct slot_proposal sets[TAKEOVER_SETS_MAX]; /* of the base, then those it was told of */
@@ -159,7 +159,6 @@ struct known_member {
 	struct slots_member said;
 	uint64_t ready_ms; /* since when it is ready; 0: it is not */
 	uint32_t digest;   /* slots whose digest it was sent since it is linked */
-	bool was_linked;
 };
 
 struct slots {
@@ -201,7 +200,6 @@ void slots_send_all(struct slots *slots, enum frame_type type, uint16_t slot);
 void slot_is_due(struct slot *slot);
 void slot_mark_dirty(struct slots *slots, struct slot *slot);
 void slot_tell_role(struct slots *slots, struct slot *slot);
-bool slot_is_home(const struct slot *slot);
 
 /* ---- slot_place.c: who should be what ---- */
 /* The members with the highest claims; worked out again when there are others. */
