@@ -49,7 +49,7 @@ enum far_kind {
 	FAR_HISTORY_READY, /* back: token, error, or epoch, seq, has_more */
 	FAR_RECORDS,       /* from the home: records of one channel, rising by one */
 	FAR_SYNC,    /* to the home: counter: forget whom I follow in this slot, and send all */
-	FAR_SYNCING, /* back: counter: records are counted from here */
+	FAR_SYNCING, /* back: records are counted from here */
 	FAR_SYNCED,  /* to the home: counter: now you know whom I follow */
 	FAR_ASK,     /* to the home, each second: is this so? */
 	FAR_DIGEST,  /* back: counter, sum, is_synced: what the home believes and has sent */

@@ -403,7 +403,6 @@ static void receive_tail(struct hub *hub, struct hub_slot *slot, uint32_t node,
 	                        .error = ERROR_UNAVAILABLE,
 	                        .slot = mail->slot,
 	                        .name = mail->name,
-	                        .counter = mail->counter,
 	                        .stream = slot->stream};
 	struct slot_edge *edge = edge_hear(hub, slot, node, mail);
 	if (edge == NULL)
@@ -452,7 +451,7 @@ static void receive_sync(struct hub *hub, struct hub_slot *slot, uint32_t node,
 		agent_settle(hub, channel);
 	}
 	edge->sum = (struct far_sum){0};
-	struct far_mail back = {.kind = FAR_SYNCING, .slot = mail->slot, .counter = mail->counter};
+	struct far_mail back = {.kind = FAR_SYNCING, .slot = mail->slot};
 	far_send(hub, node, &back);
 }
 

@@ -84,8 +84,8 @@ static struct far_mail letter_of(enum far_kind kind, struct record *const *recor
 	mail.is_duplicate = kind == FAR_PUBLISHED;
 	if (kind == FAR_TAIL || kind == FAR_TAILED)
 		mail.stream = 33;
-	if (kind == FAR_TAIL || kind == FAR_TAILED || kind == FAR_UNTAIL || kind == FAR_SYNC ||
-	    kind == FAR_SYNCING || kind == FAR_SYNCED || kind == FAR_DIGEST)
+	if (kind == FAR_TAIL || kind == FAR_UNTAIL || kind == FAR_SYNC || kind == FAR_SYNCED ||
+	    kind == FAR_DIGEST)
 		mail.counter = 22;
 	mail.is_synced = kind == FAR_DIGEST;
 	if (kind == FAR_DIGEST)
