@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "base/text.h"
 #include "net/tls_bio.h"
 
 #define PSK_BYTES 32
@@ -80,11 +81,8 @@ static bool derive(struct slice secret, const char *use, struct slice cluster, u
 
 static void write_hex(char *out, const unsigned char id[ID_BYTES])
 {
-	static const char digits[] = "0123456789abcdef";
-	for (size_t i = 0; i < ID_BYTES; i++) {
-		out[2 * i] = digits[id[i] >> 4];
-		out[2 * i + 1] = digits[id[i] & 15];
-	}
+	for (size_t i = 0; i < ID_BYTES; i++)
+		out += text_from_hex(out, id[i], 2);
 }
 
 static bool key_make(struct psk_key *key, struct slice secret, struct slice cluster)
@@ -247,6 +245,7 @@ void psk_keys_drop(struct psk_keys *keys)
 	if (refs == 1)
 		destroy(keys);
 }
+
 size_t psk_keys_count(const struct psk_keys *keys)
 {
 	return keys->count;
