@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -13,22 +12,12 @@
 
 /* ---- a connection ---- */
 
-static int set_options(int fd, uint32_t silence_ms_max)
-{
-	const int yes = 1;
-	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)) != 0 ||
-	    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms_max,
-	               sizeof(silence_ms_max)) != 0)
-		return -errno;
-	return 0;
-}
-
 int dial_open(const struct listen_address *address, uint32_t silence_ms_max)
 {
 	int fd = socket(address->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	int error = set_options(fd, silence_ms_max);
+	int error = listen_set_tcp(fd, silence_ms_max);
 	if (error == 0 &&
 	    connect(fd, (const struct sockaddr *)&address->socket, address->len) != 0 &&
 	    errno != EINPROGRESS)

@@ -195,8 +195,7 @@ int listen_claim(struct listen_address *address)
 	return error;
 }
 
-/* Accepted sockets inherit these. */
-static int inherit_tcp_options(int fd, uint32_t silence_ms_max)
+int listen_set_tcp(int fd, uint32_t silence_ms_max)
 {
 	const int yes = 1, unsent_max = UNSENT_BYTES_MAX;
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)) != 0 ||
@@ -213,7 +212,7 @@ static int set_tcp_options(int fd, uint32_t silence_ms_max)
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)) != 0)
 		return -errno;
-	return inherit_tcp_options(fd, silence_ms_max);
+	return listen_set_tcp(fd, silence_ms_max);
 }
 
 int listen_open(const struct listen_address *address, uint32_t silence_ms_max)
@@ -250,7 +249,7 @@ int listen_adopt(int fd, uint32_t silence_ms_max, struct listen_address *address
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
 	    fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
 		return -errno;
-	return listen_is_unix(address) ? 0 : inherit_tcp_options(fd, silence_ms_max);
+	return listen_is_unix(address) ? 0 : listen_set_tcp(fd, silence_ms_max);
 }
 
 void listen_remove(const struct listen_address *address)

@@ -44,6 +44,9 @@ MUST_CHECK int listen_open(const struct listen_address *address, uint32_t silenc
 /* Makes a listening socket that was handed over one like ours, and says where it listens. 0 or
  * -errno. */
 MUST_CHECK int listen_adopt(int fd, uint32_t silence_ms_max, struct listen_address *address);
+/* What each TCP connection of ours has, whoever dialled: set where it is dialled, or on a listener,
+ * from which those that it accepts inherit it. 0 or -errno. */
+MUST_CHECK int listen_set_tcp(int fd, uint32_t silence_ms_max);
 void listen_remove(const struct listen_address *address); /* the path that it leaves, if any */
 /* A descriptor; -EAGAIN: none waits now; or -errno. */
 MUST_CHECK int listen_accept(int listener, struct listen_address *peer);
