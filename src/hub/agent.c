@@ -436,15 +436,22 @@ static void receive_publish(struct hub *hub, const struct hub_mail *mail)
 	reply_published(hub, mail, &result);
 }
 
+/* Where its home is elsewhere, that one is asked. */
+static bool ask_far(struct hub *hub, const struct hub_mail *mail)
+{
+	uint16_t slot = hub_slot_of(slice_of(mail->ask->name, mail->ask->name_len));
+	if (far_is_home(hub, slot))
+		return false;
+	errand_begin(hub, slot, mail);
+	return true;
+}
+
 /* MAIL_FOLLOW, MAIL_HISTORY */
 static void receive_ask(struct hub *hub, const struct hub_mail *mail)
 {
 	struct hub_mail back = {.from = hub->options.worker, .token = mail->token};
-	uint16_t slot = hub_slot_of(slice_of(mail->ask->name, mail->ask->name_len));
-	if (!far_is_home(hub, slot)) {
-		errand_begin(hub, slot, mail);
+	if (hub->far != NULL && ask_far(hub, mail))
 		return;
-	}
 	if (mail->kind == MAIL_FOLLOW)
 		receive_follow(hub, mail, &back);
 	else
