@@ -159,7 +159,7 @@ static void state_open(struct state *state, uint32_t rooms, uint32_t burst,
 	state->clients = calloc(FOLLOWERS, sizeof(*state->clients));
 	state->idle = calloc(idle_connections, sizeof(*state->idle));
 	CHECK(state->hub != NULL && state->clients != NULL && state->idle != NULL);
-	hub_set_time(state->hub, 1, 1700000000000);
+	hub_set_time(state->hub, 1, 1700000000000000);
 	client_open(state, &state->publisher);
 	/* They come mixed, as they do in life. */
 	for (uint32_t i = 0; i < idle_connections; i++) {

@@ -324,8 +324,7 @@ static void accept_all(struct edge *edge)
 
 void edge_begin(struct edge *edge)
 {
-	hub_set_time(edge->hub, loop_now_ms(edge->loop), loop_unix_ms(edge->loop));
-	hub_set_turn(edge->hub, loop_unix_us(edge->loop));
+	hub_set_time(edge->hub, loop_now_ms(edge->loop), loop_unix_us(edge->loop));
 }
 
 void edge_ready(struct edge *edge, uint64_t tag, unsigned ready)

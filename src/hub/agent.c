@@ -134,8 +134,8 @@ struct publish_result agent_publish(struct hub *hub, struct record *record, stru
 		return publish_again(hub, channel, record, earlier, waiters);
 
 	struct publish_result result = {.epoch = channel->epoch, .seq = channel_next(channel)};
-	record_settle(record, result.epoch, result.seq, hub->unix_ms, channel->offset);
-	record->settled_us = (uint16_t)(hub->turn_us % 1000);
+	record_settle(record, result.epoch, result.seq, hub->unix_us / 1000, channel->offset);
+	record->settled_us = (uint16_t)(hub->unix_us % 1000);
 	channel->offset += record_bytes(record);
 	if (channel->far != NULL && home_proposes(channel))
 		return home_propose(hub, channel, record, waiters);

@@ -26,7 +26,7 @@ struct request *request_make(struct hub *hub, struct session *session, uint8_t k
 		memcpy(room, ref.at, ref.len);
 	request->ref_len = (uint32_t)ref.len;
 	request->kind = kind;
-	request->asked_us = hub->turn_us;
+	request->asked_us = hub->unix_us;
 	request->session = hub->out->handle(hub->out, session);
 	session->request_count++;
 	return request;

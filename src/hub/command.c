@@ -320,7 +320,7 @@ static void publish(struct hub *hub, struct session *session, const struct hub_c
 	                          .seq = result.seq,
 	                          .is_duplicate = result.is_duplicate};
 	if (result.error == ERROR_NONE)
-		hub_note_publish(hub, hub->turn_us);
+		hub_note_publish(hub, hub->unix_us);
 	if (result.error != ERROR_NONE)
 		refuse_no_memory(hub, session, command);
 	else if (!command->is_unanswered)

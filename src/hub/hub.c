@@ -76,15 +76,10 @@ void hub_destroy(struct hub *hub)
 	free(hub);
 }
 
-void hub_set_time(struct hub *hub, uint64_t now_ms, uint64_t unix_ms)
+void hub_set_time(struct hub *hub, uint64_t now_ms, uint64_t unix_us)
 {
 	hub->now_ms = now_ms;
-	hub->unix_ms = unix_ms;
-}
-
-void hub_set_turn(struct hub *hub, uint64_t unix_us)
-{
-	hub->turn_us = unix_us;
+	hub->unix_us = unix_us;
 }
 
 void hub_note_publish(struct hub *hub, uint64_t asked_us)

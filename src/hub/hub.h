@@ -104,9 +104,8 @@ struct hub_counters {
 struct hub *hub_create(const struct hub_options *options); /* NULL: no memory */
 void hub_destroy(struct hub *hub);
 
-void hub_set_time(struct hub *hub, uint64_t now_ms, uint64_t unix_ms);
-/* The same to the µs, for what is measured from here on. */
-void hub_set_turn(struct hub *hub, uint64_t unix_us);
+/* By the steady clock, and by that of the world. */
+void hub_set_time(struct hub *hub, uint64_t now_ms, uint64_t unix_us);
 
 void hub_session_close(struct hub *hub, struct session *session);
 /* The sink takes bytes again, or the session is not held any more: send what waits. */

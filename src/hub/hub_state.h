@@ -46,7 +46,7 @@ struct hub {
 	struct hub_options options;
 	struct hub_out *out;
 	struct hub_far *far; /* NULL: there are no other nodes */
-	uint64_t now_ms, unix_ms, turn_us;
+	uint64_t now_ms, unix_us;
 	struct slab channels, followers, requests;
 	struct map table;    /* channels by name */
 	struct list dirty;   /* channels with a walk due */

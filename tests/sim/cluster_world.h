@@ -166,7 +166,7 @@ static inline struct hub *hub_of(uint32_t node, uint16_t slot)
 
 static inline void hub_enter(struct hub *hub)
 {
-	hub_set_time(hub, world.now_ms, world.now_ms + UNIX_MS_AHEAD);
+	hub_set_time(hub, world.now_ms, (world.now_ms + UNIX_MS_AHEAD) * 1000);
 }
 
 /* ---- links ---- */

@@ -777,7 +777,7 @@ static bool out_has_room(struct hub_out *out)
 
 static void hub_enter(struct worker *worker)
 {
-	hub_set_time(worker->hub, world.now_ms, world.now_ms + UNIX_MS_AHEAD);
+	hub_set_time(worker->hub, world.now_ms, (world.now_ms + UNIX_MS_AHEAD) * 1000);
 	worker->is_entered = true;
 }
 

@@ -452,7 +452,7 @@ static void follow(bool is_from_start)
 static void pass(uint64_t now_ms)
 {
 	struct timer *timer;
-	hub_set_time(world.hub, now_ms, now_ms);
+	hub_set_time(world.hub, now_ms, now_ms * 1000);
 	while ((timer = timer_take_due(&world.wheel, now_ms)) != NULL)
 		hub_timer(world.hub, timer);
 	while (hub_walk(world.hub, 10))
@@ -493,7 +493,7 @@ static void run_hub(struct outcome *outcome)
 	outcome->is_whole = world.hub != NULL;
 	if (world.hub == NULL)
 		return;
-	hub_set_time(world.hub, 1000, 1000);
+	hub_set_time(world.hub, 1000, 1000000);
 	publish("a", "x", "1");
 	publish("a", "x", "1");
 	ask(&(struct hub_command){.type = COMMAND_SUBSCRIBE, .channel = SLICE("keyed")});

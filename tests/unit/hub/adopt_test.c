@@ -257,7 +257,7 @@ static void adopt(uint32_t worker, const struct rule *rule)
 static void set_time(void)
 {
 	for (uint32_t i = 0; i < WORKERS; i++)
-		hub_set_time(hubs[i], now_ms, now_ms);
+		hub_set_time(hubs[i], now_ms, now_ms * 1000);
 }
 
 static void walk(void)

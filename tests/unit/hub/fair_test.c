@@ -118,7 +118,7 @@ static void begin(void)
 	crowd = calloc(CROWD, sizeof(*crowd));
 	got = calloc(CROWD, sizeof(*got));
 	CHECK(hub != NULL && crowd != NULL && got != NULL);
-	hub_set_time(hub, 0, 1);
+	hub_set_time(hub, 0, 1000);
 	for (uint32_t i = 0; i < CROWD; i++)
 		subscribe(&crowd[i], SLICE("crowd"));
 	memset(few, 0, sizeof(few));

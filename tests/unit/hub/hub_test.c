@@ -305,7 +305,7 @@ static void ready(struct client *client)
 static void set_time(void)
 {
 	for (uint32_t i = 0; i < workers; i++)
-		hub_set_time(hubs[i], now_ms, UNIX_MS + now_ms);
+		hub_set_time(hubs[i], now_ms, (UNIX_MS + now_ms) * 1000);
 }
 
 static void pass(uint64_t ms)
