@@ -393,17 +393,17 @@ void agent_reply(struct hub *hub, uint32_t worker, const struct hub_mail *back)
 		hub->out->post(hub->out, worker, back);
 }
 
-static void reply_published(struct hub *hub, const struct hub_mail *mail,
-                            const struct publish_result *result)
+void agent_reply_published(struct hub *hub, uint32_t worker, struct slab_handle token,
+                           const struct publish_result *result)
 {
 	struct hub_mail back = {.kind = MAIL_PUBLISHED,
 	                        .error = (uint8_t)result->error,
 	                        .is_duplicate = result->is_duplicate,
 	                        .from = hub->options.worker,
-	                        .token = mail->token,
+	                        .token = token,
 	                        .epoch = result->epoch,
 	                        .seq = result->seq};
-	agent_reply(hub, mail->from, &back);
+	agent_reply(hub, worker, &back);
 }
 
 /* It is answered when it has its place: here, or at a home elsewhere. */
@@ -414,7 +414,7 @@ static void publish_far(struct hub *hub, const struct hub_mail *mail)
 	struct publish_result result = {.error = ERROR_UNAVAILABLE};
 	if (waiter == NULL) {
 		record_drop(mail->record);
-		reply_published(hub, mail, &result);
+		agent_reply_published(hub, mail->from, mail->token, &result);
 	} else if (!far_is_home(hub, slot)) {
 		errand_publish(hub, slot, mail->record, waiter);
 	} else {
@@ -422,7 +422,7 @@ static void publish_far(struct hub *hub, const struct hub_mail *mail)
 		if (result.is_pending)
 			return;
 		waiters_drop(hub, waiter);
-		reply_published(hub, mail, &result);
+		agent_reply_published(hub, mail->from, mail->token, &result);
 	}
 }
 
@@ -433,7 +433,7 @@ static void receive_publish(struct hub *hub, const struct hub_mail *mail)
 		return;
 	}
 	struct publish_result result = agent_publish(hub, mail->record, NULL);
-	reply_published(hub, mail, &result);
+	agent_reply_published(hub, mail->from, mail->token, &result);
 }
 
 /* Where its home is elsewhere, that one is asked. */

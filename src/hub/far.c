@@ -37,7 +37,6 @@ bool far_init(struct hub *hub)
 		free(slots);
 		return false;
 	}
-	far->cluster = hub->options.cluster;
 	far->slots = slots;
 	far->mark = random_next(&hub->random);
 	list_init(&far->due);
@@ -110,8 +109,9 @@ bool far_open(struct hub *hub, struct channel *channel)
 	return true;
 }
 
-static struct channel *channel_behind(const struct hub_slot *slot, const struct channel *channel)
+struct channel *far_channel_behind(const struct hub *hub, const struct channel *channel)
 {
+	const struct hub_slot *slot = far_slot(hub, channel->slot);
 	struct list_node *node = list_after(&slot->channels, &channel->far->in_slot);
 	return node == NULL ? NULL : CONTAINER_OF(node, struct channel_far, in_slot)->channel;
 }
@@ -127,7 +127,7 @@ void far_close(struct hub *hub, struct channel *channel)
 		if (save->channel != channel)
 			continue;
 		*save = (struct hub_save){.in_slot = save->in_slot,
-		                          .channel = channel_behind(slot, channel)};
+		                          .channel = far_channel_behind(hub, channel)};
 	}
 	if (slot->restoring.channel == channel)
 		restoring_drop(slot);
@@ -165,7 +165,7 @@ void far_give_up(struct hub *hub, struct channel *channel)
 
 void far_send(struct hub *hub, uint32_t node, const struct far_mail *mail)
 {
-	hub->far->cluster->send(hub->far->cluster, node, mail);
+	hub->options.cluster->send(hub->options.cluster, node, mail);
 }
 
 size_t far_fit(struct record *const *records, size_t count)
@@ -240,18 +240,6 @@ static void answer_node(struct hub *hub, const struct waiter *waiter, uint16_t s
 		far_send(hub, waiter->from, &mail);
 }
 
-static void answer_worker(struct hub *hub, const struct waiter *waiter)
-{
-	struct hub_mail back = {.kind = MAIL_PUBLISHED,
-	                        .error = (uint8_t)waiter->result.error,
-	                        .is_duplicate = waiter->result.is_duplicate,
-	                        .from = hub->options.worker,
-	                        .token = waiter->token,
-	                        .epoch = waiter->result.epoch,
-	                        .seq = waiter->result.seq};
-	agent_reply(hub, waiter->from, &back);
-}
-
 static void owe(struct hub_far *far, struct waiter *waiter)
 {
 	waiter->next = NULL;
@@ -267,7 +255,7 @@ static void pay_owed(struct hub *hub)
 	struct waiter *waiter;
 	while ((waiter = hub->far->owed_first) != NULL && hub_has_room(hub)) {
 		hub->far->owed_first = waiter->next;
-		answer_worker(hub, waiter);
+		agent_reply_published(hub, waiter->from, waiter->token, &waiter->result);
 		slab_release(&hub->far->waiters, waiter);
 	}
 }
@@ -287,7 +275,7 @@ void waiters_answer(struct hub *hub, struct waiter *waiters, uint16_t slot,
 		if (waiter->is_far)
 			answer_node(hub, waiter, slot);
 		else
-			answer_worker(hub, waiter);
+			agent_reply_published(hub, waiter->from, waiter->token, &waiter->result);
 		slab_release(&hub->far->waiters, waiter);
 	}
 }

@@ -150,7 +150,7 @@ void hub_commit(struct hub *hub, uint32_t slot);
 /* None of those proposed and not committed will ever be by this home. */
 void hub_revoke(struct hub *hub, uint32_t slot);
 /* At a replica, in order, each once. False: no memory, and nothing happened. */
-MUST_CHECK bool hub_apply(struct hub *hub, uint32_t slot, const struct hub_entry *entry);
+MUST_CHECK bool hub_apply(struct hub *hub, const struct hub_entry *entry);
 
 /* Of a node that is up. As with hub_receive() there is room for its letters. */
 void hub_far_receive(struct hub *hub, uint32_t node, const struct far_mail *mail);

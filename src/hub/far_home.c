@@ -26,7 +26,7 @@ bool home_proposes(const struct channel *channel)
 
 static enum hub_proposed propose(struct hub *hub, uint16_t slot, const struct hub_entry *entry)
 {
-	struct hub_cluster *cluster = hub->far->cluster;
+	struct hub_cluster *cluster = hub->options.cluster;
 	return cluster->propose(cluster, slot, entry);
 }
 
@@ -310,11 +310,13 @@ void home_node_changed(struct hub_slot *slot, uint32_t node)
 		slot->edges[node] = (struct slot_edge){0};
 }
 
-static void send_records(struct hub *hub, struct hub_slot *slot, uint16_t number, uint32_t node,
+static void send_records(struct hub *hub, struct hub_slot *slot, uint32_t node,
                          struct record *const *records, size_t count)
 {
-	struct far_mail mail = {
-		.kind = FAR_RECORDS, .slot = number, .records = records, .record_count = count};
+	struct far_mail mail = {.kind = FAR_RECORDS,
+	                        .slot = slot->number,
+	                        .records = records,
+	                        .record_count = count};
 	struct slot_edge *edge = edge_at(slot, node);
 	if (edge != NULL)
 		edge->sum.sent++;
@@ -331,8 +333,8 @@ void home_tell_nodes(struct hub *hub, struct channel *channel, struct record *re
 		uint64_t left =
 			(channel->far->nodes[word] | ~slot->synced[word]) & hub->far->up[word];
 		for (; left != 0; left &= left - 1)
-			send_records(hub, slot, channel->slot,
-			             word * 64 + (uint32_t)__builtin_ctzll(left), &record, 1);
+			send_records(hub, slot, word * 64 + (uint32_t)__builtin_ctzll(left),
+			             &record, 1);
 	}
 }
 
@@ -391,7 +393,7 @@ static void send_tail(struct hub *hub, struct hub_slot *slot, uint32_t node,
 			count++;
 		}
 		count = far_fit(records, count);
-		send_records(hub, slot, channel->slot, node, records, count);
+		send_records(hub, slot, node, records, count);
 		first += count;
 	}
 }

@@ -61,9 +61,8 @@ static void apply_close(struct hub *hub, const struct hub_entry *entry)
 		hub_close(hub, channel);
 }
 
-bool hub_apply(struct hub *hub, uint32_t slot, const struct hub_entry *entry)
+bool hub_apply(struct hub *hub, const struct hub_entry *entry)
 {
-	(void)slot;
 	switch ((enum hub_entry_kind)entry->kind) {
 	case ENTRY_RECORD:
 		return apply_record(hub, entry->record);
@@ -218,11 +217,7 @@ bool hub_save_next(struct hub *hub, struct hub_save *save, struct hub_entry *ent
 		save->part++;
 		if (!is_over)
 			continue;
-		struct hub_slot *slot = far_slot(hub, save->channel->slot);
-		struct list_node *node = list_after(&slot->channels, &save->channel->far->in_slot);
-		save->channel = node == NULL
-		                        ? NULL
-		                        : CONTAINER_OF(node, struct channel_far, in_slot)->channel;
+		save->channel = far_channel_behind(hub, save->channel);
 		save->part = 0;
 	}
 	return false;

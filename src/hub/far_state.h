@@ -102,7 +102,6 @@ struct hub_slot {
 };
 
 struct hub_far {
-	struct hub_cluster *cluster;
 	struct hub_slot *slots;   /* those of this worker */
 	struct list due, waiting; /* slots that have something to do, now or a little later */
 	struct slab proposals, errands, waiters;
@@ -144,6 +143,8 @@ void far_stop(struct hub *hub); /* before channels are closed */
 void far_free(struct hub *hub);
 MUST_CHECK bool far_open(struct hub *hub, struct channel *channel);
 void far_close(struct hub *hub, struct channel *channel);
+/* The next one of its slot; NULL: it is the last. */
+struct channel *far_channel_behind(const struct hub *hub, const struct channel *channel);
 void far_is_due(struct hub *hub, struct hub_slot *slot);
 uint64_t far_name_hash(const struct channel *channel);
 /* The key of a publication that was given none. */

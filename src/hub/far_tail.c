@@ -173,13 +173,14 @@ void tail_lose_touch(struct hub_slot *slot)
 	slot->doubts = 0;
 }
 
-static void tail_sync(struct hub *hub, struct hub_slot *slot, uint16_t number)
+static void tail_sync(struct hub *hub, struct hub_slot *slot)
 {
 	hub->counters.resyncs++;
 	slot->needs_sync = slot->has_behind = slot->is_counting = slot->is_settled = false;
 	slot->doubts = 0;
 	slot->synced_ms = slot->heard_ms = hub->now_ms;
-	struct far_mail begin = {.kind = FAR_SYNC, .slot = number, .counter = ++slot->counter};
+	struct far_mail begin = {
+		.kind = FAR_SYNC, .slot = slot->number, .counter = ++slot->counter};
 	far_send(hub, slot->node, &begin);
 	struct list_node *node = list_first(&slot->channels);
 	for (; node != NULL; node = list_after(&slot->channels, node)) {
@@ -188,7 +189,8 @@ static void tail_sync(struct hub *hub, struct hub_slot *slot, uint16_t number)
 		    channel_is_followed_here(channel))
 			tail_ask(hub, slot, channel);
 	}
-	struct far_mail end = {.kind = FAR_SYNCED, .slot = number, .counter = ++slot->counter};
+	struct far_mail end = {
+		.kind = FAR_SYNCED, .slot = slot->number, .counter = ++slot->counter};
 	far_send(hub, slot->node, &end);
 }
 
@@ -208,7 +210,7 @@ bool tail_turn(struct hub *hub, struct hub_slot *slot)
 	if (!is_reached(hub, slot))
 		return false;
 	if (slot->needs_sync)
-		tail_sync(hub, slot, slot->number);
+		tail_sync(hub, slot);
 	else if (slot->has_behind && hub->now_ms - slot->synced_ms >= HUB_FAR_MS) {
 		slot->synced_ms = hub->now_ms; /* not more often than that: it may fail again */
 		ask_those_behind(hub, slot);

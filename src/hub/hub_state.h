@@ -142,6 +142,8 @@ struct mail_answer *agent_answer_follow(const struct channel *channel,
                                         const struct follow_result *result, bool has_since);
 /* To a worker, which may be this one. */
 void agent_reply(struct hub *hub, uint32_t worker, const struct hub_mail *back);
+void agent_reply_published(struct hub *hub, uint32_t worker, struct slab_handle token,
+                           const struct publish_result *result);
 struct follow_result agent_follow(struct hub *hub, struct channel *channel,
                                   const struct cursor *since);
 struct history_result agent_history(struct hub *hub, struct slice name, const struct cursor *since,

@@ -346,7 +346,7 @@ static inline void log_apply_next(struct slot_log *log, uint32_t node)
 	struct hub *hub = hub_of(node, log->slot);
 	CHECK(relay_read_entry(&world.nodes[node].codec, log->slot, &in, &read) == RELAY_DONE);
 	hub_enter(hub);
-	if (hub_apply(hub, log->slot, &read))
+	if (hub_apply(hub, &read))
 		log->applied[node]++;
 	relay_entry_free(&read);
 }
