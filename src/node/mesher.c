@@ -7,11 +7,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "net/loop.h"
 #include "node/letter.h"
+#include "node/thread.h"
 #include "ops/config_address.h"
 #include "ops/journal.h"
 #include "starling/limits.h"
@@ -904,12 +904,5 @@ void mesher_leave(struct mesher *mesher)
 
 bool mesher_join(struct mesher *mesher, uint64_t wait_ms)
 {
-	struct timespec until;
-	CHECK(clock_gettime(CLOCK_REALTIME, &until) == 0);
-	uint64_t ns = (uint64_t)until.tv_nsec + wait_ms * 1000000;
-	until.tv_sec += (time_t)(ns / 1000000000);
-	until.tv_nsec = (long)(ns % 1000000000);
-	int error = pthread_timedjoin_np(mesher->thread, NULL, &until);
-	CHECK(error == 0 || error == ETIMEDOUT);
-	return error == 0;
+	return thread_join(mesher->thread, wait_ms);
 }

@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "net/loop.h"
+#include "node/thread.h"
 #include "starling/limits.h"
 
 /* Clients get so long to take our goodbye; then the connections are cut. */
@@ -389,12 +389,5 @@ void worker_stop(struct worker *worker)
 
 bool worker_join(struct worker *worker, uint64_t wait_ms)
 {
-	struct timespec until;
-	CHECK(clock_gettime(CLOCK_REALTIME, &until) == 0);
-	uint64_t ns = (uint64_t)until.tv_nsec + wait_ms * 1000000;
-	until.tv_sec += (time_t)(ns / 1000000000);
-	until.tv_nsec = (long)(ns % 1000000000);
-	int error = pthread_timedjoin_np(worker->thread, NULL, &until);
-	CHECK(error == 0 || error == ETIMEDOUT);
-	return error == 0;
+	return thread_join(worker->thread, wait_ms);
 }
