@@ -19,9 +19,9 @@ enum letter_kind {
 	LETTER_EDGE,
 	LETTER_GENERATION,
 	LETTER_BEAT,  /* to a worker, and back: it goes round */
-	LETTER_DRAIN, /* to a worker: refuse new clients */
+	LETTER_DRAIN, /* to a worker: refuse new clients; to the mesh thread: say that we go down */
 	LETTER_SEND_AWAY,
-	LETTER_STOP,          /* to a worker: say goodbye and end; to the mesh thread: going down */
+	LETTER_STOP,          /* to a worker: say goodbye and end */
 	LETTER_MESH,          /* both ways */
 	LETTER_CLUSTER,       /* to the mesh thread: who are the members? And its answer */
 	LETTER_MESH_SETTINGS, /* to the mesh thread: others from here on */

@@ -566,7 +566,7 @@ static void on_letter(struct loop_handler *handler, const void *bytes)
 	case LETTER_MESH_SETTINGS:
 		adopt(mesher, &letter->settings);
 		break;
-	case LETTER_STOP:
+	case LETTER_DRAIN:
 		links_drain(mesher->links, now_of(mesher));
 		break;
 	case LETTER_LEAVE:
@@ -892,7 +892,7 @@ void mesher_adopt(struct mesher *mesher, const struct mesher_settings *settings)
 
 void mesher_drain(struct mesher *mesher)
 {
-	struct letter letter = {.kind = LETTER_STOP};
+	struct letter letter = {.kind = LETTER_DRAIN};
 	tell(mesher, &letter);
 }
 
