@@ -4,7 +4,8 @@
  * Threads:   the worker's own: the channel's agent.
  * Ownership: owns its entries and copies of the keys.
  * Limits:    `ttl_ms` (DUPLICATES_MS, if it is not set to another) and DUPLICATES_MAX a channel,
- * the oldest forgotten first: a key that comes again after that is taken for a new one.
+ *            the oldest forgotten first: a key that comes again after that is taken for a new
+ *            one.
  */
 #pragma once
 

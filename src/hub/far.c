@@ -404,7 +404,7 @@ static bool slot_turn(struct hub *hub, struct hub_slot *slot, uint32_t *budget)
 	return has_more;
 }
 
-/* Those whose channels we follow, some a turn, so that all have been asked in SYNC_ASK_MS. */
+/* All those whose channels we follow, at once: it is one short letter a slot, each SYNC_ASK_MS. */
 static void ask_homes(struct hub *hub)
 {
 	struct hub_far *far = hub->far;

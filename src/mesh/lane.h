@@ -9,7 +9,7 @@
  * Threads:   pure; one at a time.
  * Ownership: a lane owns what waits and what came; a frame that is read looks into it until the
  *            next call. lane_init() gives what lane_free() takes back.
- * Limits:    LANE_WINDOW bytes of credit; what may wait is the caller's to bound (waiting()).
+ * Limits:    LANE_WINDOW bytes of credit; what may wait is the caller's to bound (lane_waiting()).
  */
 #pragma once
 

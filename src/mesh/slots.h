@@ -26,15 +26,17 @@
  * Nothing that is lost on the way matters: what is not answered is said again.
  *
  * Threads:   the worker's own. Pure: time, frames, members and proposals come in, what is to be
- * done goes out by struct slots_out, whose functions must not call back, but for merge().
+ *            done goes out by struct slots_out, whose functions must not call back, but for
+ *            merge().
  * Ownership: the slots own their logs. A blob that is handed out is lent: who keeps it takes a
  *            reference.
  * Limits:    SLOT_ENTRY_MAX bytes an entry, and a chunk of state; SLOTS_PENDING_* that are not
  *            committed; a window of SLOTS_WINDOW_*; SLOTS_MOVING_MAX slots of the node in motion
- * that need not be; SLOTS_PULLS_MAX that copy at once. A lack of memory delays, and loses nothing
- * that was acknowledged. Source:    the take-over is the first phase of Paxos (Lamport 1998) with
- * reconfiguration as in Vertical Paxos (Lamport, Malkhi, Zhou 2009); the matching of logs by (term,
- * number) is that of Viewstamped Replication (Oki and Liskov 1988) and Raft.
+ *            that need not be; SLOTS_PULLS_MAX that copy at once. A lack of memory delays, and
+ *            loses nothing that was acknowledged.
+ * Source:    the take-over is the first phase of Paxos (Lamport 1998) with reconfiguration as in
+ *            Vertical Paxos (Lamport, Malkhi, Zhou 2009); the matching of logs by (term, number) is
+ *            that of Viewstamped Replication (Oki and Liskov 1988) and Raft.
  */
 #pragma once
 

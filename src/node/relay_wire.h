@@ -12,7 +12,7 @@
  * Ownership: a letter or entry that was read holds references on its records, until
  *            relay_mail_free() or relay_entry_free(); its name looks at the bytes.
  * Limits:    every length is checked, names of channels belong to the slot, sequence numbers are
- * below RELAY_SEQ_MAX. What is wrong is refused whole.
+ *            below RELAY_SEQ_MAX. What is wrong is refused whole.
  */
 #pragma once
 

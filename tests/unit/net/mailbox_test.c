@@ -131,7 +131,6 @@ static void queue_when_full(void)
 	CHECK(!mailbox_is_congested(office, 0));
 }
 
-/* What the ring did not take goes nowhere between two flushes. */
 /* What figures say of it. */
 static void counts_what_is_under_way(void)
 {
@@ -154,6 +153,7 @@ static void counts_what_is_under_way(void)
 	CHECK(mailbox_incoming(office, 1) == 0);
 }
 
+/* What the ring did not take goes nowhere between two flushes. */
 static void queue_waits_for_flush(void)
 {
 	post_many(0, 1, 1, MAILBOX_CAPACITY + 1);
