@@ -1,6 +1,6 @@
 #include "edge/drain.h"
 
-#include "edge/conn.h"
+#include "edge/exchange.h"
 
 #define STEP_MS 20
 
@@ -21,13 +21,15 @@ static uint64_t count_clients(const struct edge *edge)
 	return edge->clients[EDGE_WEBSOCKET] + edge->clients[EDGE_SSE] + edge->clients[EDGE_POLL];
 }
 
-/* A poll is answered with what it has; one whose channels have not all answered yet is answered
- * when they have, and that is soon. */
+/* A poll is answered with what it has; one whose channels have not all answered yet, when they
+ * have. */
 static void send_away(struct edge *edge, struct conn *conn)
 {
 	if (conn->state != CONN_POLL)
 		conn_end(edge, conn, CLOSE_DRAIN);
-	else if (!conn->session.is_held)
+	else if (conn->session.is_held)
+		conn->exchange->poll.is_answered_at_once = true;
+	else
 		conn->transport->timer(edge, conn);
 }
 

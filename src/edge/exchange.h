@@ -32,7 +32,7 @@ struct work_kind {
 /* A poll's answer in the making; see poll.c. */
 struct poll {
 	struct buf messages;
-	bool is_answered_at_once; /* asked without `since` or without waiting, or a gap */
+	bool is_answered_at_once; /* asked without `since` or without waiting, or sent away */
 	bool has_gap;
 	uint64_t wait_ms;
 };
