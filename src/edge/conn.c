@@ -43,9 +43,7 @@ static uint64_t expires_in_ms(const struct edge *edge, const struct conn *conn)
 {
 	const struct claims *claims = conn->session.claims;
 	uint64_t now_ms = loop_unix_ms(edge->loop);
-	bool is_client = conn->state == CONN_SOCKET || conn->state == CONN_STREAM ||
-	                 conn->state == CONN_POLL;
-	if (!is_client || claims == NULL || claims->expires_unix_ms == CLAIMS_NEVER)
+	if (!conn_is_client(conn) || claims == NULL || claims->expires_unix_ms == CLAIMS_NEVER)
 		return UINT64_MAX;
 	return claims->expires_unix_ms > now_ms ? claims->expires_unix_ms - now_ms : 0;
 }

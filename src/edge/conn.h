@@ -176,6 +176,15 @@ static inline struct conn *conn_of(struct session *session)
 	return CONTAINER_OF(session, struct conn, session);
 }
 
+/* Somebody who stays for messages: no request that is answered and done with, none that has ended.
+ * NULL is nobody. */
+static inline bool conn_is_client(const struct conn *conn)
+{
+	return conn != NULL && !conn->session.is_ended &&
+	       (conn->state == CONN_SOCKET || conn->state == CONN_STREAM ||
+	        conn->state == CONN_POLL);
+}
+
 /* A handshake of TLS is under way: nothing can be written. */
 static inline bool conn_is_shaking(const struct conn *conn)
 {

@@ -11,16 +11,6 @@ uint64_t drain_due(const struct drain *drain, uint64_t elapsed_ms)
 	return (drain->clients * elapsed_ms + drain->offset) / drain->time_ms;
 }
 
-static bool is_client(const struct conn *conn)
-{
-	return conn != NULL && !conn->session.is_ended && conn->transport != &transport_http;
-}
-
-static uint64_t count_clients(const struct edge *edge)
-{
-	return edge->clients[EDGE_WEBSOCKET] + edge->clients[EDGE_SSE] + edge->clients[EDGE_POLL];
-}
-
 /* A poll is answered with what it has; one whose channels have not all answered yet, when they
  * have. */
 static void send_away(struct edge *edge, struct conn *conn)
@@ -40,7 +30,7 @@ static void step(struct edge *edge)
 	uint32_t left = TURN_DRAINS_MAX;
 	while (drain->sent < due && left > 0 && drain->next < slab_span(&edge->conns)) {
 		struct conn *conn = slab_by_index(&edge->conns, drain->next++);
-		if (!is_client(conn))
+		if (!conn_is_client(conn))
 			continue;
 		send_away(edge, conn);
 		drain->sent++;
@@ -57,7 +47,7 @@ void drain_send_away(struct edge *edge, uint64_t time_ms)
 	struct drain *drain = &edge->drain;
 	drain->began_ms = edge_now_ms(edge);
 	drain->time_ms = time_ms;
-	drain->clients = count_clients(edge);
+	drain->clients = edge_clients(edge->clients);
 	drain->offset = time_ms == 0 ? 0 : random_below(&edge->random, (uint32_t)time_ms);
 	step(edge);
 }

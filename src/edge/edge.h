@@ -119,6 +119,12 @@ struct edge_common {
 /* The transports that clients are counted by. */
 enum edge_client { EDGE_WEBSOCKET = 0, EDGE_SSE, EDGE_POLL, EDGE_HTTP, EDGE_CLIENT_COUNT };
 
+/* All of them but those that ask and go. */
+static inline uint64_t edge_clients(const uint64_t counts[EDGE_CLIENT_COUNT])
+{
+	return counts[EDGE_WEBSOCKET] + counts[EDGE_SSE] + counts[EDGE_POLL];
+}
+
 /* Figures of one worker, or of several added up. */
 struct edge_stats {
 	uint64_t clients[EDGE_CLIENT_COUNT]; /* now */

@@ -88,9 +88,7 @@ static void write_latency(struct buf *out, const char *name, const struct latenc
 
 static void write_json(struct buf *out, const struct edge_stats *stats)
 {
-	write_figure(out, "connections",
-	             stats->clients[EDGE_WEBSOCKET] + stats->clients[EDGE_SSE] +
-	                     stats->clients[EDGE_POLL]);
+	write_figure(out, "connections", edge_clients(stats->clients));
 #define FAMILY(metric, type, help)
 #define FIGURE(json, metric, labels, member) write_figure(out, json, stats->member);
 #include "starling/counter.def"

@@ -17,17 +17,11 @@
 
 /* ---- one connection ---- */
 
-static bool is_client(const struct conn *conn)
-{
-	return conn != NULL && !conn->session.is_ended && conn->transport->name != NULL &&
-	       conn->transport != &transport_http;
-}
-
 static struct conn *find_conn(struct edge *edge, uint64_t number)
 {
 	struct slab_handle handle = {(uint32_t)(number >> 32) & 0xffffff, (uint32_t)number};
 	struct conn *conn = slab_at(&edge->conns, handle);
-	return is_client(conn) ? conn : NULL;
+	return conn_is_client(conn) ? conn : NULL;
 }
 
 static void write_address(struct buf *out, struct address address)
@@ -192,7 +186,7 @@ static void list_conns(struct edge *edge, struct note *note)
 	       looks < TURN_LOOKS_MAX;
 	     looks++) {
 		const struct conn *conn = slab_by_index(&edge->conns, note->place++);
-		if (is_client(conn) &&
+		if (conn_is_client(conn) &&
 		    (user.len == 0 || slice_equals(user, session_user(&conn->session))))
 			note->is_found = add_conn(edge, note, conn);
 	}

@@ -3,13 +3,6 @@
 #include "edge/access.h"
 #include "edge/exchange.h"
 
-static bool is_client(const struct conn *conn)
-{
-	return conn != NULL && !conn->session.is_ended &&
-	       (conn->state == CONN_SOCKET || conn->state == CONN_STREAM ||
-	        conn->state == CONN_POLL);
-}
-
 /* A poll has an answer of its own for that; the others are told as they end. */
 static void turn_out(struct edge *edge, struct conn *conn, enum error_code error,
                      enum close_reason reason)
@@ -59,7 +52,7 @@ bool review_go_on(struct edge *edge)
 		review->is_on = review->at < span;
 		struct conn *conn =
 			review->is_on ? slab_by_index(&edge->conns, review->at++) : NULL;
-		if (!is_client(conn))
+		if (!conn_is_client(conn))
 			continue;
 		done += conn->session.follower_count;
 		judge(edge, conn);
