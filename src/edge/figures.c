@@ -26,11 +26,19 @@ static void count_worker(struct edge *edge, struct note *note)
 	if (!note->is_found) {
 		note->is_found = true;
 		note->worker = edge->options.worker;
-		note->descriptors = process_descriptors();
 		edge_count(edge, &note->stats);
 	}
 	note->goes_on = !hub_lag(edge->hub, &note->place, TURN_LOOKS_MAX, &lag);
 	note->stats.outbound_bytes += lag;
+}
+
+/* And its descriptors, which takes a while; where all have one table the first one counts it. */
+static void count_with_descriptors(struct edge *edge, struct note *note)
+{
+	bool has_table = edge->options.node->has_private_fds || edge->options.worker == 0;
+	if (!note->is_found && has_table)
+		note->descriptors = process_descriptors();
+	count_worker(edge, note);
 }
 
 static void add_up(struct edge_stats *sum, struct note *const *notes, size_t count)
@@ -235,12 +243,8 @@ static void write_process(struct edge *edge, struct buf *out, struct note *const
 	struct process process;
 	uint64_t descriptors = 0;
 	process_look(&process);
-	for (size_t i = 0; i < count; i++) {
-		if (edge->options.node->has_private_fds)
-			descriptors += notes[i]->descriptors;
-		else
-			descriptors = notes[i]->descriptors;
-	}
+	for (size_t i = 0; i < count; i++)
+		descriptors += notes[i]->descriptors;
 	process_write(out, &process, descriptors, edge->options.node->started_unix_ms);
 }
 
@@ -264,7 +268,7 @@ static void finish_metrics(struct edge *edge, struct conn *conn, struct note *co
 	buf_free(&body);
 }
 
-static const struct survey_kind survey_metrics = {count_worker, finish_metrics};
+static const struct survey_kind survey_metrics = {count_with_descriptors, finish_metrics};
 
 void metrics_get(struct edge *edge, struct conn *conn, const struct http_request *request,
                  struct slice body)

@@ -212,14 +212,19 @@ describe("metrics: who may ask", () => {
 		});
 	});
 
-	it("with private descriptor tables each worker counts its own", { skip: hasOneTable }, async () => {
-		await withServer({ options: ["workers.private_fds=yes"] }, async (server) => {
-			const before = (await metricsOf(server)).get("process_open_fds");
-			const clients = [];
-			for (let i = 0; i < 8; i++)
-				clients.push(await NativeClient.open(server));
-			assert.equal((await metricsOf(server)).get("process_open_fds"), before + 8);
-			clients.forEach((client) => client.close());
+	for (const [how, value, skip] of [
+		["a descriptor table that workers share is counted once", "no", false],
+		["with private descriptor tables each worker counts its own", "yes", hasOneTable],
+	]) {
+		it(how, { skip }, async () => {
+			await withServer({ options: [`workers.private_fds=${value}`] }, async (server) => {
+				const before = (await metricsOf(server)).get("process_open_fds");
+				const clients = [];
+				for (let i = 0; i < 8; i++)
+					clients.push(await NativeClient.open(server));
+				assert.equal((await metricsOf(server)).get("process_open_fds"), before + 8);
+				clients.forEach((client) => client.close());
+			});
 		});
-	});
+	}
 });
