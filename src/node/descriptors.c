@@ -1,9 +1,9 @@
 #include "node/descriptors.h"
 
-#include <dirent.h>
 #include <sys/resource.h>
 
 #include "base/check.h"
+#include "edge/process.h"
 #include "starling/limits.h"
 
 #define WITHOUT_PROC 64 /* as many are taken to be open where /proc does not say */
@@ -11,14 +11,8 @@
 /* In this process now. */
 static uint64_t count_open(void)
 {
-	uint64_t count = 0;
-	DIR *directory = opendir("/proc/self/fd");
-	if (directory == NULL)
-		return WITHOUT_PROC;
-	while (readdir(directory) != NULL)
-		count++;
-	closedir(directory);
-	return count > 3 ? count - 3 : 0; /* `.`, `..` and the directory itself */
+	uint64_t count = process_descriptors();
+	return count > 0 ? count : WITHOUT_PROC;
 }
 
 uint32_t descriptors_deal(uint32_t workers, size_t listeners, bool are_private, uint64_t *limit)
