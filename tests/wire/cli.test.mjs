@@ -208,7 +208,7 @@ describe("cli: pub", () => {
 		const socket = path.join(scratchDirectory(), "s");
 		const port = await freePort();
 		const options = [`listen.http=127.0.0.1:${port},unix:${socket}`];
-		await withServer({ options, port }, async (both) => {
+		await withServer({ options, port, isSecure: false }, async (both) => {
 			const { status, stderr } = await run(["pub", "--url", `unix:${socket}`, "c", "1"]);
 			assert.equal(status, 0, stderr);
 			assert.equal((await history(both, "c")).length, 1);

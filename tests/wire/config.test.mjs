@@ -321,7 +321,7 @@ describe("config: what it changes", () => {
 		const socketPath = path.join(scratchDirectory(), "starling.sock");
 		const port = await freePort();
 		const options = [`listen.http=127.0.0.1:${port}, unix:${socketPath}`];
-		await withServer({ port, options }, async () => {
+		await withServer({ options, port, isSecure: false }, async () => {
 			assert.equal(await getOverUnix(socketPath, "/health"), 200);
 		});
 	});
