@@ -5,8 +5,8 @@
  */
 #include "mesh/slots_state.h"
 
-#define PIECE_BYTES (256u << 10)
-#define SNAPSHOT_MS 2000u /* unused so long, it is dropped */
+#define PIECE_BYTES (256u << 10) /* of an APPEND, unless one entry is larger */
+#define SNAPSHOT_MS 2000u        /* unused so long, it is dropped */
 
 /* ---- who asks ---- */
 
@@ -179,8 +179,7 @@ void slot_snapshot_free(struct slot *slot)
 	struct snapshot *snapshot = slot->snapshot;
 	if (snapshot == NULL)
 		return;
-	for (uint32_t i = 0; i < snapshot->count; i++)
-		blob_drop(snapshot->parts[i]);
+	slot_parts_free(&snapshot->parts);
 	free(snapshot);
 	slot->snapshot = NULL;
 }
@@ -236,22 +235,14 @@ bool slot_save(struct slots *slots, struct slot *slot, enum slots_saved what,
 static bool snapshot_make(struct slots *slots, struct slot *slot)
 {
 	slot_snapshot_free(slot);
-	struct slot_parts parts;
-	if (!slot_save(slots, slot, SLOTS_STATE, &parts))
-		return false;
-	size_t bytes = parts.count * sizeof(parts.at[0]);
-	struct snapshot *snapshot = malloc(sizeof(*snapshot) + bytes);
-	if (snapshot == NULL) {
-		slot_parts_free(&parts);
+	struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
+	if (snapshot == NULL || !slot_save(slots, slot, SLOTS_STATE, &snapshot->parts)) {
+		free(snapshot);
 		return false;
 	}
 	const struct replica *replica = slot->replica;
-	*snapshot = (struct snapshot){
-		.at = {*slot_log_term(&replica->log, replica->commit), replica->commit},
-		.count = parts.count};
-	for (uint32_t i = 0; i < parts.count; i++)
-		snapshot->parts[i] = parts.at[i];
-	free(parts.at);
+	snapshot->at =
+		(struct slot_mark){*slot_log_term(&replica->log, replica->commit), replica->commit};
 	slot->snapshot = snapshot;
 	slots->counters.snapshots++;
 	return true;
@@ -266,9 +257,9 @@ static void send_part(struct slots *slots, struct slot *slot, struct boot_id to,
 	                           .stream = slot->replica->stream,
 	                           .at = snapshot->at,
 	                           .chunk = chunk,
-	                           .count = snapshot->count};
-	if (snapshot->count > 0)
-		state.bytes = blob_view(snapshot->parts[chunk]);
+	                           .count = snapshot->parts.count};
+	if (snapshot->parts.count > 0)
+		state.bytes = blob_view(snapshot->parts.at[chunk]);
 	wire_state_write(slots_begin(slots), &state);
 	slots_send(slots, to, FRAME_STATE, slot->number);
 }
@@ -279,7 +270,7 @@ static void send_state(struct slots *slots, struct slot *slot, struct boot_id to
 {
 	struct snapshot *snapshot = slot->snapshot;
 	bool is_same = snapshot != NULL && need->snapshot == snapshot->at.lsn &&
-	               need->chunk < snapshot->count;
+	               need->chunk < snapshot->parts.count;
 	if (is_same) {
 		send_part(slots, slot, to, &need->term, need->chunk);
 		return;
@@ -289,20 +280,20 @@ static void send_state(struct slots *slots, struct slot *slot, struct boot_id to
 		send_part(slots, slot, to, &need->term, 0);
 }
 
-static void send_entries(struct slots *slots, struct slot *slot, struct boot_id to,
-                         const struct wire_need *need)
+uint64_t slot_append_write(struct slots *slots, const struct slot *slot,
+                           const struct slot_term *term, uint64_t previous)
 {
 	const struct slot_log *log = &slot->replica->log;
-	uint64_t previous = need->from - 1, lsn = previous, last = slot_log_last(log);
+	uint64_t lsn = previous, last = slot_log_last(log);
 	size_t bytes = 0;
-	while (lsn < last && (lsn == previous || bytes < PIECE_BYTES)) {
+	while (lsn < last) {
 		size_t len = slot_log_at(log, lsn + 1)->blob->len + SLOT_ITEM_OVERHEAD;
 		if (lsn > previous && bytes + len > PIECE_BYTES)
 			break;
 		bytes += len;
 		lsn++;
 	}
-	struct wire_append append = {.term = need->term,
+	struct wire_append append = {.term = *term,
 	                             .stream = slot->replica->stream,
 	                             .previous = {*slot_log_term(log, previous), previous},
 	                             .last = last,
@@ -315,6 +306,13 @@ static void send_entries(struct slots *slots, struct slot *slot, struct boot_id 
 		struct wire_item wired = {item->term, blob_view(item->blob)};
 		wire_item_write(body, &wired);
 	}
+	return lsn;
+}
+
+static void send_entries(struct slots *slots, struct slot *slot, struct boot_id to,
+                         const struct wire_need *need)
+{
+	slot_append_write(slots, slot, &need->term, need->from - 1);
 	slots_send(slots, to, FRAME_APPEND, slot->number);
 }
 

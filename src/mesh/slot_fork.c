@@ -10,8 +10,7 @@
 
 static void fork_free(struct fork *fork)
 {
-	for (uint32_t i = 0; i < fork->count; i++)
-		blob_drop(fork->parts[i]);
+	slot_parts_free(&fork->parts);
 	free(fork);
 }
 
@@ -39,18 +38,13 @@ static bool keep(struct slots *slots, struct slot *slot, const struct slot_term 
 		return false;
 	if (parts.count == 0)
 		return true;
-	size_t bytes = parts.count * sizeof(parts.at[0]);
-	struct fork *fork = malloc(sizeof(*fork) + bytes);
+	struct fork *fork = malloc(sizeof(*fork));
 	if (fork == NULL) {
 		slot_parts_free(&parts);
 		return false;
 	}
-	*fork = (struct fork){.next = slot->forks,
-	                      .stream = *stream,
-	                      .key = ++slots->forks,
-	                      .count = parts.count};
-	memcpy(fork->parts, parts.at, bytes);
-	free(parts.at);
+	*fork = (struct fork){
+		.next = slot->forks, .stream = *stream, .key = ++slots->forks, .parts = parts};
 	slot->forks = fork;
 	slots->counters.forks++;
 	return true;
@@ -86,7 +80,7 @@ static void next_part(struct slot *slot, const struct wire_fork_ok *ok)
 	fork->next_part++;
 	fork->said_ms = 0;
 	slot_is_due(slot);
-	if (fork->next_part < fork->count)
+	if (fork->next_part < fork->parts.count)
 		return;
 	*at = fork->next;
 	fork_free(fork);
@@ -163,8 +157,8 @@ static void give(struct slots *slots, struct slot *slot, struct fork *fork)
 	struct wire_fork part = {.stream = fork->stream,
 	                         .key = fork->key,
 	                         .chunk = fork->next_part,
-	                         .count = fork->count,
-	                         .bytes = blob_view(fork->parts[fork->next_part])};
+	                         .count = fork->parts.count,
+	                         .bytes = blob_view(fork->parts.at[fork->next_part])};
 	if (slots_is_self(slots, home)) {
 		merge(slots, slot, home, &part); /* may free the fork */
 		return;

@@ -4,9 +4,8 @@
  */
 #include "mesh/slots_state.h"
 
-#define BATCH_BYTES (256u << 10) /* of an APPEND, unless one entry is larger */
-#define REST_MS 2000u            /* between two INSTALL to one that lacks nothing */
-#define INSTALL_MS 10000u        /* a new replica may copy so long before it is slow */
+#define REST_MS 2000u     /* between two INSTALL to one that lacks nothing */
+#define INSTALL_MS 10000u /* a new replica may copy so long before it is slow */
 #define SLOW_FOR_MS 30000u
 
 /* ---- beginning and ending ---- */
@@ -174,7 +173,7 @@ void slot_say_install(struct slots *slots, const struct slot *slot, struct boot_
 
 static void send_to_set(struct slots *slots, const struct slot *slot, enum frame_type type)
 {
-	struct blob *body = slots->scratch.is_broken ? NULL : blob_copy(buf_view(&slots->scratch));
+	struct blob *body = slots_take_body(slots);
 	for (unsigned i = 0; body != NULL && i < slot->entry.set.count; i++) {
 		struct boot_id to = slot->entry.set.at[i];
 		if (!slots_is_self(slots, to) && slots_is_reachable(slots, to))
@@ -186,34 +185,11 @@ static void send_to_set(struct slots *slots, const struct slot *slot, enum frame
 /* One body for all replicas; who does not stand where it begins asks for what it lacks. */
 static void send_batch(struct slots *slots, struct slot *slot)
 {
-	const struct replica *replica = slot->replica;
-	const struct slot_log *log = &replica->log;
 	struct lead *lead = slot->lead;
-	uint64_t last = slot_log_last(log), lsn = lead->sent;
-	size_t bytes = 0;
-	while (lsn < last) {
-		uint32_t len = slot_log_at(log, lsn + 1)->blob->len;
-		if (lsn > lead->sent && bytes + len > BATCH_BYTES)
-			break;
-		bytes += len + SLOT_ITEM_OVERHEAD;
-		lsn++;
-	}
-	struct wire_append append = {.term = slot->entry.term,
-	                             .stream = slot->entry.stream,
-	                             .previous = {*slot_log_term(log, lead->sent), lead->sent},
-	                             .last = last,
-	                             .commit = replica->commit,
-	                             .count = (uint32_t)(lsn - lead->sent)};
-	struct buf *body = slots_begin(slots);
-	wire_append_write(body, &append);
-	for (uint64_t at = lead->sent + 1; at <= lsn; at++) {
-		const struct slot_item *item = slot_log_at(log, at);
-		struct wire_item wired = {item->term, blob_view(item->blob)};
-		wire_item_write(body, &wired);
-	}
+	uint64_t sent = slot_append_write(slots, slot, &slot->entry.term, lead->sent);
 	send_to_set(slots, slot, FRAME_APPEND);
-	lead->sent = lsn;
-	lead->told_commit = replica->commit;
+	lead->sent = sent;
+	lead->told_commit = slot->replica->commit;
 }
 
 void slot_home_flush(struct slots *slots, struct slot *slot)

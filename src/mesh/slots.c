@@ -182,8 +182,7 @@ struct buf *slots_begin(struct slots *slots)
 	return &slots->scratch;
 }
 
-/* Without memory nothing is sent: it will be said again. */
-static struct blob *take_body(struct slots *slots)
+struct blob *slots_take_body(const struct slots *slots)
 {
 	return slots->scratch.is_broken ? NULL : blob_copy(buf_view(&slots->scratch));
 }
@@ -191,7 +190,7 @@ static struct blob *take_body(struct slots *slots)
 void slots_send(struct slots *slots, struct boot_id to, enum frame_type type, uint16_t slot)
 {
 	CHECK(!slots_is_self(slots, to));
-	struct blob *body = slots_is_reachable(slots, to) ? take_body(slots) : NULL;
+	struct blob *body = slots_is_reachable(slots, to) ? slots_take_body(slots) : NULL;
 	if (body != NULL)
 		slots->out->send(slots->out, &to, type, slot, body);
 	blob_drop(body);
@@ -199,7 +198,7 @@ void slots_send(struct slots *slots, struct boot_id to, enum frame_type type, ui
 
 void slots_send_all(struct slots *slots, enum frame_type type, uint16_t slot)
 {
-	struct blob *body = take_body(slots);
+	struct blob *body = slots_take_body(slots);
 	for (uint32_t i = 0; body != NULL && i < slots->member_count; i++) {
 		const struct slots_member *member = &slots->members[i].said;
 		if (member->is_linked && !slots_is_self(slots, member->boot))

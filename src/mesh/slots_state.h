@@ -112,21 +112,25 @@ struct lead {
 	struct merging merging;
 };
 
+struct slot_parts {
+	struct blob **at;
+	uint32_t count;
+};
+
 struct snapshot {
 	struct slot_mark at;
 	uint64_t used_ms;
-	uint32_t count;
-	struct blob *parts[];
+	struct slot_parts parts;
 };
 
 struct fork {
 	struct fork *next;
 	struct slot_term stream;
 	uint64_t key;
-	uint32_t count, next_part;
+	uint32_t next_part;
 	uint64_t said_ms;
 	struct boot_id said_to;
-	struct blob *parts[];
+	struct slot_parts parts;
 };
 
 struct slot {
@@ -195,6 +199,8 @@ bool slots_may_serve(const struct slots *slots); /* as mesh.partition has it */
 bool slots_hears_majority(const struct slots *slots);
 /* A body is written into the scratch between begin and send. */
 struct buf *slots_begin(struct slots *slots);
+/* It; NULL: there was no memory, nothing is sent, and it will be said again. */
+struct blob *slots_take_body(const struct slots *slots);
 void slots_send(struct slots *slots, struct boot_id to, enum frame_type type, uint16_t slot);
 void slots_send_all(struct slots *slots, enum frame_type type, uint16_t slot);
 void slot_is_due(struct slot *slot);
@@ -276,16 +282,16 @@ void slot_pull_next(struct slots *slots, struct slot *slot);
  * for. */
 void slot_pull_answered(struct slots *slots, struct slot *slot, uint64_t first, uint64_t last);
 void slot_pull_end(struct slots *slots, struct slot *slot);
+/* Writes an APPEND of what comes behind `previous`, or as much of it as goes into one. The number
+ * of its last entry. */
+uint64_t slot_append_write(struct slots *slots, const struct slot *slot,
+                           const struct slot_term *term, uint64_t previous);
 void slot_snapshot_free(struct slot *slot);
 bool slot_take_need(struct slots *slots, struct slot *slot, const struct boot_id *from,
                     struct slice body);
 bool slot_take_state(struct slots *slots, struct slot *slot, const struct boot_id *from,
                      struct slice body);
 
-struct slot_parts {
-	struct blob **at;
-	uint32_t count;
-};
 /* False: no memory. */
 bool slot_save(struct slots *slots, struct slot *slot, enum slots_saved what,
                struct slot_parts *parts);
