@@ -131,6 +131,16 @@ static bool all_found(struct note *const *notes, size_t count)
 	return all;
 }
 
+/* A worker has filled its note, and all of it is written: what it knows of later names is not here.
+ */
+static bool is_cut(struct note *const *notes, size_t count, const size_t *positions)
+{
+	bool is_cut = false;
+	for (size_t i = 0; i < count; i++)
+		is_cut |= positions[i] == notes[i]->number;
+	return is_cut;
+}
+
 /* Is there more than was written, here or with a worker that has filled its note? */
 static bool has_next(struct note *const *notes, size_t count, const size_t *positions)
 {
@@ -151,10 +161,15 @@ static void finish_channels(struct edge *edge, struct conn *conn, struct note *c
 		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
 		return;
 	}
-	/* Each was asked for one more than the page holds, to know whether there is one. */
+	/*
+	 * Each was asked for one more than the page holds, to know whether there is one. Where
+	 * channels come and go, a note may be full of those that are not shown: the next page
+	 * begins behind them.
+	 */
 	size_t limit = (size_t)notes[0]->number - 1, written = 0;
 	buf_string(&body, "{\"channels\":[");
-	while (written < limit && (first = next_channel(notes, count, positions)) != NULL) {
+	while (written < limit && !is_cut(notes, count, positions) &&
+	       (first = next_channel(notes, count, positions)) != NULL) {
 		last = merge(notes, count, positions, first);
 		if (!last.is_agent) /* it comes, or goes: not there as a whole */
 			continue;

@@ -368,6 +368,30 @@ describe("api: channels", () => {
 		passing.close();
 	});
 
+	it("a page ends before what is hidden behind channels that are not there yet", async () => {
+		const stay = ["hide:z0", "hide:z1", "hide:z2", "hide:z3", "hide:z4", "hide:z5"];
+		await post(server, "/api/publish", { channels: stay, data: 1 });
+		const clients = await Promise.all([1, 2, 3, 4].map(() => NativeClient.open(server)));
+		let isOver = false;
+		const churns = clients.map(async (client, k) => {
+			while (!isOver) {
+				for (const type of ["subscribe", "unsubscribe"])
+					for (let i = 0; i < 40; i++)
+						client.say({ type, channel: `hide:a${k}-${i}`, ref: type });
+				let unheard = 80;
+				await client.hearAll(() => --unheard === 0);
+			}
+		});
+		for (let i = 0; i < Math.max(600 * scale, 60); i++) {
+			const { channels: [first], next } = await get(server,
+				"/api/channels?prefix=hide&limit=1");
+			assert.ok((first?.channel ?? next) <= stay[0], `${first?.channel}, ${next}`);
+		}
+		isOver = true;
+		await Promise.all(churns);
+		clients.forEach((client) => client.close());
+	});
+
 	it("a prefix that fits nothing lists nothing", async () => {
 		assert.deepEqual(await get(server, "/api/channels?prefix=nowhere"), { channels: [] });
 	});
