@@ -303,6 +303,18 @@ void slot_replica_flush(struct slots *slots, struct slot *slot)
 	slots_send(slots, replica->accepted.boot, FRAME_HOLDS, slot->number);
 }
 
+/* It holds a stream that is not the slot's: that has lost, or its opener told nobody else of it,
+ * and is heard no more. */
+static bool is_astray(const struct slots *slots, struct slot *slot)
+{
+	struct replica *replica = slot->replica;
+	bool is_other = slot->entry.term.counter != 0 &&
+	                !slot_term_equals(&replica->stream, &slot->entry.stream);
+	if (is_other && replica->strayed_ms == 0 && slots->now_ms - replica->heard_ms >= LEAVE_MS)
+		replica->strayed_ms = slots->now_ms;
+	return replica->strayed_ms != 0;
+}
+
 void slot_replica_tick(struct slots *slots, struct slot *slot)
 {
 	struct replica *replica = slot->replica;
@@ -311,7 +323,7 @@ void slot_replica_tick(struct slots *slots, struct slot *slot)
 		slot_pull_next(slots, slot);
 	if (slot->lead != NULL || slot->takeover != NULL)
 		return;
-	if (replica->strayed_ms != 0) {
+	if (is_astray(slots, slot)) {
 		if (slots->now_ms - replica->strayed_ms >= SLOTS_GRACE_MS)
 			(void)!slot_fork(slots, slot);
 		return;
