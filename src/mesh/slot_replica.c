@@ -82,11 +82,16 @@ void slot_advance(struct slots *slots, struct slot *slot, uint64_t commit)
 void slot_advance_unsure(struct slots *slots, struct slot *slot)
 {
 	refuse_behind(slots, slot, slot->replica->commit);
+	slot_tell_leaving(slots, slot);
 	slot_advance(slots, slot, slot_log_last(&slot->replica->log));
 }
 
+/* What is applied is of the stream that was told; where that is not known yet it is said again. */
 static void follow_commit(struct slots *slots, struct slot *slot, uint64_t commit)
 {
+	if (!slot_term_equals(&slot->replica->stream, &slot->entry.stream))
+		return;
+	slot_tell_role(slots, slot);
 	uint64_t last = slot_log_last(&slot->replica->log);
 	commit = commit < last ? commit : last;
 	if (commit > slot->replica->commit)

@@ -268,6 +268,17 @@ void slot_tell_role(struct slots *slots, struct slot *slot)
 	slots->out->role(slots->out, slot->number, &role);
 }
 
+void slot_tell_leaving(struct slots *slots, struct slot *slot)
+{
+	struct slots_role role;
+	slots_role(slots, slot->number, &role);
+	role.place = SLOTS_NOWHERE;
+	role.stream = (struct slot_term){0};
+	slot->told = SLOTS_NOWHERE;
+	slot->told_term = (struct slot_term){0};
+	slots->out->role(slots->out, slot->number, &role);
+}
+
 static bool is_busy(const struct slot *slot)
 {
 	return slot->takeover != NULL || slot->need_ms != 0 || slot->forks != NULL ||

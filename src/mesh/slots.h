@@ -102,7 +102,11 @@ struct slots_out {
 	/* To a node that is linked, on the lane of that type; or it may be left out. */
 	void (*send)(struct slots_out *out, const struct boot_id *to, enum frame_type type,
 	             uint16_t slot, struct blob *body);
-	/* It is another one than before. */
+	/*
+	 * It is another one than before. What is applied is of the stream that was told last; where
+	 * that is none, after there was one, a stream is being left, and what is applied then may
+	 * never have been committed in it.
+	 */
 	void (*role)(struct slots_out *out, uint16_t slot, const struct slots_role *role);
 	/* The next entry in order; `cookie` is that of slots_propose(), if it was called here. */
 	void (*apply)(struct slots_out *out, uint16_t slot, uint64_t lsn, struct blob *entry,

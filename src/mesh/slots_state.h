@@ -206,6 +206,8 @@ void slots_send_all(struct slots *slots, enum frame_type type, uint16_t slot);
 void slot_is_due(struct slot *slot);
 void slot_mark_dirty(struct slots *slots, struct slot *slot);
 void slot_tell_role(struct slots *slots, struct slot *slot);
+/* Its replica leaves its stream. */
+void slot_tell_leaving(struct slots *slots, struct slot *slot);
 
 /* ---- slot_place.c: who should be what ---- */
 /* The members with the highest claims; worked out again when there are others. */

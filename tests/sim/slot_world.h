@@ -68,6 +68,7 @@ struct node {
 	uint32_t in_flight[SLOTS_HERE_MAX][512]; /* proposed here and not yet applied */
 	uint32_t in_flight_count[SLOTS_HERE_MAX];
 	bool is_home[SLOTS_HERE_MAX]; /* as it was told */
+	struct slot_term told_stream[SLOTS_HERE_MAX];
 	uint64_t publish_ms;
 };
 
@@ -428,6 +429,7 @@ static void out_role(struct slots_out *out, uint16_t slot, const struct slots_ro
 		witness_home(world, node, slot);
 	watch_pause(world, node, slot, is_home);
 	node->is_home[slot] = is_home;
+	node->told_stream[slot] = role->stream;
 }
 
 static void forget_in_flight(struct node *node, uint32_t slot, uint32_t id)
@@ -489,6 +491,9 @@ static void out_apply(struct slots_out *out, uint16_t slot, uint64_t lsn, struct
 	list_put(list, lsn, id);
 	forget_in_flight(node, slot, id);
 	const struct replica *replica = slot_in(node, slot)->replica;
+	/* It was told of which stream that is, or that the replica leaves the one it had. */
+	const struct slot_term *told = &node->told_stream[slot];
+	CHECK(told->counter == 0 || slot_term_equals(told, &replica->stream));
 	if (replica->stream.counter != 0)
 		witness_apply(world, stream_of(world, slot, &replica->stream), lsn, id);
 	if (cookie != 0)
