@@ -13,7 +13,7 @@
 struct channel *agent_open(struct hub *hub, struct slice name)
 {
 	struct channel *channel = hub_open(hub, name);
-	if (channel != NULL && !home_renew(hub, channel)) {
+	if (channel != NULL && !order_renew(hub, channel)) {
 		agent_settle(hub, channel);
 		return NULL;
 	}
@@ -122,6 +122,21 @@ static struct publish_result publish_again(struct hub *hub, struct channel *chan
 		.epoch = channel->epoch, .seq = earlier, .is_duplicate = is_duplicate};
 }
 
+struct publish_result agent_place(struct hub *hub, struct channel *channel, struct record *record,
+                                  struct waiter *waiters, struct cursor origin)
+{
+	struct publish_result result = {.epoch = record->epoch, .seq = record->seq};
+	channel->offset += record_bytes(record);
+	if (channel->far != NULL && home_proposes(channel))
+		return home_propose(hub, channel, record, waiters, origin);
+	if (!agent_commit(hub, channel, record)) {
+		channel->offset -= record_bytes(record);
+		agent_forget(hub, channel, record, result.seq);
+		return refuse(hub, channel, record);
+	}
+	return result;
+}
+
 struct publish_result agent_publish(struct hub *hub, struct record *record, struct waiter *waiters)
 {
 	uint64_t earlier;
@@ -133,18 +148,10 @@ struct publish_result agent_publish(struct hub *hub, struct record *record, stru
 	if (earlier != 0)
 		return publish_again(hub, channel, record, earlier, waiters);
 
-	struct publish_result result = {.epoch = channel->epoch, .seq = channel_next(channel)};
-	record_settle(record, result.epoch, result.seq, hub->unix_us / 1000, channel->offset);
+	record_settle(record, channel->epoch, channel_next(channel), hub->unix_us / 1000,
+	              channel->offset);
 	record->settled_us = (uint16_t)(hub->unix_us % 1000);
-	channel->offset += record_bytes(record);
-	if (channel->far != NULL && home_proposes(channel))
-		return home_propose(hub, channel, record, waiters);
-	if (!agent_commit(hub, channel, record)) {
-		channel->offset -= record_bytes(record);
-		agent_forget(hub, channel, record, result.seq);
-		return refuse(hub, channel, record);
-	}
-	return result;
+	return agent_place(hub, channel, record, waiters, (struct cursor){0});
 }
 
 /* ---- an order that breaks off ---- */
@@ -188,8 +195,13 @@ static void forget_keys(struct channel *channel)
 bool agent_rebase(struct hub *hub, struct channel *channel, uint64_t epoch, uint64_t from)
 {
 	struct channel_name *names;
+	bool is_other = channel->epoch != epoch;
 	if (!make_names(hub, channel, &names))
 		return false;
+	if (is_other && channel->far->is_known && !order_leave(hub, channel)) {
+		drop_names(names);
+		return false;
+	}
 	for (uint32_t worker = 0; worker < hub->options.workers; worker++) {
 		if (!channel_is_followed_by(channel, worker))
 			continue;
@@ -202,8 +214,10 @@ bool agent_rebase(struct hub *hub, struct channel *channel, uint64_t epoch, uint
 		hub->out->post(hub->out, worker, &mail);
 	}
 	hub->counters.gaps_far++;
-	if (channel->epoch != epoch) /* the numbers they go with are of the order before */
+	if (is_other) { /* the numbers they go with are of the order before */
 		forget_keys(channel);
+		channel->far->is_known = false;
+	}
 	hub_rebase(hub, channel, epoch, from);
 	return true;
 }

@@ -25,8 +25,10 @@ void channel_free(struct channel *channel)
 		duplicates_free(channel->duplicates);
 	if (channel->far != NULL && channel->far->retries != NULL)
 		duplicates_free(channel->far->retries);
-	if (channel->far != NULL)
+	if (channel->far != NULL) {
 		free(channel->far->retries);
+		pasts_free(&channel->far->pasts);
+	}
 	free(channel->keyed);
 	free(channel->duplicates);
 	free(channel->far);
@@ -119,6 +121,8 @@ void channel_trim(struct channel *channel, uint64_t now_ms)
 		duplicates_expire(channel->duplicates, now_ms);
 	if (channel->far != NULL && channel->far->retries != NULL)
 		duplicates_expire(channel->far->retries, now_ms);
+	if (channel->far != NULL)
+		pasts_expire(&channel->far->pasts, now_ms, channel->rule->history_ttl_ms);
 }
 
 void channel_join(struct channel *channel, struct follower *follower, uint64_t next)
@@ -250,7 +254,8 @@ bool channel_holds_any(const struct channel *channel)
 {
 	return channel->log.count > 0 ||
 	       (channel->keyed != NULL && channel->keyed->latest.count > 0) ||
-	       (channel->duplicates != NULL && channel->duplicates->count > 0);
+	       (channel->duplicates != NULL && channel->duplicates->count > 0) ||
+	       (channel->far != NULL && channel->far->pasts.count > 0);
 }
 
 static uint64_t time_left(uint64_t ttl_ms, uint64_t age_ms, uint64_t left_ms)
@@ -270,5 +275,7 @@ uint64_t channel_keeps_ms(const struct channel *channel, uint64_t now_ms)
 	const struct duplicates *duplicates = channel->duplicates;
 	if (duplicates != NULL && duplicates->count > 0)
 		left = time_left(DUPLICATES_MS, duplicates_age_ms(duplicates, now_ms), left);
+	if (channel->far != NULL && channel->far->pasts.count > 0)
+		left = time_left(ttl, pasts_age_ms(&channel->far->pasts, now_ms), left);
 	return left;
 }

@@ -22,6 +22,7 @@
 #include "hub/follower.h"
 #include "hub/latest.h"
 #include "hub/log.h"
+#include "hub/past.h"
 #include "hub/rule.h"
 #include "starling/limits.h"
 
@@ -56,14 +57,15 @@ struct channel_far {
 	uint32_t proposals;                 /* home: records proposed and not committed yet */
 	uint32_t errands;                   /* that are about it */
 	bool is_known;                      /* replicas may have heard of it */
-	bool is_renewing;                   /* home: its order is to begin anew before all else */
-	bool is_interested;                 /* the home is to send its records */
-	bool is_asking;                     /* and has not said yet from where on */
-	bool is_behind;                     /* what came is not all of it, for certain or perhaps */
-	uint64_t sync_to;                   /* without this one it is behind */
-	uint64_t asked_ms;                  /* when it was asked last */
-	uint64_t stream;                    /* in which epoch and log_next() were so */
-	struct duplicates *retries;         /* keys of publications that were given none */
+	bool is_renewing;           /* its order is to begin anew, or again, before all else */
+	bool is_interested;         /* the home is to send its records */
+	bool is_asking;             /* and has not said yet from where on */
+	bool is_behind;             /* what came is not all of it, for certain or perhaps */
+	uint64_t sync_to;           /* without this one it is behind */
+	uint64_t asked_ms;          /* when it was asked last */
+	uint64_t stream;            /* in which epoch and log_next() were so */
+	struct duplicates *retries; /* keys of publications that were given none */
+	struct pasts pasts;         /* replicated orders that it has left */
 };
 
 struct channel {

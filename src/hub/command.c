@@ -228,7 +228,7 @@ static void subscribe(struct hub *hub, struct session *session, const struct hub
 		return;
 	}
 	const struct cursor *since = command->has_since ? &command->since : NULL;
-	if (channel->is_agent && far_is_home(hub, channel->slot) && home_renew(hub, channel)) {
+	if (channel->is_agent && far_is_home(hub, channel->slot) && order_renew(hub, channel)) {
 		struct follow_result result = agent_follow(hub, channel, since);
 		answer_subscribed(hub, follower, command->ref, &result, command->has_since);
 		return;

@@ -1,6 +1,7 @@
 /*
  * Slots and their roles, nodes that come and go, and whose turn it is. What a home does is in
- * far_home.c, what is done where the home is elsewhere in far_tail.c.
+ * far_home.c, what is done where the home is elsewhere in far_tail.c, what replicas do in
+ * far_replica.c, and what becomes of streams that part in far_merge.c.
  */
 #include "hub/far.h"
 
@@ -127,6 +128,7 @@ void far_close(struct hub *hub, struct channel *channel)
 		if (save->channel != channel)
 			continue;
 		*save = (struct hub_save){.in_slot = save->in_slot,
+		                          .is_fork = save->is_fork,
 		                          .channel = far_channel_behind(hub, channel)};
 	}
 	if (slot->restoring.channel == channel)
@@ -304,6 +306,13 @@ static void keep_or_not(struct hub_slot *slot)
 			!keeps_history(slot);
 }
 
+static void orders_are_due(struct hub_slot *slot)
+{
+	struct list_node *node = list_first(&slot->channels);
+	for (; node != NULL; node = list_after(&slot->channels, node))
+		order_is_due(slot, CONTAINER_OF(node, struct channel_far, in_slot)->channel);
+}
+
 static void errands_unsent(struct hub_slot *slot)
 {
 	struct list_node *node = list_first(&slot->errands);
@@ -321,6 +330,7 @@ void hub_set_role(struct hub *hub, uint32_t number, const struct hub_role *role)
 		hub_revoke(hub, number);
 	slot->home = role->home;
 	slot->node = role->node;
+	slot->is_leaving = role->stream == 0 && (slot->stream != 0 || slot->is_leaving);
 	slot->stream = role->stream;
 	slot->is_replica = role->is_replica;
 	keep_or_not(slot);
@@ -328,6 +338,8 @@ void hub_set_role(struct hub *hub, uint32_t number, const struct hub_role *role)
 		return;
 	if (was_home && !is_home)
 		home_end(hub, slot);
+	if (is_new_stream)
+		orders_are_due(slot);
 	tail_lose_touch(slot);
 	if (is_home)
 		home_begin(hub, slot);

@@ -85,18 +85,20 @@ struct far_mail {
 /* ---- entries of a slot's log, and what a slot's channels are saved as ---- */
 
 enum hub_entry_kind {
-	ENTRY_RECORD = 0, /* record; saved: age_ms */
+	ENTRY_RECORD = 0, /* record; epoch, seq: its place in a fork; saved: age_ms, is_unsure */
 	ENTRY_CLOSE,      /* name, epoch: nobody needs the channel any more */
 	ENTRY_CHANNEL,    /* saved: name, epoch, seq (its head): what follows is this channel's */
 	ENTRY_LATEST,     /* saved: record, age_ms: the latest of its key, no part of history */
 	ENTRY_LOST,       /* saved: seq: the latest of keys up to here made room for others */
 	ENTRY_KEY,        /* saved: name (an idempotency key), seq, age_ms, is_hidden */
+	ENTRY_PAST,       /* saved: epoch, seq, age_ms: all of that order up to there is known */
 	ENTRY_KINDS,
 };
 
 struct hub_entry {
 	uint8_t kind; /* enum hub_entry_kind */
 	bool is_hidden;
+	bool is_unsure; /* perhaps it was never committed */
 	uint32_t age_ms;
 	uint64_t epoch, seq;
 	struct slice name;
@@ -130,7 +132,9 @@ struct hub_role {
 	uint8_t home;    /* enum hub_home */
 	bool is_replica; /* entries are applied here; so in any case at home */
 	uint16_t node;   /* HOME_ELSEWHERE: which */
-	uint64_t stream; /* names the slot's unbroken log; 0: not known */
+	/* Names the slot's unbroken log. 0: not known. Where it was known before, the node leaves
+	 * it, and what is applied from then on may never have been committed. */
+	uint64_t stream;
 };
 
 struct hub;
@@ -167,13 +171,16 @@ bool hub_far_turn(struct hub *hub, uint32_t budget);
  */
 struct hub_save {
 	struct list_node in_slot; /* linked in its slot; private, as is the rest */
-	struct channel *channel;  /* the one that is being saved; NULL: that was all */
+	bool is_fork;
+	struct channel *channel; /* the one that is being saved; NULL: that was all */
 	uint8_t part;
 	uint64_t at;
 	struct duplicates_place key;
 };
 /* False: what was committed waits for room, and would not be in it; to be tried again. */
 MUST_CHECK bool hub_save_begin(struct hub *hub, uint32_t slot, struct hub_save *save);
+/* The same, of what was made in streams that have lost: for the home of the one that stays. */
+MUST_CHECK bool hub_fork_begin(struct hub *hub, uint32_t slot, struct hub_save *save);
 MUST_CHECK bool hub_save_next(struct hub *hub, struct hub_save *save, struct hub_entry *entry);
 void hub_save_end(struct hub_save *save);
 
@@ -181,3 +188,8 @@ void hub_save_end(struct hub_save *save);
 void hub_clear(struct hub *hub, uint32_t slot);
 /* Entries as they were saved, then NULL. False: no memory; clear, and begin again. */
 MUST_CHECK bool hub_restore(struct hub *hub, uint32_t slot, const struct hub_entry *entry);
+
+/* An entry of a fork, which may have come before: at home, where it is lacking, its record is
+ * published again. The caller alone holds the record, and has no more use for it. False: not now;
+ * it is to come again, and then from the fork. */
+MUST_CHECK bool hub_merge(struct hub *hub, uint32_t slot, const struct hub_entry *entry);

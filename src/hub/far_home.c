@@ -40,11 +40,18 @@ static void proposal_add(struct hub_slot *slot, struct proposal *proposal, enum 
 	}
 }
 
+static void note_origin(struct hub *hub, struct channel *channel, const struct cursor *origin)
+{
+	if (origin->epoch != 0)
+		pasts_mark(&channel->far->pasts, origin->epoch, origin->seq, hub->now_ms);
+}
+
 struct publish_result home_propose(struct hub *hub, struct channel *channel, struct record *record,
-                                   struct waiter *waiters)
+                                   struct waiter *waiters, struct cursor origin)
 {
 	struct hub_slot *slot = far_slot(hub, channel->slot);
-	struct hub_entry entry = {.kind = ENTRY_RECORD, .record = record};
+	struct hub_entry entry = {
+		.kind = ENTRY_RECORD, .record = record, .epoch = origin.epoch, .seq = origin.seq};
 	struct publish_result result = {.epoch = record->epoch, .seq = record->seq};
 	struct proposal *proposal = slab_take(&hub->far->proposals);
 	enum hub_proposed how =
@@ -52,6 +59,7 @@ struct publish_result home_propose(struct hub *hub, struct channel *channel, str
 	channel->far->is_known |= how != HUB_UNPROPOSED;
 	if (how == HUB_COMMITTED && slot->proposed == 0 && agent_commit(hub, channel, record)) {
 		slab_release(&hub->far->proposals, proposal);
+		note_origin(hub, channel, &origin);
 		return result;
 	}
 	if (how != HUB_UNPROPOSED) {
@@ -59,6 +67,7 @@ struct publish_result home_propose(struct hub *hub, struct channel *channel, str
 		proposal->record = record;
 		proposal->epoch = record->epoch;
 		proposal->seq = record->seq;
+		proposal->origin = origin;
 		proposal->waiters = waiters;
 		channel->far->proposals++;
 		proposal_add(slot, proposal, how);
@@ -142,6 +151,8 @@ static bool proposal_record(struct hub *hub, struct proposal *proposal)
 		record_drop(proposal->record);
 	else if (!agent_commit(hub, channel, proposal->record))
 		return false;
+	else
+		note_origin(hub, channel, &proposal->origin);
 	proposal->record = NULL;
 	channel->far->proposals--;
 	agent_settle(hub, channel);
@@ -235,16 +246,6 @@ void hub_revoke(struct hub *hub, uint32_t number)
 
 /* ---- to become home, and to be it no more ---- */
 
-bool home_renew(struct hub *hub, struct channel *channel)
-{
-	if (channel->far == NULL || !channel->far->is_renewing)
-		return true;
-	if (!hub_has_room(hub) || !agent_rebase(hub, channel, hub_make_epoch(hub), 0))
-		return false;
-	channel->far->is_renewing = channel->far->is_known = false;
-	return true;
-}
-
 static void channel_begin(struct hub *hub, const struct hub_slot *slot, struct channel *channel)
 {
 	struct channel_far *far = channel->far;
@@ -254,10 +255,11 @@ static void channel_begin(struct hub *hub, const struct hub_slot *slot, struct c
 	if (!channel->is_tuned) {
 		channel->is_tuned = true;
 		channel->epoch = hub_make_epoch(hub);
-	} else if (far->stream != slot->stream || !is_replicated(channel)) {
-		far->is_renewing = true;
+	} else {
+		far->is_renewing = far->stream != slot->stream || !is_replicated(channel);
 	}
-	far->stream = slot->stream;
+	if (!far->is_renewing)
+		far->stream = slot->stream;
 	agent_settle(hub, channel);
 }
 
@@ -282,6 +284,7 @@ void home_end(struct hub *hub, struct hub_slot *slot)
 	for (; node != NULL; node = list_after(&slot->channels, node)) {
 		struct channel_far *far = CONTAINER_OF(node, struct channel_far, in_slot);
 		memset(far->nodes, 0, sizeof(far->nodes));
+		far->is_renewing = false;
 		agent_settle(hub, far->channel);
 	}
 }
@@ -628,7 +631,7 @@ bool home_turn(struct hub *hub, struct hub_slot *slot)
 	struct list_node *node = list_first(&slot->channels);
 	for (; node != NULL; node = list_after(&slot->channels, node)) {
 		struct channel *channel = CONTAINER_OF(node, struct channel_far, in_slot)->channel;
-		slot->has_renewing |= !home_renew(hub, channel);
+		slot->has_renewing |= !order_renew(hub, channel);
 	}
 	return has_more || slot->has_renewing;
 }

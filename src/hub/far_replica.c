@@ -19,6 +19,13 @@ static bool place(struct hub *hub, struct channel *channel, uint64_t epoch, uint
 {
 	if (channel->is_tuned && channel->epoch == epoch && seq <= log_next(&channel->log))
 		return true;
+	struct past *past = pasts_find(&channel->far->pasts, epoch);
+	bool was_in_it =
+		channel->is_tuned && channel->epoch != epoch && past != NULL && past->stream != 0;
+	if (was_in_it && !order_resume(hub, channel, past))
+		return false;
+	if (was_in_it && seq <= log_next(&channel->log))
+		return true;
 	if (channel->is_tuned)
 		return hub_has_room(hub) && agent_rebase(hub, channel, epoch, seq - 1);
 	channel->is_tuned = true;
@@ -29,8 +36,9 @@ static bool place(struct hub *hub, struct channel *channel, uint64_t epoch, uint
 	return true;
 }
 
-static bool apply_record(struct hub *hub, struct record *record)
+static bool apply_record(struct hub *hub, const struct hub_entry *entry)
 {
+	struct record *record = entry->record;
 	uint64_t earlier;
 	struct channel *channel = hub_open(hub, record_channel(record));
 	if (channel == NULL)
@@ -42,10 +50,12 @@ static bool apply_record(struct hub *hub, struct record *record)
 		is_good = tail_append(hub, channel, record);
 	if (is_new && is_good) /* where this is home by now */
 		home_tell_nodes(hub, channel, record);
-	if (is_good)
+	if (is_good) {
 		channel->far->is_known = true;
-	if (is_good)
 		channel->far->stream = far_slot(hub, channel->slot)->stream;
+	}
+	if (is_good && entry->epoch != 0)
+		pasts_mark(&channel->far->pasts, entry->epoch, entry->seq, hub->now_ms);
 	agent_settle(hub, channel);
 	return is_good;
 }
@@ -61,13 +71,22 @@ static void apply_close(struct hub *hub, const struct hub_entry *entry)
 		hub_close(hub, channel);
 }
 
+/* The stream is being left. */
+static bool is_unsure(const struct hub *hub, struct slice channel)
+{
+	return far_slot(hub, hub_slot_of(channel))->is_leaving;
+}
+
 bool hub_apply(struct hub *hub, const struct hub_entry *entry)
 {
 	switch ((enum hub_entry_kind)entry->kind) {
 	case ENTRY_RECORD:
-		return apply_record(hub, entry->record);
+		return is_unsure(hub, record_channel(entry->record))
+		               ? order_apply_unsure(hub, entry->record)
+		               : apply_record(hub, entry);
 	case ENTRY_CLOSE:
-		apply_close(hub, entry);
+		if (!is_unsure(hub, entry->name))
+			apply_close(hub, entry);
 		return true;
 	default:
 		return true; /* of a later version: nothing that is known here */
@@ -77,26 +96,49 @@ bool hub_apply(struct hub *hub, const struct hub_entry *entry)
 /* ---- to save ---- */
 
 enum part {
-	PART_CHANNEL = 0,
+	PARTS_END = 0,
+	PART_CHANNEL,
 	PART_HISTORY,
 	PART_LOST,
 	PART_LATEST,
 	PART_KEYS,
 	PART_RETRIES,
-	PARTS
+	PART_MARKS,
+	PART_PASTS,    /* the records of orders that it has left */
+	PART_OLD_KEYS, /* the latest of keys that are older than history */
+	PART_UNSURE,   /* records of the present order that were perhaps not committed */
 };
 
-bool hub_save_begin(struct hub *hub, uint32_t number, struct hub_save *save)
+static enum part part_of(const struct hub_save *save)
+{
+	static const enum part state[] = {PART_CHANNEL, PART_HISTORY, PART_LOST,  PART_LATEST,
+	                                  PART_KEYS,    PART_RETRIES, PART_MARKS, PARTS_END};
+	static const enum part fork[] = {PART_PASTS, PART_OLD_KEYS, PART_HISTORY, PART_UNSURE,
+	                                 PARTS_END};
+	return save->is_fork ? fork[save->part] : state[save->part];
+}
+
+static bool save_begin(struct hub *hub, uint32_t number, bool is_fork, struct hub_save *save)
 {
 	struct hub_slot *slot = far_slot(hub, number);
 	if (slot->committed > 0)
 		return false;
 	struct list_node *first = list_first(&slot->channels);
-	*save = (struct hub_save){0};
+	*save = (struct hub_save){.is_fork = is_fork};
 	if (first != NULL)
 		save->channel = CONTAINER_OF(first, struct channel_far, in_slot)->channel;
 	list_append(&slot->saves, &save->in_slot);
 	return true;
+}
+
+bool hub_save_begin(struct hub *hub, uint32_t number, struct hub_save *save)
+{
+	return save_begin(hub, number, false, save);
+}
+
+bool hub_fork_begin(struct hub *hub, uint32_t number, struct hub_save *save)
+{
+	return save_begin(hub, number, true, save);
 }
 
 void hub_save_end(struct hub_save *save)
@@ -135,15 +177,17 @@ static bool save_lost(struct hub_save *save, struct hub_entry *entry)
 	return true;
 }
 
-static bool save_latest(const struct hub *hub, struct hub_save *save, struct hub_entry *entry)
+/* Below number `end`. */
+static bool save_latest(const struct hub *hub, struct hub_save *save, uint64_t end,
+                        struct hub_entry *entry)
 {
 	const struct channel_keyed *keyed = save->channel->keyed;
 	const struct latest_entry *latest =
 		keyed == NULL ? NULL : latest_from(&keyed->latest, save->at);
-	if (latest == NULL)
+	if (latest == NULL || latest->record->seq >= end)
 		return false;
 	save->at = latest->record->seq + 1;
-	*entry = (struct hub_entry){.kind = ENTRY_LATEST,
+	*entry = (struct hub_entry){.kind = save->is_fork ? ENTRY_RECORD : ENTRY_LATEST,
 	                            .record = latest->record,
 	                            .age_ms = age_of(hub, latest->added_ms)};
 	return true;
@@ -180,9 +224,49 @@ static bool save_channel(struct hub_save *save, struct hub_entry *entry)
 	return true;
 }
 
+/* How far each order is known that it has left. */
+static bool save_mark(const struct hub *hub, struct hub_save *save, struct hub_entry *entry)
+{
+	const struct past *past = save->channel->far->pasts.first;
+	for (uint64_t i = 0; i < save->at && past != NULL; i++)
+		past = past->next;
+	if (past == NULL)
+		return false;
+	save->at++;
+	*entry = (struct hub_entry){.kind = ENTRY_PAST,
+	                            .epoch = past->epoch,
+	                            .seq = past->seq,
+	                            .age_ms = age_of(hub, past->touched_ms)};
+	return true;
+}
+
+/* The `at`th of all records of orders that it has left; or of the one that it is in. */
+static bool save_past(const struct hub *hub, struct hub_save *save, bool is_present,
+                      struct hub_entry *entry)
+{
+	const struct channel *channel = save->channel;
+	uint64_t at = save->at++;
+	const struct past *past = channel->far->pasts.first;
+	for (; past != NULL; past = past->next) {
+		if ((past->epoch == channel->epoch) != is_present)
+			continue;
+		if (at < past->count)
+			break;
+		at -= past->count;
+	}
+	if (past == NULL)
+		return false;
+	const struct past_item *item = &past->items[at];
+	*entry = (struct hub_entry){.kind = ENTRY_RECORD,
+	                            .is_unsure = is_present || item->record->seq > past->seq,
+	                            .record = item->record,
+	                            .age_ms = age_of(hub, item->added_ms)};
+	return true;
+}
+
 static bool save_part(const struct hub *hub, struct hub_save *save, struct hub_entry *entry)
 {
-	switch ((enum part)save->part) {
+	switch (part_of(save)) {
 	case PART_CHANNEL:
 		return save_channel(save, entry);
 	case PART_HISTORY:
@@ -190,27 +274,42 @@ static bool save_part(const struct hub *hub, struct hub_save *save, struct hub_e
 	case PART_LOST:
 		return save_lost(save, entry);
 	case PART_LATEST:
-		return save_latest(hub, save, entry);
+		return save_latest(hub, save, UINT64_MAX, entry);
+	case PART_OLD_KEYS:
+		return save_latest(hub, save, channel_history_first(save->channel, hub->now_ms),
+		                   entry);
 	case PART_KEYS:
+		return save_key(hub, save, false, entry);
 	case PART_RETRIES:
-		return save_key(hub, save, save->part == PART_RETRIES, entry);
-	case PARTS:
+		return save_key(hub, save, true, entry);
+	case PART_MARKS:
+		return save_mark(hub, save, entry);
+	case PART_PASTS:
+		return save_past(hub, save, false, entry);
+	case PART_UNSURE:
+		return save_past(hub, save, true, entry);
+	case PARTS_END:
 		break;
 	}
 	return false;
 }
 
-/* Nothing was ever said in it that others would need to know. */
-static bool is_of_no_use(const struct channel *channel)
+/* Nothing was ever said in it, in the stream that is saved, that others would need to know. */
+static bool is_of_no_use(const struct hub_save *save)
 {
-	return !channel->is_tuned || !channel->far->is_known || channel->far->is_renewing;
+	const struct channel *channel = save->channel;
+	bool is_past = part_of(save) == PART_PASTS || part_of(save) == PART_UNSURE;
+	if (is_past)
+		return channel->far->pasts.count == 0;
+	bool is_left = channel->far->is_renewing && !save->is_fork;
+	return !channel->is_tuned || !channel->far->is_known || is_left;
 }
 
 bool hub_save_next(struct hub *hub, struct hub_save *save, struct hub_entry *entry)
 {
 	while (save->channel != NULL) {
-		bool is_over = save->part == PARTS || is_of_no_use(save->channel);
-		if (!is_over && save_part(hub, save, entry))
+		bool is_over = part_of(save) == PARTS_END;
+		if (!is_over && !is_of_no_use(save) && save_part(hub, save, entry))
 			return true;
 		save->at = 0;
 		save->key = (struct duplicates_place){0};
@@ -241,7 +340,8 @@ void hub_clear(struct hub *hub, uint32_t number)
 	for (; node != NULL; node = next) {
 		struct channel *channel = CONTAINER_OF(node, struct channel_far, in_slot)->channel;
 		next = list_after(&slot->channels, node);
-		channel->far->is_known = false;
+		channel->far->is_known = channel->far->is_renewing = false;
+		pasts_free(&channel->far->pasts);
 		if (!channel_is_followed(channel) && !channel->far->is_interested)
 			hub_close(hub, channel);
 	}
@@ -252,11 +352,15 @@ static bool restore_channel(struct hub *hub, struct hub_slot *slot, const struct
 	struct channel *channel = hub_open(hub, entry->name);
 	if (channel == NULL)
 		return false;
+	/* It may be ahead, by what came from the home since this was saved. */
+	if (!place(hub, channel, entry->epoch, entry->seq + 1)) {
+		agent_settle(hub, channel);
+		return false;
+	}
 	channel->far->is_known = true;
 	channel->far->stream = slot->stream;
 	slot->restoring.channel = channel;
-	/* It may be ahead, by what came from the home since this was saved. */
-	return place(hub, channel, entry->epoch, entry->seq + 1);
+	return true;
 }
 
 static bool restore_record(struct restoring *restoring, const struct hub_entry *entry)
@@ -350,6 +454,10 @@ bool hub_restore(struct hub *hub, uint32_t number, const struct hub_entry *entry
 		return restore_latest(hub, channel, entry);
 	case ENTRY_KEY:
 		return restore_key(hub, channel, entry);
+	case ENTRY_PAST:
+		pasts_mark(&channel->far->pasts, entry->epoch, entry->seq,
+		           hub->now_ms - entry->age_ms);
+		return true;
 	default:
 		return true;
 	}

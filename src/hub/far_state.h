@@ -35,6 +35,7 @@ struct proposal {
 	struct channel *channel; /* NULL: its end, ENTRY_CLOSE */
 	struct record *record;   /* NULL once it was committed */
 	uint64_t epoch, seq;
+	struct cursor origin;   /* its place in a fork; epoch 0: it is of none */
 	struct waiter *waiters; /* in their order */
 };
 
@@ -76,7 +77,8 @@ struct restoring {
 struct hub_slot {
 	uint8_t home; /* enum hub_home */
 	bool is_replica;
-	bool has_renewing; /* home: some of its channels are still to begin anew */
+	bool is_leaving;   /* what is applied now is of a stream that is being left */
+	bool has_renewing; /* some of its channels are still to have another order */
 	uint16_t node, number;
 	uint64_t stream;
 	struct list channels;
@@ -169,12 +171,11 @@ void waiters_answer(struct hub *hub, struct waiter *waiters, uint16_t slot,
 /* far_home.c */
 bool home_proposes(const struct channel *channel);
 struct publish_result home_propose(struct hub *hub, struct channel *channel, struct record *record,
-                                   struct waiter *waiters);
+                                   struct waiter *waiters, struct cursor origin);
 struct publish_result home_wait(struct hub *hub, struct channel *channel, uint64_t seq,
                                 struct waiter *waiters, bool is_duplicate);
 void home_tell_nodes(struct hub *hub, struct channel *channel, struct record *record);
 MUST_CHECK bool home_propose_end(struct hub *hub, struct channel *channel);
-MUST_CHECK bool home_renew(struct hub *hub, struct channel *channel); /* false: not yet */
 void home_begin(struct hub *hub, struct hub_slot *slot);
 void home_end(struct hub *hub, struct hub_slot *slot);
 void home_node_changed(struct hub_slot *slot, uint32_t node);
@@ -198,3 +199,17 @@ void tail_ask_home(struct hub *hub, struct hub_slot *slot);
 
 /* far_replica.c */
 void restoring_drop(struct hub_slot *slot);
+
+/* far_merge.c: when streams part, and meet */
+/* The channel is to have another order: what it holds in the present one is kept aside. False: no
+ * memory. */
+MUST_CHECK bool order_leave(struct hub *hub, struct channel *channel);
+/* It is in one again that it has left. False: no memory, or no room; to be tried again. */
+MUST_CHECK bool order_resume(struct hub *hub, struct channel *channel, struct past *past);
+/* The slot has another stream: where the channel has left an order of that, it resumes it. */
+void order_is_due(struct hub_slot *slot, struct channel *channel);
+/* Its order is one of the present stream; else it resumes one, or at home begins one. False: not
+ * yet. */
+MUST_CHECK bool order_renew(struct hub *hub, struct channel *channel);
+/* A record of a stream that is being left, and perhaps was not committed. False: no memory. */
+MUST_CHECK bool order_apply_unsure(struct hub *hub, struct record *record);

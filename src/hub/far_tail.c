@@ -209,6 +209,8 @@ bool tail_turn(struct hub *hub, struct hub_slot *slot)
 {
 	if (!is_reached(hub, slot))
 		return false;
+	if (slot->has_renewing)
+		return true; /* it is to be asked for what comes behind that order */
 	if (slot->needs_sync)
 		tail_sync(hub, slot);
 	else if (slot->has_behind && hub->now_ms - slot->synced_ms >= HUB_FAR_MS) {

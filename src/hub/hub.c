@@ -487,6 +487,7 @@ void hub_counters_add(struct hub_counters *sum, const struct hub_counters *count
 	sum->errands_failed += counters->errands_failed;
 	sum->resyncs += counters->resyncs;
 	sum->gaps_far += counters->gaps_far;
+	sum->merged += counters->merged;
 	sum->channels += counters->channels;
 	sum->followers += counters->followers;
 	sum->throttled += counters->throttled;

@@ -99,6 +99,7 @@ struct hub_counters {
 	struct latency delivery;
 	uint64_t errands, errands_failed; /* asked of other nodes, and not answered in time */
 	uint64_t resyncs, gaps_far; /* slots told anew whom they follow; orders that broke off */
+	uint64_t merged;            /* records of forks that were published again */
 };
 
 struct hub *hub_create(const struct hub_options *options); /* NULL: no memory */

@@ -121,6 +121,10 @@ struct waiter;
 /* Takes over the record. On success it has its place in the order, unless the result is pending:
  * then the waiters have been taken over too. Without a cluster there are none. */
 struct publish_result agent_publish(struct hub *hub, struct record *record, struct waiter *waiters);
+/* The record has its place, which is new, and its key is remembered: it is proposed, or committed.
+ * `origin`: the place that it had in a fork, or epoch 0. */
+struct publish_result agent_place(struct hub *hub, struct channel *channel, struct record *record,
+                                  struct waiter *waiters, struct cursor origin);
 /* The record becomes the channel's newest, for all who follow. False: no memory, nothing changed.
  */
 MUST_CHECK bool agent_commit(struct hub *hub, struct channel *channel, struct record *record);

@@ -327,16 +327,49 @@ void relay_mail_free(struct far_mail *mail)
 
 /* ---- entries ---- */
 
-enum entry_field { E_AGE = 1, E_EPOCH = 2, E_SEQ = 4, E_HIDDEN = 8, E_NAME = 16, E_RECORD = 32 };
+enum entry_field {
+	E_AGE = 1,
+	E_EPOCH = 2,
+	E_SEQ = 4,
+	E_HIDDEN = 8,
+	E_NAME = 16,
+	E_RECORD = 32,
+	E_ORIGIN = 64, /* a byte of flags, and a place in a fork where there is one */
+};
+
+enum origin_flag { ORIGIN_UNSURE = 1, ORIGIN_PLACED = 2, ORIGIN_FLAGS = 3 };
 
 static const unsigned entries[ENTRY_KINDS] = {
-	[ENTRY_RECORD] = E_AGE | E_RECORD,
+	[ENTRY_RECORD] = E_AGE | E_ORIGIN | E_RECORD,
 	[ENTRY_CLOSE] = E_EPOCH | E_NAME,
 	[ENTRY_CHANNEL] = E_EPOCH | E_SEQ | E_NAME,
 	[ENTRY_LATEST] = E_AGE | E_RECORD,
 	[ENTRY_LOST] = E_SEQ,
 	[ENTRY_KEY] = E_AGE | E_SEQ | E_HIDDEN | E_NAME,
+	[ENTRY_PAST] = E_AGE | E_EPOCH | E_SEQ,
 };
+
+static void write_origin(struct buf *out, const struct hub_entry *entry)
+{
+	pack_u8(out, (uint8_t)((entry->is_unsure ? ORIGIN_UNSURE : 0) |
+	                       (entry->epoch != 0 ? ORIGIN_PLACED : 0)));
+	if (entry->epoch == 0)
+		return;
+	pack_u64(out, entry->epoch);
+	pack_u64(out, entry->seq);
+}
+
+/* False: it cannot be. */
+static bool read_origin(struct unpack *in, struct hub_entry *entry)
+{
+	uint8_t flags = unpack_u8(in);
+	entry->is_unsure = (flags & ORIGIN_UNSURE) != 0;
+	if ((flags & ORIGIN_PLACED) == 0)
+		return flags <= ORIGIN_FLAGS;
+	entry->epoch = unpack_u64(in);
+	entry->seq = unpack_u64(in);
+	return flags <= ORIGIN_FLAGS && is_position(entry->epoch, entry->seq) && entry->seq != 0;
+}
 
 void relay_write_entry(const struct relay_codec *codec, struct buf *out,
                        const struct hub_entry *entry)
@@ -354,6 +387,8 @@ void relay_write_entry(const struct relay_codec *codec, struct buf *out,
 		pack_u8(out, entry->is_hidden);
 	if (fields & E_NAME)
 		pack_text(out, entry->name);
+	if (fields & E_ORIGIN)
+		write_origin(out, entry);
 	if (fields & E_RECORD)
 		write_record(codec, out, entry->record);
 }
@@ -382,7 +417,8 @@ enum relay_answer relay_read_entry(const struct relay_codec *codec, uint16_t slo
 	uint8_t hidden = fields & E_HIDDEN ? unpack_u8(in) : 0;
 	entry->is_hidden = hidden == 1;
 	entry->name = fields & E_NAME ? unpack_text(in) : slice_of(NULL, 0);
-	if (in->is_bad || hidden > 1 || !is_sound_entry(entry, fields, slot))
+	if (in->is_bad || hidden > 1 || !is_sound_entry(entry, fields, slot) ||
+	    ((fields & E_ORIGIN) && !read_origin(in, entry)))
 		return RELAY_BAD;
 	if (fields & E_RECORD)
 		return read_record(codec, slot, in, true, &entry->record);

@@ -255,8 +255,11 @@ static void entries_come_back(struct record *record)
 	         .age_ms = 9,
 	         .name = SLICE("a\0b"),
 	         .is_hidden = true},
+		{.kind = ENTRY_PAST, .epoch = 78, .seq = 12, .age_ms = 10},
+		{.kind = ENTRY_RECORD, .record = record, .epoch = 78, .seq = 5},
+		{.kind = ENTRY_RECORD, .record = record, .is_unsure = true},
 	};
-	static_assert(COUNT_OF(entries) == ENTRY_KINDS, "one of each");
+	static_assert(COUNT_OF(entries) == ENTRY_KINDS + 2, "one of each, and of forks");
 	struct buf all = {0};
 	size_t ends[COUNT_OF(entries)];
 	for (size_t i = 0; i < COUNT_OF(entries); i++) {
@@ -275,6 +278,7 @@ static void entries_come_back(struct record *record)
 			CHECK(got.kind == entries[i].kind && got.epoch == entries[i].epoch);
 			CHECK(got.seq == entries[i].seq && got.age_ms == entries[i].age_ms);
 			CHECK(got.is_hidden == entries[i].is_hidden);
+			CHECK(got.is_unsure == entries[i].is_unsure);
 			CHECK(slice_equals(got.name, entries[i].name));
 			if (got.record != NULL)
 				check_record(entries[i].record, got.record);
@@ -282,6 +286,36 @@ static void entries_come_back(struct record *record)
 		}
 	}
 	buf_free(&all);
+}
+
+static void origins_are_places(struct record *record)
+{
+	printf("relay_wire: a place in a fork that cannot be is refused\n");
+	static const struct {
+		uint8_t flags;
+		uint64_t epoch, seq;
+		bool is_good;
+	} rows[] = {
+		{2, 78, 5, true},  {3, 78, 5, true},  {4, 78, 5, false},
+		{2, 0, 5, false},  {2, 78, 0, false}, {2, 78, RELAY_SEQ_MAX, false},
+		{1, 78, 5, false}, /* and then it has none, and what follows is no record */
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct hub_entry entry = {
+			.kind = ENTRY_RECORD, .record = record, .epoch = 1, .seq = 1};
+		struct buf body = {0};
+		relay_write_entry(&codec, &body, &entry);
+		/* Behind its kind and its age. */
+		body.at[5] = (char)rows[i].flags;
+		memcpy(body.at + 6, &rows[i].epoch, sizeof(rows[i].epoch));
+		memcpy(body.at + 14, &rows[i].seq, sizeof(rows[i].seq));
+		struct unpack in = {.rest = buf_view(&body)};
+		enum relay_answer answer = relay_read_entry(&codec, slot_of("chat:1"), &in, &entry);
+		CHECK(answer == (rows[i].is_good ? RELAY_DONE : RELAY_BAD));
+		if (answer == RELAY_DONE)
+			relay_entry_free(&entry);
+		buf_free(&body);
+	}
 }
 
 static void largest_record_fits_a_frame(void)
@@ -317,6 +351,7 @@ int main(void)
 	records_must_fit();
 	who_is_left_out_is_so_on_one_node();
 	entries_come_back(records[1]);
+	origins_are_places(records[1]);
 	largest_record_fits_a_frame();
 	for (size_t i = 0; i < COUNT_OF(records); i++)
 		record_drop(records[i]);

@@ -1,0 +1,201 @@
+/*
+ * What becomes of channels when a slot's log parts into two streams, and when these meet.
+ *
+ * A channel of another stream has another order: the one that it leaves is kept aside, with what is
+ * held of it (past.h). Either the old stream comes back, because the new one has lost, and the
+ * channel resumes that order as if it had never left it; or the node leaves the old stream, and
+ * then its records, saved as a fork, go to the home of the stream that stays.
+ *
+ * That home publishes again what it lacks. An order is lacking only behind its mark: up to there
+ * the channel has been in it, or it has been merged. Each record that is merged carries its old
+ * place into the slot's log, so that replicas raise the mark as well, and the same fork from each
+ * of its replicas is taken once. What may never have been committed has no place that can be
+ * trusted: there may be another record of that number. It is known by its idempotency key alone,
+ * and neither raises a mark nor is held back by one.
+ */
+#include <stdlib.h>
+
+#include "hub/far_state.h"
+
+/* ---- leaving an order, and coming back ---- */
+
+static void add_item(struct past_item *items, size_t *count, struct record *record,
+                     uint32_t added_ms)
+{
+	items[(*count)++] = (struct past_item){record, added_ms};
+}
+
+/* The latest of keys that are older than history, then history. */
+static size_t gather(const struct hub *hub, const struct channel *channel, struct past_item *items)
+{
+	const struct log *log = &channel->log;
+	uint64_t first = channel_history_first(channel, hub->now_ms);
+	size_t count = 0;
+	const struct latest *latest = channel->keyed == NULL ? NULL : &channel->keyed->latest;
+	const struct latest_entry *entry = latest == NULL ? NULL : latest_from(latest, 0);
+	for (; entry != NULL && entry->record->seq < first; entry = latest_after(latest, entry))
+		add_item(items, &count, entry->record, entry->added_ms);
+	for (uint64_t seq = first; seq < log_next(log); seq++)
+		add_item(items, &count, log_at(log, seq), log_entry(log, seq)->added_ms);
+	return count;
+}
+
+bool order_leave(struct hub *hub, struct channel *channel)
+{
+	size_t room =
+		channel->log.count + (channel->keyed == NULL ? 0 : channel->keyed->latest.count);
+	struct past_item *items = malloc((room + 1) * sizeof(*items));
+	struct past *past = pasts_open(&channel->far->pasts, channel->epoch, hub->now_ms);
+	bool is_good = items != NULL && past != NULL &&
+	               past_extend(past, items, gather(hub, channel, items));
+	free(items);
+	if (!is_good)
+		return false;
+	past->stream = channel->far->stream;
+	past->seq = log_next(&channel->log) - 1;
+	past->lost = channel->keyed == NULL ? 0 : channel->keyed->latest.lost;
+	past->touched_ms = (uint32_t)hub->now_ms;
+	return true;
+}
+
+/* What was kept goes in front of the log, as far as it reaches. False: no memory, some may have. */
+static bool refill(struct hub *hub, struct channel *channel, const struct past *past)
+{
+	struct log *log = &channel->log;
+	if (channel->keyed != NULL)
+		channel->keyed->latest.lost = past->lost;
+	for (uint32_t i = past->count; i-- > 0;) {
+		const struct past_item *item = &past->items[i];
+		uint64_t seq = item->record->seq;
+		if (seq > past->seq)
+			continue;
+		if (channel->keyed != NULL &&
+		    !hub_put_older(hub, channel, item->record, item->added_ms))
+			return false;
+		if (seq + 1 != log_first(log))
+			continue;
+		if (!log_extend(log, &item->record, 1, hub->now_ms))
+			return false;
+		log_entry(log, seq)->added_ms = item->added_ms;
+	}
+	return true;
+}
+
+bool order_resume(struct hub *hub, struct channel *channel, struct past *past)
+{
+	uint64_t epoch = past->epoch;
+	if (channel->epoch != epoch &&
+	    (!hub_has_room(hub) || !agent_rebase(hub, channel, epoch, past->seq)))
+		return false;
+	past = pasts_find(&channel->far->pasts, epoch); /* it may have made room for another */
+	if (past == NULL)
+		return true;
+	if (!refill(hub, channel, past))
+		return false;
+	channel->far->stream = past->stream;
+	channel->far->is_known = true;
+	pasts_drop(&channel->far->pasts, past);
+	return true;
+}
+
+void order_is_due(struct hub_slot *slot, struct channel *channel)
+{
+	struct channel_far *far = channel->far;
+	far->is_renewing = channel->is_tuned && far->stream != slot->stream &&
+	                   pasts_of_stream(&far->pasts, slot->stream) != NULL;
+	slot->has_renewing |= far->is_renewing;
+}
+
+bool order_renew(struct hub *hub, struct channel *channel)
+{
+	struct channel_far *far = channel->far;
+	if (far == NULL || !far->is_renewing)
+		return true;
+	const struct hub_slot *slot = far_slot(hub, channel->slot);
+	struct past *past = pasts_of_stream(&far->pasts, slot->stream);
+	if (past != NULL && far->stream != slot->stream) {
+		if (!order_resume(hub, channel, past))
+			return false;
+	} else if (slot->home == HOME_HERE) {
+		if (!hub_has_room(hub) || !agent_rebase(hub, channel, hub_make_epoch(hub), 0))
+			return false;
+		far->stream = slot->stream;
+	}
+	far->is_renewing = false;
+	return true;
+}
+
+bool order_apply_unsure(struct hub *hub, struct record *record)
+{
+	struct channel *channel = hub_open(hub, record_channel(record));
+	if (channel == NULL)
+		return false;
+	bool is_present = channel->is_tuned && channel->epoch == record->epoch;
+	struct pasts *pasts = &channel->far->pasts;
+	struct past *past = pasts_open(pasts, record->epoch, hub->now_ms);
+	uint64_t known = past == NULL  ? 0
+	                 : is_present  ? log_next(&channel->log) - 1
+	                 : past->count ? past->items[past->count - 1].record->seq
+	                               : past->seq;
+	bool is_new = past != NULL && record->seq > known && record->seq > past->seq;
+	bool is_good = past != NULL && (!is_new || past_add(past, record, (uint32_t)hub->now_ms));
+	agent_settle(hub, channel);
+	return is_good;
+}
+
+/* ---- taking a fork in ---- */
+
+/* Is it here, or has it been? Its key may say so, too; but keys are forgotten. */
+static bool is_here(const struct channel *channel, const struct hub_entry *entry)
+{
+	const struct record *record = entry->record;
+	const struct past *past = pasts_find(&channel->far->pasts, record->epoch);
+	if (entry->is_unsure)
+		return past != NULL && past_holds(past, record->seq, record_once(record));
+	if (record->epoch == channel->epoch)
+		return record->seq < log_next(&channel->log);
+	return past != NULL && record->seq <= past->seq;
+}
+
+/* With the time when it was said first. */
+static bool publish_again(struct hub *hub, struct channel *channel, const struct hub_entry *entry)
+{
+	struct record *record = entry->record;
+	struct cursor origin = {0};
+	uint64_t unix_ms = record->unix_ms;
+	if (!entry->is_unsure)
+		origin = (struct cursor){.epoch = record->epoch, .seq = record->seq};
+	record_unsettle(record);
+	record_settle(record, channel->epoch, channel_next(channel), unix_ms, channel->offset);
+	struct publish_result result = agent_place(hub, channel, record_take(record), NULL, origin);
+	hub->counters.merged += result.error == ERROR_NONE;
+	return result.error == ERROR_NONE;
+}
+
+static bool merge_record(struct hub *hub, const struct hub_entry *entry)
+{
+	uint64_t earlier;
+	struct channel *channel =
+		hub_has_room(hub) ? agent_open(hub, record_channel(entry->record)) : NULL;
+	if (channel == NULL)
+		return false;
+	bool is_done = is_here(channel, entry);
+	if (!is_done &&
+	    agent_remember(hub, channel, entry->record, channel_next(channel), &earlier))
+		is_done = earlier != 0 || publish_again(hub, channel, entry);
+	agent_settle(hub, channel);
+	return is_done;
+}
+
+bool hub_merge(struct hub *hub, uint32_t number, const struct hub_entry *entry)
+{
+	if (far_slot(hub, number)->home != HOME_HERE)
+		return false;
+	if (entry->kind != ENTRY_RECORD)
+		return true; /* what else a fork says goes by the numbers of its orders */
+	if (hub_slot_of(record_channel(entry->record)) != number) {
+		hub->counters.stale_letters++;
+		return true;
+	}
+	return merge_record(hub, entry);
+}

@@ -1,0 +1,149 @@
+#include "hub/past.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+
+struct past *pasts_find(const struct pasts *pasts, uint64_t epoch)
+{
+	struct past *past = pasts->first;
+	while (past != NULL && past->epoch != epoch)
+		past = past->next;
+	return past;
+}
+
+struct past *pasts_of_stream(const struct pasts *pasts, uint64_t stream)
+{
+	struct past *found = NULL;
+	for (struct past *past = pasts->first; past != NULL; past = past->next) {
+		if (stream != 0 && past->stream == stream)
+			found = past;
+	}
+	return found;
+}
+
+static void past_free(struct past *past)
+{
+	for (uint32_t i = 0; i < past->count; i++)
+		record_drop(past->items[i].record);
+	free(past->items);
+	free(past);
+}
+
+void pasts_drop(struct pasts *pasts, struct past *past)
+{
+	struct past **link = &pasts->first;
+	while (*link != past)
+		link = &(*link)->next;
+	*link = past->next;
+	pasts->count--;
+	past_free(past);
+}
+
+struct past *pasts_open(struct pasts *pasts, uint64_t epoch, uint64_t now_ms)
+{
+	struct past *past = pasts_find(pasts, epoch);
+	if (past != NULL)
+		return past;
+	past = calloc(1, sizeof(*past));
+	if (past == NULL)
+		return NULL;
+	if (pasts->count == PASTS_MAX)
+		pasts_drop(pasts, pasts->first);
+	*past = (struct past){.epoch = epoch, .touched_ms = (uint32_t)now_ms};
+	struct past **last = &pasts->first;
+	while (*last != NULL)
+		last = &(*last)->next;
+	*last = past;
+	pasts->count++;
+	return past;
+}
+
+void pasts_mark(struct pasts *pasts, uint64_t epoch, uint64_t seq, uint64_t now_ms)
+{
+	struct past *past = pasts_open(pasts, epoch, now_ms);
+	if (past == NULL)
+		return;
+	past->touched_ms = (uint32_t)now_ms;
+	past->seq = seq > past->seq ? seq : past->seq;
+}
+
+void pasts_expire(struct pasts *pasts, uint64_t now_ms, uint64_t ttl_ms)
+{
+	struct past *next;
+	for (struct past *past = pasts->first; past != NULL; past = next) {
+		next = past->next;
+		if ((uint32_t)now_ms - past->touched_ms >= ttl_ms)
+			pasts_drop(pasts, past);
+	}
+}
+
+uint64_t pasts_age_ms(const struct pasts *pasts, uint64_t now_ms)
+{
+	uint32_t age = 0;
+	for (const struct past *past = pasts->first; past != NULL; past = past->next) {
+		uint32_t its = (uint32_t)now_ms - past->touched_ms;
+		age = its > age ? its : age;
+	}
+	return age;
+}
+
+void pasts_free(struct pasts *pasts)
+{
+	while (pasts->first != NULL)
+		pasts_drop(pasts, pasts->first);
+}
+
+static bool reserve(struct past *past, size_t count)
+{
+	if (past->room - past->count >= count)
+		return true;
+	size_t room = 2 * (size_t)past->count + count;
+	struct past_item *items = realloc(past->items, room * sizeof(*items));
+	if (items == NULL)
+		return false;
+	past->items = items;
+	past->room = (uint32_t)room;
+	return true;
+}
+
+bool past_add(struct past *past, struct record *record, uint32_t added_ms)
+{
+	CHECK(record->epoch == past->epoch);
+	CHECK(past->count == 0 || past->items[past->count - 1].record->seq < record->seq);
+	if (!reserve(past, 1))
+		return false;
+	past->items[past->count++] = (struct past_item){record_take(record), added_ms};
+	return true;
+}
+
+bool past_extend(struct past *past, const struct past_item *older, size_t count)
+{
+	if (count == 0)
+		return true;
+	if (!reserve(past, count))
+		return false;
+	uint32_t gone = 0;
+	while (gone < past->count && past->items[gone].record->seq <= older[count - 1].record->seq)
+		record_drop(past->items[gone++].record);
+	memmove(past->items + count, past->items + gone,
+	        (past->count - gone) * sizeof(*past->items));
+	for (size_t i = 0; i < count; i++) {
+		CHECK(older[i].record->epoch == past->epoch);
+		record_take(older[i].record);
+		past->items[i] = older[i];
+	}
+	past->count = (uint32_t)(past->count - gone + count);
+	return true;
+}
+
+bool past_holds(const struct past *past, uint64_t seq, struct slice once)
+{
+	for (uint32_t i = past->count; i-- > 0;) {
+		const struct record *record = past->items[i].record;
+		if (record->seq == seq)
+			return slice_equals(record_once(record), once);
+	}
+	return false;
+}

@@ -1,0 +1,61 @@
+/*
+ * past.h - orders that a channel of a cluster has left: what it held in each, and how far it is
+ * known.
+ *
+ * A slot's log is a stream. Where another stream takes its place, because a network was cut, its
+ * channels begin new orders. What a node held in the old one is not given up with it: the other
+ * stream may lose, or this one may, and then its records go to the one that stays (far_merge.c).
+ * There, the mark of each order, up to which all of it is known, says which of them are new.
+ *
+ * Threads:   the worker's own. Pure.
+ * Ownership: a list owns its pasts, and they hold references on their records. A zeroed one is
+ *            empty; pasts_free() gives back what it has.
+ * Limits:    PASTS_MAX orders a channel, the one that was left first goes first; each goes when
+ *            history would have let its records go.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "hub/record.h"
+
+#define PASTS_MAX 8u
+
+struct past_item {
+	struct record *record;
+	uint32_t added_ms;
+};
+
+struct past {
+	struct past *next;      /* left later */
+	uint64_t epoch, stream; /* stream: the slot's then; 0: not this node's */
+	uint64_t seq;           /* the mark: all up to here was committed, and is known */
+	uint64_t lost;          /* of the latest of each key: none up to here */
+	uint32_t touched_ms;    /* when it was left, or the mark was raised */
+	uint32_t count, room;
+	struct past_item *items; /* rising; behind the mark: perhaps committed */
+};
+
+struct pasts {
+	struct past *first;
+	uint32_t count;
+};
+
+struct past *pasts_find(const struct pasts *pasts, uint64_t epoch);
+struct past *pasts_of_stream(const struct pasts *pasts, uint64_t stream); /* the one left last */
+/* Found or made, as the one left last. NULL: no memory. */
+struct past *pasts_open(struct pasts *pasts, uint64_t epoch, uint64_t now_ms);
+/* All of that order up to there is known. Without memory that is not noted. */
+void pasts_mark(struct pasts *pasts, uint64_t epoch, uint64_t seq, uint64_t now_ms);
+void pasts_drop(struct pasts *pasts, struct past *past);
+void pasts_expire(struct pasts *pasts, uint64_t now_ms, uint64_t ttl_ms);
+/* How long the one that expires next has been there; 0 when there is none. */
+uint64_t pasts_age_ms(const struct pasts *pasts, uint64_t now_ms);
+void pasts_free(struct pasts *pasts);
+
+/* One that is newer than all that are there. Takes its own reference. False: no memory. */
+MUST_CHECK bool past_add(struct past *past, struct record *record, uint32_t added_ms);
+/* Rising ones that are older, in place of what is there up to the last of them. Takes references of
+ * its own. False: no memory. */
+MUST_CHECK bool past_extend(struct past *past, const struct past_item *older, size_t count);
+/* Does it hold that very record, by number and idempotency key? */
+bool past_holds(const struct past *past, uint64_t seq, struct slice once);
