@@ -140,7 +140,8 @@ describe("api: several channels and batches", () => {
 });
 
 describe("api: streams", () => {
-	const server = useServer({ options });
+	/* The listeners may be slower than the streams, and are not to be sent away for it. */
+	const server = useServer({ options: [...options, "limits.outbound_buffer=16MiB"] });
 	const text = "text/plain";
 	const ndjson = "application/x-ndjson";
 
