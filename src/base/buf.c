@@ -1,5 +1,6 @@
 #include "base/buf.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,6 +106,11 @@ void buf_u64(struct buf *buf, uint64_t value)
 {
 	char digits[TEXT_U64_MAX];
 	buf_append(buf, digits, text_from_u64(digits, value));
+}
+
+void buf_micro(struct buf *buf, uint64_t millionths)
+{
+	buf_format(buf, "%" PRIu64 ".%06" PRIu64, millionths / 1000000, millionths % 1000000);
 }
 
 void buf_format(struct buf *buf, const char *format, ...)

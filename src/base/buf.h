@@ -36,6 +36,8 @@ void buf_slice(struct buf *buf, struct slice slice);
 void buf_string(struct buf *buf, const char *string);
 void buf_char(struct buf *buf, char c);
 void buf_u64(struct buf *buf, uint64_t value); /* decimal */
+/* So many millionths, as a number with a point. */
+void buf_micro(struct buf *buf, uint64_t millionths);
 void buf_format(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 void buf_use(struct buf *buf, size_t count);    /* the first `count` bytes are done with */

@@ -85,13 +85,12 @@ static void write_closes(struct buf *out, const uint64_t *closes)
 /* Since the start: how often, and what half and all but a hundredth took at most. */
 static void write_latency(struct buf *out, const char *name, const struct latency *latency)
 {
-	uint64_t p50 = latency_within(latency, 50), p99 = latency_within(latency, 99);
 	write_name(out, name);
-	buf_format(out,
-	           "{\"count\":%" PRIu64 ",\"p50\":%" PRIu64 ".%06" PRIu64 ",\"p99\":%" PRIu64
-	           ".%06" PRIu64 "}",
-	           latency_count(latency), p50 / 1000000, p50 % 1000000, p99 / 1000000,
-	           p99 % 1000000);
+	buf_format(out, "{\"count\":%" PRIu64 ",\"p50\":", latency_count(latency));
+	buf_micro(out, latency_within(latency, 50));
+	buf_string(out, ",\"p99\":");
+	buf_micro(out, latency_within(latency, 99));
+	buf_char(out, '}');
 }
 
 static void write_json(struct buf *out, const struct edge_stats *stats)
@@ -139,16 +138,6 @@ void api_stats(struct edge *edge, struct conn *conn, const struct http_request *
 
 /* ---- for Prometheus ---- */
 
-#define LABELS_MAX 64 /* a name, and a word of ours or a number */
-
-static void write_labelled(struct buf *out, const char *name, const char *label, const char *text,
-                           uint64_t value)
-{
-	char labels[LABELS_MAX];
-	snprintf(labels, sizeof(labels), "%s=\"%s\"", label, text);
-	metrics_value(out, name, labels, value);
-}
-
 static void write_sums(struct buf *out, const struct edge_stats *stats)
 {
 #define FAMILY(metric, type, help) metrics_family(out, #metric, type, help);
@@ -158,13 +147,13 @@ static void write_sums(struct buf *out, const struct edge_stats *stats)
 #undef FIGURE
 	metrics_family(out, "starling_errors_total", "counter", "Refusals told to clients.");
 	for (enum error_code error = ERROR_NONE + 1; error < ERROR_COUNT; error++)
-		write_labelled(out, "starling_errors_total", "code", error_text(error),
-		               stats->errors[error]);
+		metrics_labelled(out, "starling_errors_total", "code", error_text(error),
+		                 stats->errors[error]);
 	metrics_family(out, "starling_closes_total", "counter",
 	               "Connections that ended, by the reason.");
 	for (size_t i = 0; i < COUNT_OF(close_reasons); i++)
-		write_labelled(out, "starling_closes_total", "reason", close_reasons[i],
-		               stats->closes[i]);
+		metrics_labelled(out, "starling_closes_total", "reason", close_reasons[i],
+		                 stats->closes[i]);
 	metrics_family(
 		out, "starling_publish_seconds", "histogram",
 		"From the turn that read a publication to the answer that it has its place.");
@@ -175,48 +164,41 @@ static void write_sums(struct buf *out, const struct edge_stats *stats)
 	metrics_latency(out, "starling_delivery_seconds", "", &stats->hub.delivery);
 }
 
-enum worker_figure { LETTERS_INCOMING = 0, LETTERS_QUEUED, DIRTY_CHANNELS, WORKER_FIGURES };
-
-static uint64_t worker_figure(const struct edge_load *load, enum worker_figure figure)
-{
-	switch (figure) {
-	case LETTERS_INCOMING:
-		return load->letters_incoming;
-	case LETTERS_QUEUED:
-		return load->letters_queued;
-	default:
-		return load->dirty_channels;
-	}
-}
+/* The rest of a worker's load. */
+static const struct {
+	const char *name, *help;
+	size_t at; /* in struct edge_load */
+} worker_figures[] = {
+	{"starling_worker_letters", "Messages of other threads that a worker has still to take.",
+         offsetof(struct edge_load, letters_incoming)},
+	{"starling_worker_letters_queued",
+         "Messages of a worker for which others have no room; while there are any it reads nothing "
+         "from clients.",
+         offsetof(struct edge_load, letters_queued)},
+	{"starling_worker_dirty_channels",
+         "Channels with messages that a worker has not handed on yet.",
+         offsetof(struct edge_load, dirty_channels)},
+};
 
 static void write_worker_figures(struct buf *out, struct note *const *notes, size_t count)
 {
-	static const struct {
-		const char *name, *help;
-	} families[] = {
-		[LETTERS_INCOMING] = {"starling_worker_letters",
-	                              "Messages of other threads that a worker has still to take."},
-		[LETTERS_QUEUED] =
-			{"starling_worker_letters_queued",
-	                 "Messages of a worker for which others have no room; while there "
-	                 "are any it reads nothing from clients."},
-		[DIRTY_CHANNELS] = {"starling_worker_dirty_channels",
-	                            "Channels with messages that a worker has not handed on yet."},
-	};
 	char number[TEXT_U64_MAX + 1];
-	for (enum worker_figure figure = 0; figure < WORKER_FIGURES; figure++) {
-		metrics_family(out, families[figure].name, "gauge", families[figure].help);
+	uint64_t value;
+	for (size_t figure = 0; figure < COUNT_OF(worker_figures); figure++) {
+		const char *name = worker_figures[figure].name;
+		metrics_family(out, name, "gauge", worker_figures[figure].help);
 		for (size_t i = 0; i < count; i++) {
+			const char *load = (const char *)&notes[i]->stats.load;
+			memcpy(&value, load + worker_figures[figure].at, sizeof(value));
 			snprintf(number, sizeof(number), "%" PRIu32, notes[i]->worker);
-			write_labelled(out, families[figure].name, "worker", number,
-			               worker_figure(&notes[i]->stats.load, figure));
+			metrics_labelled(out, name, "worker", number, value);
 		}
 	}
 }
 
 static void write_workers(struct buf *out, struct note *const *notes, size_t count)
 {
-	char labels[LABELS_MAX];
+	char labels[sizeof("worker=\"\"") + TEXT_U64_MAX];
 	metrics_family(
 		out, "starling_worker_loop_seconds", "histogram",
 		"Turns of a worker's loop, without the wait; the sum is how long it was busy.");

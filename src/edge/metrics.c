@@ -1,7 +1,5 @@
 #include "edge/metrics.h"
 
-#include <inttypes.h>
-
 void metrics_family(struct buf *out, const char *name, const char *type, const char *help)
 {
 	buf_format(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
@@ -16,11 +14,6 @@ static void write_name(struct buf *out, const char *name, const char *suffix, co
 	buf_char(out, ' ');
 }
 
-static void write_micro(struct buf *out, uint64_t millionths)
-{
-	buf_format(out, "%" PRIu64 ".%06" PRIu64, millionths / 1000000, millionths % 1000000);
-}
-
 void metrics_value(struct buf *out, const char *name, const char *labels, uint64_t value)
 {
 	write_name(out, name, "", labels);
@@ -28,10 +21,18 @@ void metrics_value(struct buf *out, const char *name, const char *labels, uint64
 	buf_char(out, '\n');
 }
 
+void metrics_labelled(struct buf *out, const char *name, const char *label, const char *text,
+                      uint64_t value)
+{
+	buf_format(out, "%s{%s=\"%s\"} ", name, label, text);
+	buf_u64(out, value);
+	buf_char(out, '\n');
+}
+
 void metrics_micro(struct buf *out, const char *name, const char *labels, uint64_t millionths)
 {
 	write_name(out, name, "", labels);
-	write_micro(out, millionths);
+	buf_micro(out, millionths);
 	buf_char(out, '\n');
 }
 
@@ -40,7 +41,7 @@ static void write_bucket(struct buf *out, const char *name, const char *labels, 
 {
 	buf_format(out, "%s_bucket{%s%sle=\"", name, labels, labels[0] == '\0' ? "" : ",");
 	if (bucket < LATENCY_BOUNDS)
-		write_micro(out, latency_bounds_us[bucket]);
+		buf_micro(out, latency_bounds_us[bucket]);
 	else
 		buf_string(out, "+Inf");
 	buf_string(out, "\"} ");
@@ -57,7 +58,7 @@ void metrics_latency(struct buf *out, const char *name, const char *labels,
 		write_bucket(out, name, labels, i, count);
 	}
 	write_name(out, name, "_sum", labels);
-	write_micro(out, latency->sum_us);
+	buf_micro(out, latency->sum_us);
 	buf_char(out, '\n');
 	write_name(out, name, "_count", labels);
 	buf_u64(out, count);

@@ -18,7 +18,10 @@
 void metrics_family(struct buf *out, const char *name, const char *type, const char *help);
 /* `labels` as `name="value"`, joined by commas; empty: none. */
 void metrics_value(struct buf *out, const char *name, const char *labels, uint64_t value);
-/* The same in millionths. */
+/* The same with one label. */
+void metrics_labelled(struct buf *out, const char *name, const char *label, const char *text,
+                      uint64_t value);
+/* The first one in millionths. */
 void metrics_micro(struct buf *out, const char *name, const char *labels, uint64_t millionths);
 /* Buckets, sum and count, in seconds. */
 void metrics_latency(struct buf *out, const char *name, const char *labels,

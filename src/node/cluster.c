@@ -75,27 +75,20 @@ static const struct {
          "Connections to the mesh port that were refused."},
 };
 
-static void write_metric(struct buf *out, const char *metric, const char *label, const char *text,
-                         uint64_t value)
-{
-	char labels[64];
-	snprintf(labels, sizeof(labels), "%s=\"%s\"", label, text);
-	metrics_value(out, metric, labels, value);
-}
-
 void mesh_figures_write_metrics(const struct mesh_figures *figures, struct buf *out)
 {
 	metrics_family(out, "starling_mesh_members", "gauge",
 	               "Nodes of the cluster by state, as this one finds them; itself included.");
 	for (enum member_state state = 0; state < MEMBER_STATE_COUNT; state++)
-		write_metric(out, "starling_mesh_members", "state", member_state_name(state),
-		             atomic_load_explicit(&figures->members[state], memory_order_relaxed));
+		metrics_labelled(
+			out, "starling_mesh_members", "state", member_state_name(state),
+			atomic_load_explicit(&figures->members[state], memory_order_relaxed));
 	for (size_t family = 0; family < COUNT_OF(families); family++) {
 		metrics_family(out, families[family].metric, "counter", families[family].help);
 		for (size_t i = 0; i < COUNT_OF(counters); i++) {
 			if (strcmp(counters[i].group, families[family].group) != 0)
 				continue;
-			write_metric(
+			metrics_labelled(
 				out, families[family].metric, families[family].label,
 				counters[i].key,
 				atomic_load_explicit(&figures->counters[i], memory_order_relaxed));

@@ -59,6 +59,13 @@ static void numbers_are_decimal(void)
 	buf_char(&buf, ' ');
 	buf_u64(&buf, UINT64_MAX);
 	CHECK(buf_is(&buf, "0 18446744073709551615"));
+	buf_clear(&buf);
+	buf_micro(&buf, 0);
+	buf_char(&buf, ' ');
+	buf_micro(&buf, 1999999);
+	buf_char(&buf, ' ');
+	buf_micro(&buf, 10000010);
+	CHECK(buf_is(&buf, "0.000000 1.999999 10.000010"));
 	buf_free(&buf);
 }
 
