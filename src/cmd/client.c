@@ -314,3 +314,23 @@ int client_await(struct client *client, struct reply *reply, struct buf *error)
 	buf_format(error, ": %s", result < 0 ? strerror(-result) : reply->why);
 	return result < 0 ? result : -EPROTO;
 }
+
+int client_fetch(const struct client_settings *settings, const char *method_and_path,
+                 struct reply *reply, struct buf *error)
+{
+	struct client client = {0};
+	int result = client_open(&client, settings, error);
+	if (result < 0)
+		return result;
+	client_ask(&client, method_and_path, slice_of(NULL, 0), slice_of(NULL, 0));
+	result = client_await(&client, reply, error);
+	client_close(&client);
+	return result;
+}
+
+int client_refused(const struct reply *reply, const char *path, struct buf *error)
+{
+	buf_format(error, "%s: ", path);
+	reply_explain(reply, error);
+	return -EPROTO;
+}

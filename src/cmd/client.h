@@ -66,4 +66,10 @@ MUST_CHECK int client_turn(struct client *client, struct pollfd *beside, int tim
 /* Turns until the answer is whole. 0 or -errno, with one line in `error`. */
 MUST_CHECK int client_await(struct client *client, struct reply *reply, struct buf *error);
 
+/* One request on a connection of its own, and its answer; the same. */
+MUST_CHECK int client_fetch(const struct client_settings *settings, const char *method_and_path,
+                            struct reply *reply, struct buf *error);
+/* Of an answer that is no success: "/path: why" in `error`; -EPROTO. */
+MUST_CHECK int client_refused(const struct reply *reply, const char *path, struct buf *error);
+
 uint64_t client_now_ms(void); /* since some moment: for distances */

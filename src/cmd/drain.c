@@ -5,20 +5,11 @@
 
 static int ask(const struct client_settings *settings)
 {
-	struct client client = {0};
 	struct reply reply = {0};
 	struct buf error = {0};
-	int result = client_open(&client, settings, &error);
-	if (result == 0) {
-		client_ask(&client, "POST /api/drain", slice_of(NULL, 0), slice_of(NULL, 0));
-		result = client_await(&client, &reply, &error);
-		client_close(&client);
-	}
-	if (result == 0 && !reply_is_good(&reply)) {
-		buf_string(&error, "/api/drain: ");
-		reply_explain(&reply, &error);
-		result = -1;
-	}
+	int result = client_fetch(settings, "POST /api/drain", &reply, &error);
+	if (result == 0 && !reply_is_good(&reply))
+		result = client_refused(&reply, "/api/drain", &error);
 	reply_free(&reply);
 	return result == 0 ? COMMAND_DONE : command_fail(COMMAND_FAILED, &error);
 }

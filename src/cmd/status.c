@@ -16,34 +16,13 @@ struct status {
 
 /* ---- asking ---- */
 
-/* On a connection of its own: not every server keeps one. */
-static int fetch(const struct status *status, const char *method_and_path, struct reply *reply,
-                 struct buf *error)
-{
-	struct client client = {0};
-	int result = client_open(&client, status->settings, error);
-	if (result < 0)
-		return result;
-	client_ask(&client, method_and_path, slice_of(NULL, 0), slice_of(NULL, 0));
-	result = client_await(&client, reply, error);
-	client_close(&client);
-	return result;
-}
-
-static int refuse(const struct reply *reply, const char *path, struct buf *error)
-{
-	buf_format(error, "%s: ", path);
-	reply_explain(reply, error);
-	return -1;
-}
-
 static int fetch_stats(struct status *status, struct buf *error)
 {
 	size_t bad_at;
-	if (fetch(status, "GET /api/stats", &status->stats, error) < 0)
+	if (client_fetch(status->settings, "GET /api/stats", &status->stats, error) < 0)
 		return -1;
 	if (!reply_is_good(&status->stats))
-		return refuse(&status->stats, "/api/stats", error);
+		return client_refused(&status->stats, "/api/stats", error);
 	if (json_check(buf_view(&status->stats.body), JSON_DEPTH_MAX, &status->figures, &bad_at) &&
 	    status->figures.kind == JSON_OBJECT)
 		return 0;
@@ -55,12 +34,12 @@ static int fetch_members(struct status *status, struct buf *error)
 {
 	struct json_field members = {.name = "members"};
 	size_t bad_at;
-	if (fetch(status, "GET /api/cluster", &status->cluster, error) < 0)
+	if (client_fetch(status->settings, "GET /api/cluster", &status->cluster, error) < 0)
 		return -1;
 	if (status->cluster.head.status == 404)
 		return 0;
 	if (!reply_is_good(&status->cluster))
-		return refuse(&status->cluster, "/api/cluster", error);
+		return client_refused(&status->cluster, "/api/cluster", error);
 	if (json_read_object(buf_view(&status->cluster.body), JSON_DEPTH_MAX, &members, 1,
 	                     &bad_at) &&
 	    members.value.kind == JSON_ARRAY) {

@@ -45,15 +45,16 @@ bool burst_prepare(struct burst_bytes *burst, const struct delivery *delivery,
 	CHECK(delivery->count <= WALK_RECORDS_MAX);
 	bool is_again = delivery->burst != 0 && delivery->burst == burst->number &&
 	                encoding->wire == burst->wire;
-	if (is_again && burst->is_whole)
+	if (is_again) {
+		if (!burst->is_whole)
+			make_whole(burst, delivery->count);
 		return true;
+	}
 	burst->number = 0;
-	burst->is_whole = false;
+	burst->is_whole = delivery->count == 1;
 	if (!point_at_frames(burst, delivery, encoding))
 		return false;
 	burst->number = delivery->burst;
 	burst->wire = encoding->wire;
-	if (is_again && delivery->count > 1)
-		make_whole(burst, delivery->count);
 	return true;
 }

@@ -23,7 +23,7 @@ struct burst_bytes {
 	/* private */
 	uint64_t number; /* of the burst delivered last */
 	unsigned wire;   /* in this encoding */
-	bool is_whole;   /* and `parts` lie in `bytes`, each behind the one before */
+	bool is_whole;   /* and `parts` are one piece: in `bytes`, or the only frame */
 	struct buf bytes;
 	struct iovec parts[WALK_RECORDS_MAX];
 	const struct blob *frames[WALK_RECORDS_MAX]; /* that the parts are of, or copies of */

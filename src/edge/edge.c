@@ -208,8 +208,7 @@ void edge_adopt(struct edge *edge, const struct edge_settings *settings)
 	hub_set_limits(edge->hub, settings->channels_max, settings->outbound_bytes_max);
 	registry_adopt(edge);
 	review_begin(edge);
-	for (int i = 0; i < QUEUE_COUNT; i++)
-		queue_adopt(edge, (enum queue_name)i);
+	queue_adopt(edge);
 }
 
 bool edge_has_adopted(const struct edge *edge)

@@ -164,33 +164,29 @@ void api_send(struct edge *edge, struct conn *conn, const struct http_request *r
 
 /* ---- some of all ---- */
 
-static bool add_conn(struct edge *edge, struct note *note, const struct conn *conn)
+/* A line of the body. */
+static void add_conn(struct edge *edge, struct note *note, const struct conn *conn)
 {
-	struct buf *out = &note->channels[note->count++].name;
-	write_conn(edge, conn, out);
-	buf_string(out, ",\"channels\":");
-	buf_u64(out, conn->session.follower_count);
-	buf_char(out, '}');
-	return !out->is_broken;
+	write_conn(edge, conn, &note->body);
+	buf_string(&note->body, ",\"channels\":");
+	buf_u64(&note->body, conn->session.follower_count);
+	buf_string(&note->body, "}\n");
+	note->count++;
 }
 
 /* As many as were asked for, some places of the slab a turn. */
 static void list_conns(struct edge *edge, struct note *note)
 {
 	struct slice user = buf_view(&note->text);
-	if (note->channels == NULL)
-		note->channels = calloc((size_t)note->number, sizeof(*note->channels));
-	note->is_found = note->channels != NULL;
 	uint32_t span = slab_span(&edge->conns), looks = 0;
-	for (; note->is_found && note->place < span && note->count < note->number &&
-	       looks < TURN_LOOKS_MAX;
+	for (; note->place < span && note->count < note->number && looks < TURN_LOOKS_MAX;
 	     looks++) {
 		const struct conn *conn = slab_by_index(&edge->conns, note->place++);
 		if (conn_is_client(conn) &&
 		    (user.len == 0 || slice_equals(user, session_user(&conn->session))))
-			note->is_found = add_conn(edge, note, conn);
+			add_conn(edge, note, conn);
 	}
-	note->goes_on = note->is_found && note->place < span && note->count < note->number;
+	note->goes_on = note->place < span && note->count < note->number;
 }
 
 static void finish_conns(struct edge *edge, struct conn *conn, struct note *const *notes,
@@ -202,12 +198,13 @@ static void finish_conns(struct edge *edge, struct conn *conn, struct note *cons
 	bool has_all = true;
 	buf_string(&body, "{\"connections\":[");
 	for (size_t i = 0; i < count; i++) {
-		has_all &= notes[i]->is_found;
-		for (size_t j = 0; j < notes[i]->count; j++, found++) {
+		struct slice rest = buf_view(&notes[i]->body), line;
+		has_all &= !notes[i]->body.is_broken;
+		for (; slice_cut(&rest, '\n', &line) && line.len > 0; found++) {
 			if (found > 0 && found < limit)
 				buf_char(&body, ',');
 			if (found < limit)
-				buf_slice(&body, buf_view(&notes[i]->channels[j].name));
+				buf_slice(&body, line);
 		}
 	}
 	buf_string(&body, found > limit ? "],\"more\":true}" : "],\"more\":false}");

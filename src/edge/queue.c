@@ -80,9 +80,10 @@ void queue_timer(struct edge *edge, struct queue *queue)
 	set_timer(edge, name);
 }
 
-void queue_adopt(struct edge *edge, enum queue_name name)
+void queue_adopt(struct edge *edge)
 {
-	set_timer(edge, name);
+	for (int i = 0; i < QUEUE_COUNT; i++)
+		set_timer(edge, (enum queue_name)i);
 }
 
 struct conn *queue_spare(const struct edge *edge)

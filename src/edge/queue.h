@@ -45,8 +45,8 @@ void queue_join(struct edge *edge, struct conn *conn, enum queue_name name);
 void queue_leave(struct conn *conn); /* one that waits in none: nothing */
 /* Those that ran out of time are told: conn_timeout(). */
 void queue_timer(struct edge *edge, struct queue *queue);
-/* The times are others. */
-void queue_adopt(struct edge *edge, enum queue_name name);
+/* The times of all queues are others. */
+void queue_adopt(struct edge *edge);
 /* The connection that can best be spared: the longest idle, else who was told all and lingers, else
  * the request that has been longest in coming. NULL: all are at work. */
 struct conn *queue_spare(const struct edge *edge);

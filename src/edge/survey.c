@@ -12,7 +12,7 @@ void note_free(struct note *note)
 {
 	if (note == NULL)
 		return;
-	for (size_t i = 0; i < note->count; i++)
+	for (size_t i = 0; note->channels != NULL && i < note->count; i++)
 		buf_free(&note->channels[i].name);
 	free(note->channels);
 	buf_free(&note->text);

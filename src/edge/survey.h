@@ -25,13 +25,13 @@ struct note {
 	bool goes_on;   /* it is not whole: the worker is to be asked again in its next turn */
 	uint32_t place; /* where that goes on */
 	bool is_found;
-	struct buf body;
+	struct buf body; /* of a list of connections: a line for each */
 	uint32_t worker;
 	struct edge_stats stats;
 	uint64_t descriptors; /* open in its table */
-	size_t count;
+	size_t count;         /* of channels, or of lines */
 	struct note_channel {
-		struct buf name; /* of a list of connections: one, as JSON */
+		struct buf name;
 		uint64_t followers, epoch, seq;
 		bool is_agent; /* epoch and seq are known */
 	} * channels;

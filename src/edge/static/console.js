@@ -271,21 +271,8 @@ async function showConnections(keepsNote = false) {
 		$("connections-note").textContent = connections.length === 0 ? "None." : "";
 }
 
-/* A node that is alone knows of no cluster, and is not asked again. */
-let hasCluster = true;
-
 async function showMembers() {
-	if (!hasCluster)
-		return;
-	let members = [];
-	try {
-		({ members } = await askJson("/api/cluster"));
-	} catch (error) {
-		if (error.status !== 404)
-			throw error;
-		hasCluster = false;
-	}
-	$("members-card").hidden = members.length === 0;
+	const { members } = await askJson("/api/cluster");
 	fill($("members"), members, (item) => item.node, (item) => [
 		item.node, item.state, item.address, item.version, item.connections, item.slots]);
 }
