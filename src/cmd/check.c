@@ -19,11 +19,11 @@ static void write_row(struct buf *text, const struct host_row *row)
 }
 
 /* COMMAND_FAILED when something is short. */
-static int check(uint64_t connections)
+static int check(const struct host_load *load)
 {
 	struct host_row rows[HOST_ROWS_MAX];
 	struct buf text = {0};
-	size_t count = host_check("", connections, rows);
+	size_t count = host_check("", load, rows);
 	bool is_short = false;
 	buf_format(&text, "%-32s %15s %15s\n", "", "value", "needed");
 	for (size_t i = 0; i < count; i++) {
@@ -38,13 +38,13 @@ int cmd_check(int argc, char **argv)
 {
 	struct buf error = {0};
 	char *given = NULL;
-	uint64_t connections = CONNECTIONS_DEFAULT;
+	struct host_load load = {CONNECTIONS_DEFAULT, host_workers()};
 	const struct option_row rows[] = {{0, "connections", OPTION_VALUE, &given}};
 	if (options_parse("check", rows, COUNT_OF(rows), argc, argv, &error) < 0)
 		return command_fail(COMMAND_MISUSED, &error);
-	if (given != NULL && (!text_to_u64(slice_string(given), &connections) || connections == 0 ||
-	                      connections > CONNECTIONS_MAX))
+	if (given != NULL && (!text_to_u64(slice_string(given), &load.connections) ||
+	                      load.connections == 0 || load.connections > CONNECTIONS_MAX))
 		return command_misuse("--connections wants a number from 1 to 100000000, not",
 		                      given);
-	return check(connections);
+	return check(&load);
 }

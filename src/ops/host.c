@@ -2,17 +2,25 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/slice.h"
 #include "base/text.h"
+#include "edge/edge.h"
+#include "starling/limits.h"
 
 #define FILE_MAX 8192
 
-/* Descriptors besides those of clients: EDGE_CONN_RESERVE, listeners, workers, and some. */
-#define DESCRIPTORS_BESIDE 2048
+/* Descriptors besides those of clients: requests that are answered at once, what stays with the
+ * process, what is open at the start. */
+#define DESCRIPTORS_BESIDE (EDGE_CONN_RESERVE + 2 * DESCRIPTORS_APART_MAX)
+/* And of each worker: what it keeps back, its epoll, its listeners. */
+#define DESCRIPTORS_OF_WORKER (RESERVE_MAX + 8)
+/* Workers have the same number of descriptors but not of clients: that share may be uneven. */
+#define UNEVEN_SHARE 32
 /* Of an idle connection: the kernel's socket, file, inode and epoll entry, and what is ours. */
 #define CONNECTION_BYTES 4608
 #define SERVER_BYTES (64u << 20)
@@ -85,45 +93,46 @@ static bool read_number(const struct text *text, const char *label, unsigned whi
 
 /* ---- what is needed ---- */
 
-static uint64_t need_descriptors(uint64_t connections)
+static uint64_t need_descriptors(const struct host_load *load)
 {
-	return connections + DESCRIPTORS_BESIDE;
+	return load->connections + load->connections / UNEVEN_SHARE + DESCRIPTORS_BESIDE +
+	       (uint64_t)load->workers * DESCRIPTORS_OF_WORKER;
 }
 
 /* Of all processes together: others have some too. */
-static uint64_t need_files(uint64_t connections)
+static uint64_t need_files(const struct host_load *load)
 {
-	return connections + connections / 8 + 65536;
+	return load->connections + load->connections / 8 + 65536;
 }
 
 /* They may come back all at once. */
-static uint64_t need_backlog(uint64_t connections)
+static uint64_t need_backlog(const struct host_load *load)
 {
-	uint64_t need = connections / 16;
+	uint64_t need = load->connections / 16;
 	return need < 1024 ? 1024 : need > 65535 ? 65535 : need;
 }
 
 /* Pages that all sockets may hold: one each, for what is on its way to it. */
-static uint64_t need_tcp_pages(uint64_t connections)
+static uint64_t need_tcp_pages(const struct host_load *load)
 {
-	return connections + 16384;
+	return load->connections + 16384;
 }
 
-static uint64_t need_buffer(uint64_t connections)
+static uint64_t need_buffer(const struct host_load *load)
 {
-	(void)connections;
+	(void)load;
 	return 1u << 20;
 }
 
-static uint64_t need_tracked(uint64_t connections)
+static uint64_t need_tracked(const struct host_load *load)
 {
-	return connections + connections / 4 + 1024;
+	return load->connections + load->connections / 4 + 1024;
 }
 
 /* In KiB, as the kernel counts. */
-static uint64_t need_memory(uint64_t connections)
+static uint64_t need_memory(const struct host_load *load)
 {
-	return (connections * CONNECTION_BYTES + SERVER_BYTES) / 1024;
+	return (load->connections * CONNECTION_BYTES + SERVER_BYTES) / 1024;
 }
 
 /* ---- numbers that must not be too small ---- */
@@ -131,7 +140,7 @@ static uint64_t need_memory(uint64_t connections)
 static const struct figure {
 	const char *name, *path, *label;
 	unsigned word;
-	uint64_t (*need)(uint64_t connections);
+	uint64_t (*need)(const struct host_load *load);
 	enum host_verdict verdict; /* when it is less */
 	bool may_be_missing;       /* then nothing is limited by it */
 	const char *remedy;        /* a format, of what is needed */
@@ -160,11 +169,11 @@ static const struct figure {
          false, "more memory, or fewer connections   # %" PRIu64 " KiB are needed"},
 };
 
-static void check_figure(const char *root, uint64_t connections, const struct figure *figure,
-                         struct host_row *row)
+static void check_figure(const char *root, const struct host_load *load,
+                         const struct figure *figure, struct host_row *row)
 {
 	struct text text;
-	uint64_t value, need = figure->need(connections);
+	uint64_t value, need = figure->need(load);
 	row->name = figure->name;
 	snprintf(row->need, sizeof(row->need), "%" PRIu64, need);
 	bool is_there = read_file(root, figure->path, &text);
@@ -243,11 +252,11 @@ static void check_word(const char *root, const struct word_check *check, struct 
 /* ---- others ---- */
 
 /* Each connection from this host, of a proxy on it, takes a port for itself. */
-static void check_ports(const char *root, uint64_t connections, struct host_row *row)
+static void check_ports(const char *root, const struct host_load *load, struct host_row *row)
 {
 	struct text text;
 	uint64_t low = 1, high = 0;
-	uint64_t need = connections < 50000 ? connections : 50000;
+	uint64_t need = load->connections < 50000 ? load->connections : 50000;
 	row->name = "ports for a proxy on this host";
 	snprintf(row->need, sizeof(row->need), "%" PRIu64, need);
 	bool is_known = read_file(root, "/proc/sys/net/ipv4/ip_local_port_range", &text) &&
@@ -280,14 +289,25 @@ static void check_reuseport(const char *root, struct host_row *row)
 	snprintf(row->remedy, sizeof(row->remedy), "a newer kernel");
 }
 
-size_t host_check(const char *root, uint64_t connections, struct host_row rows[HOST_ROWS_MAX])
+uint32_t host_workers(void)
+{
+	cpu_set_t allowed;
+	CPU_ZERO(&allowed);
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
+		return 1;
+	uint32_t count = (uint32_t)CPU_COUNT(&allowed);
+	return count < WORKERS_MAX ? count : WORKERS_MAX;
+}
+
+size_t host_check(const char *root, const struct host_load *load,
+                  struct host_row rows[HOST_ROWS_MAX])
 {
 	size_t count = 0;
 	static_assert(COUNT_OF(figures) + COUNT_OF(word_checks) + 2 <= HOST_ROWS_MAX, "room");
 	memset(rows, 0, HOST_ROWS_MAX * sizeof(rows[0]));
 	for (size_t i = 0; i < COUNT_OF(figures); i++)
-		check_figure(root, connections, &figures[i], &rows[count++]);
-	check_ports(root, connections, &rows[count++]);
+		check_figure(root, load, &figures[i], &rows[count++]);
+	check_ports(root, load, &rows[count++]);
 	check_reuseport(root, &rows[count++]);
 	for (size_t i = 0; i < COUNT_OF(word_checks); i++)
 		check_word(root, &word_checks[i], &rows[count++]);

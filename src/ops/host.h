@@ -1,6 +1,6 @@
 /*
  * host.h - whether this host can hold so many connections: its limits and kernel settings, what
- * they are, what is needed, and what mends them.
+ * they are, what is needed, and what mends them. With workers.private_fds fewer descriptors do.
  *
  * Threads:   any; it reads files of /proc and /sys below a root, which is "" but in tests.
  * Ownership: rows are the caller's.
@@ -26,4 +26,13 @@ struct host_row {
 	char remedy[192]; /* a command; empty where it is ok */
 };
 
-size_t host_check(const char *root, uint64_t connections, struct host_row rows[HOST_ROWS_MAX]);
+struct host_load {
+	uint64_t connections;
+	uint32_t workers; /* that have descriptors dealt out to them */
+};
+
+/* The number of workers unless workers.count says it: one for each CPU that may be used. */
+uint32_t host_workers(void);
+
+size_t host_check(const char *root, const struct host_load *load,
+                  struct host_row rows[HOST_ROWS_MAX]);

@@ -9,10 +9,11 @@
 
 #include "base/check.h"
 #include "ops/host.h"
+#include "starling/limits.h"
 
 #define PATH_BYTES 512
-#define CONNECTIONS 100000
 
+static const struct host_load load = {.connections = 100000, .workers = 2};
 static char root[] = "/tmp/starling-host-XXXXXX";
 
 /* With which that many connections fit. */
@@ -22,10 +23,10 @@ static const struct file {
 	{"/proc/self/limits",
          "Limit                     Soft Limit           Hard Limit           Units\n"
          "Max processes             1                    1                    processes\n"
-         "Max open files            1024                 102048               files\n"},
-	{"/proc/sys/fs/nr_open", "102048\n"},
+         "Max open files            1024                 104805               files\n"},
+	{"/proc/sys/fs/nr_open", "104805\n"},
 	{"/proc/sys/fs/file-max", "178036\n"},
-	{"/proc/sys/fs/epoll/max_user_watches", "102048\n"},
+	{"/proc/sys/fs/epoll/max_user_watches", "104805\n"},
 	{"/proc/sys/net/core/somaxconn", "6250\n"},
 	{"/proc/sys/net/ipv4/tcp_max_syn_backlog", "6250\n"},
 	{"/proc/sys/net/ipv4/tcp_mem", "1\t2\t116384\n"},
@@ -92,22 +93,22 @@ static const struct {
 	const char *value, *remedy;
 } rows[] = {
 	{"a descriptor too few", "/proc/self/limits",
-         "Max open files            9                    102047               files\n",
-         "descriptors", HOST_SHORT, "102047", "ulimit -Hn 102048"},
+         "Max open files            9                    104804               files\n",
+         "descriptors", HOST_SHORT, "104804", "ulimit -Hn 104805"},
 	{"descriptors without limit", "/proc/self/limits",
          "Max open files            9                    unlimited            files\n",
          "descriptors", HOST_OK, "no limit", ""},
-	{"fs.nr_open", "/proc/sys/fs/nr_open", "102047\n", "fs.nr_open", HOST_SHORT, "102047",
-         "sysctl -w fs.nr_open=102048"},
+	{"fs.nr_open", "/proc/sys/fs/nr_open", "104804\n", "fs.nr_open", HOST_SHORT, "104804",
+         "sysctl -w fs.nr_open=104805"},
 	{"a file that cannot be", "/proc/sys/fs/nr_open", "many\n", "fs.nr_open", HOST_ADVICE,
-         "unreadable", "sysctl -w fs.nr_open=102048"},
+         "unreadable", "sysctl -w fs.nr_open=104805"},
 	{"a file that is missing", "/proc/sys/fs/file-max", NULL, "fs.file-max", HOST_ADVICE,
          "none", "sysctl -w fs.file-max=178036"},
 	{"fs.file-max", "/proc/sys/fs/file-max", "178035\n", "fs.file-max", HOST_SHORT, "178035",
          "sysctl -w fs.file-max=178036"},
 	{"watches of epoll", "/proc/sys/fs/epoll/max_user_watches", "5\n",
          "fs.epoll.max_user_watches", HOST_SHORT, "5",
-         "sysctl -w fs.epoll.max_user_watches=102048"},
+         "sysctl -w fs.epoll.max_user_watches=104805"},
 	{"a backlog that is too short", "/proc/sys/net/core/somaxconn", "128\n",
          "net.core.somaxconn", HOST_SHORT, "128", "sysctl -w net.core.somaxconn=6250"},
 	{"half-open connections", "/proc/sys/net/ipv4/tcp_max_syn_backlog", "128\n",
@@ -167,7 +168,7 @@ static void check_row(size_t i)
 		remove_file(rows[i].path);
 	else
 		write_file(rows[i].path, rows[i].text);
-	size_t count = host_check(root, CONNECTIONS, all);
+	size_t count = host_check(root, &load, all);
 	const struct host_row *row = find_row(all, count, rows[i].row);
 	CHECK(row->verdict == rows[i].verdict);
 	CHECK(strcmp(row->value, rows[i].value) == 0);
@@ -185,7 +186,7 @@ static void all_is_good(void)
 	struct host_row all[HOST_ROWS_MAX];
 	for (size_t i = 0; i < COUNT_OF(good); i++)
 		write_file(good[i].path, good[i].text);
-	size_t count = host_check(root, CONNECTIONS, all);
+	size_t count = host_check(root, &load, all);
 	CHECK(count == COUNT_OF(good));
 	for (size_t i = 0; i < count; i++)
 		CHECK(all[i].verdict == HOST_OK);
@@ -195,11 +196,24 @@ static void all_is_good(void)
 static void one_more(void)
 {
 	struct host_row all[HOST_ROWS_MAX];
-	size_t count = host_check(root, CONNECTIONS + 100, all), shorts = 0;
+	struct host_load more = {load.connections + 100, load.workers};
+	size_t count = host_check(root, &more, all), shorts = 0;
 	for (size_t i = 0; i < count; i++)
 		shorts += all[i].verdict == HOST_SHORT;
 	CHECK(shorts >= 6);
 	printf("host: what is needed grows with the connections\n");
+	more = (struct host_load){load.connections, load.workers + 1};
+	count = host_check(root, &more, all);
+	CHECK(find_row(all, count, "descriptors")->verdict == HOST_SHORT);
+	CHECK(strcmp(find_row(all, count, "descriptors")->need, "105069") == 0);
+	printf("host: each worker keeps some descriptors back\n");
+}
+
+static void workers_are_there(void)
+{
+	CHECK(host_workers() >= 1);
+	CHECK(host_workers() <= WORKERS_MAX);
+	printf("host: a worker for each CPU, and no more than there may be\n");
 }
 
 static void remove_all(void)
@@ -212,7 +226,7 @@ static void remove_all(void)
 static void nothing_is_there(void)
 {
 	struct host_row all[HOST_ROWS_MAX];
-	size_t count = host_check(root, CONNECTIONS, all);
+	size_t count = host_check(root, &load, all);
 	for (size_t i = 0; i < count; i++)
 		CHECK(all[i].verdict != HOST_SHORT);
 	printf("host: what is not known is not called short\n");
@@ -226,6 +240,7 @@ int main(void)
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		check_row(i);
 	one_more();
+	workers_are_there();
 	remove_all();
 	return 0;
 }
