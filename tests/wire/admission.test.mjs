@@ -3,11 +3,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { NativeClient, RawClient, exchange, frame, handshake, opcodes } from "./clients.mjs";
-import { assertError, call, fresh, publish, until, useServer, withServer } from "./harness.mjs";
+import {
+	assertError, call, fresh, publish, stats, until, useServer, withServer,
+} from "./harness.mjs";
 import { mint, secret } from "./tokens.mjs";
 
 const get = (target) => `GET ${target} HTTP/1.1\r\nHost: x\r\n\r\n`;
-const stats = async (server) => (await call(server, "GET", "/api/stats")).json();
 const connections = async (server) => (await stats(server)).connections;
 
 /* Each sends its request on a client and comes back when it is in, or with what refused it. */

@@ -116,7 +116,7 @@ describe("auth", () => {
 	});
 });
 
-describe("auth: a token that runs out", () => {
+describe("auth: a token that runs out", { concurrency: true }, () => {
 	/* No beat of the heart comes meanwhile: it is the token's own time. */
 	const server = useServer({ options: [...options, "heartbeat.interval=10m", "heartbeat.timeout=1h"] });
 	const expired = { code: 1008, reason: "token_expired" };
@@ -194,11 +194,14 @@ describe("auth: a token that runs out", () => {
 	});
 
 	it("is counted by its reason", async () => {
-		const stats = async () => (await call(server, "GET", "/api/stats", { headers: backend })).json();
-		const before = (await stats()).closes_total.token_expired;
-		const client = await NativeClient.open(server, query({ exp: soon() }));
-		await client.closing();
-		await until(async () => (await stats()).closes_total.token_expired > before);
+		await withServer({ options }, async (own) => {
+			const count = async () => (await call(own, "GET", "/api/stats", { headers: backend }))
+				.json().closes_total.token_expired;
+			assert.equal(await count(), 0);
+			const client = await NativeClient.open(own, query({ exp: soon() }));
+			await client.closing();
+			assert.equal(await until(count, "it to be counted"), 1);
+		});
 	});
 
 	it("has its say between beats of the heart", async () => {

@@ -5,9 +5,7 @@ import { describe, it } from "node:test";
 import {
 	NativeClient, RawClient, RawWebSocket, closeFrame, exchange, frame, opcodes,
 } from "./clients.mjs";
-import { call, fresh, publish, until, useServer } from "./harness.mjs";
-
-const stats = async (server) => (await call(server, "GET", "/api/stats")).json();
+import { call, fresh, publish, stats, until, useServer } from "./harness.mjs";
 
 /* Runs `body`; waits until that counter of the group is one higher than before, and no other. */
 async function assertCounts(server, group, name, body) {

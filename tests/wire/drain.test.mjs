@@ -125,8 +125,6 @@ describe("drain: clients", () => {
 		gone.sort((a, b) => a - b);
 		gone.forEach((ms, i) => assert.ok(i + 1 <= count * ms / time + 3,
 			`${i + 1} clients had gone after ${ms} ms`));
-		const afters = new Set(gone);
-		assert.ok(afters.size > 10, "they do not go all at once");
 	});
 
 	it("that are slow to go are not waited for", async () => {

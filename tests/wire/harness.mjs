@@ -2,8 +2,8 @@
  * harness.mjs - the server under test.
  *
  * startServer() runs the real binary on a free port. stop() proves that it ended well: exit status
- * 0, no sanitizer report, no failed CHECK. Tests wait for events, never for time; what has not come
- * within `patience` fails the test. Clients that can misbehave are in clients.mjs.
+ * 0, no sanitizer report, no failed CHECK. Tests wait for events, never for time; when nothing has come
+ * for `patience` the test fails. Clients that can misbehave are in clients.mjs.
  *
  * STARLING        path of the binary (default build/release/starling)
  * STARLING_SCALE  share of the long tests' work to do (default 1; 0.1 for a sanitizer build)
@@ -40,7 +40,7 @@ export function speakPlainly() {
 }
 
 /* A sanitizer build is slower, and its memory says nothing about the server's. */
-const isBuiltWith = (symbol) => fs.existsSync(binary) && fs.readFileSync(binary).includes(symbol);
+export const isBuiltWith = (symbol) => fs.existsSync(binary) && fs.readFileSync(binary).includes(symbol);
 export const isSanitized = ["__asan_init", "__tsan_init"].some(isBuiltWith);
 /* To the thread sanitizer a number is one and the same descriptor in all threads. */
 export const hasOneTable = isBuiltWith("__tsan_init") &&
@@ -79,7 +79,10 @@ export async function until(question, what = String(question)) {
 	}
 }
 
-/* Waits for a question to be answered, asked again at each wake(). */
+/*
+ * Waits for a question to be answered, asked again at each wake(). Patience is for silence: with each
+ * sign of life it begins anew, so that much that comes slowly is not too much; to four times in all.
+ */
 export class Signal {
 	#asking = new Set();
 
@@ -89,22 +92,29 @@ export class Signal {
 	}
 
 	when(question, what) {
-		const answered = new Promise((resolve, reject) => {
+		return new Promise((resolve, reject) => {
+			const end = Date.now() + 4 * patience;
+			const settle = (how, value) => {
+				clearTimeout(timer);
+				this.#asking.delete(ask);
+				how(value);
+			};
+			const timer = setTimeout(() => settle(reject, new Error(`waited in vain for ${what}`)),
+				patience);
 			const ask = () => {
 				try {
 					const answer = question();
-					if (!answer)
-						return;
-					resolve(answer);
+					if (answer)
+						settle(resolve, answer);
+					else if (Date.now() < end)
+						timer.refresh();
 				} catch (error) {
-					reject(error);
+					settle(reject, error);
 				}
-				this.#asking.delete(ask);
 			};
 			this.#asking.add(ask);
 			ask();
 		});
-		return within(answered, what);
 	}
 }
 

@@ -170,7 +170,7 @@ describe("limits: a reader that does not read", () => {
 	});
 });
 
-describe("limits: message_rate", () => {
+describe("limits: message_rate", { concurrency: true }, () => {
 	const server = useServer({ options: ["limits.message_rate=1/s", "limits.message_burst=20"] });
 	const post = (channel) => `POST /publish?channel=${channel} HTTP/1.1\r\nHost: x\r\n` +
 		"Content-Type: application/json\r\nContent-Length: 1\r\n\r\n7";

@@ -224,7 +224,7 @@ describe("mesh: ends", () => {
 			await mesh.converged();
 			const [victim, ...viewers] = mesh.nodes;
 			let last = 0;
-			for (let i = 0; i < Math.max(3, 50 * scale); i++) {
+			for (let i = 0; i < Math.max(3, 20 * scale); i++) {
 				await victim.kill();
 				await victim.start();
 				await mesh.converged();
@@ -246,7 +246,7 @@ describe("mesh: ends", () => {
 	});
 });
 
-describe("mesh: who does not belong", () => {
+describe("mesh: who does not belong", { concurrency: true }, () => {
 	/* A second node that is turned away, for a reason that the first one counts. */
 	async function turnedAway(reason, options, more = {}) {
 		const mesh = new Mesh();
