@@ -43,7 +43,7 @@ struct sim_node {
 	uint32_t number;
 	uint64_t boots, paused_until_ms, tick_ms;
 	bool is_up;
-	char name[8], address[16];
+	char name[16], address[16];
 	struct links *links;
 	struct links_out out;
 	uint32_t frames_from[NODES_MAX]; /* the number of the last */
