@@ -101,7 +101,7 @@ class Process:
 class Starling(Process):
     """The server of this tree; `options` are settings as after -o."""
 
-    def __init__(self, build="build/release", workers=1, options=(), cpus=None):
+    def __init__(self, build="build/release", workers=1, options=()):
         port = free_port()
         settings = [f"listen.http=127.0.0.1:{port}", f"workers.count={workers}",
                     "drain.time=0s", *options]
@@ -109,8 +109,7 @@ class Starling(Process):
         for setting in settings:
             command += ["-o", setting]
         # Two workers are for both CPUs, and pin themselves.
-        super().__init__(command if workers > 1 else on_cpu(SERVER_CPU, command), port,
-                         cpu=SERVER_CPU if workers == 1 else "0-1")
+        super().__init__(command, port, cpu=SERVER_CPU if workers == 1 else "0-1")
 
     def stats(self):
         with socket.create_connection(("127.0.0.1", self.port)) as asked:

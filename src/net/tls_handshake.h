@@ -2,8 +2,8 @@
  * tls_handshake.h - the handshake of one connection, by OpenSSL; and what came out of it.
  *
  * OpenSSL reads and writes bytes that are handed to it, a record at a time, and never touches a
- * descriptor. When it is done its object, which would hold 13 KiB for as long as the connection
- * lives, is freed, and the keys of both directions go on with net/tls_record.
+ * descriptor. When it is done its object, which would hold several KiB for as long as the
+ * connection lives, is freed, and the keys of both directions go on with net/tls_record.
  *
  * Threads:   the connection's worker.
  * Ownership: tls_handshake_begin() gives what tls_handshake_end() takes back.
