@@ -26,12 +26,15 @@ static void count_lead(struct slots *slots, const struct takeover *takeover)
 		counters->handovers++;
 }
 
+/* Behind one that is refused all are: what they say may go on from it. */
 static void append_waiting(struct slots *slots, struct slot *slot, struct takeover *takeover)
 {
+	bool is_good = true;
 	for (uint32_t i = 0; i < takeover->waiting_count; i++) {
 		struct waiting *waiting = &takeover->waiting[i];
 		slots->counters.proposed--; /* it was counted when it came */
-		if (!slot_append(slots, slot, waiting->blob, waiting->cookie)) {
+		is_good = is_good && slot_append(slots, slot, waiting->blob, waiting->cookie);
+		if (!is_good) {
 			slots->counters.refused++;
 			slots->out->refused(slots->out, slot->number, waiting->blob,
 			                    waiting->cookie);
