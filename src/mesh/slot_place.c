@@ -199,8 +199,10 @@ void slot_place_tick(struct slots *slots, struct slot *slot)
 		return;
 	}
 	slot->need_ms = 0;
-	if (slots->moving < moving_max(slots) && slots->now_ms >= slot->retry_ms &&
-	    relieves(slots, slot))
+	if (slots->now_ms < slot->retry_ms || !relieves(slots, slot))
+		return;
+	slot->is_queued = slots->moving >= moving_max(slots);
+	if (!slot->is_queued)
 		slot_take_over(slots, slot, &slot->entry.set, true);
 }
 

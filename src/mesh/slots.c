@@ -253,6 +253,7 @@ void slots_role(const struct slots *slots, uint16_t number, struct slots_role *r
 	const struct slot *slot = slot_at(slots, number);
 	CHECK(slot != NULL);
 	*role = (struct slots_role){.place = place_of(slots, slot),
+	                            .is_replica = slot->replica != NULL,
 	                            .home = slot->entry.term.boot,
 	                            .stream = slot->entry.stream};
 }
@@ -261,9 +262,11 @@ void slot_tell_role(struct slots *slots, struct slot *slot)
 {
 	struct slots_role role;
 	slots_role(slots, slot->number, &role);
-	if (slot->told == role.place && slot_term_equals(&slot->told_term, &slot->entry.term))
+	if (slot->told == role.place && slot->told_replica == role.is_replica &&
+	    slot_term_equals(&slot->told_term, &slot->entry.term))
 		return;
 	slot->told = (uint8_t)role.place;
+	slot->told_replica = role.is_replica;
 	slot->told_term = slot->entry.term;
 	slots->out->role(slots->out, slot->number, &role);
 }
@@ -282,13 +285,14 @@ void slot_tell_leaving(struct slots *slots, struct slot *slot)
 static bool is_busy(const struct slot *slot)
 {
 	return slot->takeover != NULL || slot->need_ms != 0 || slot->forks != NULL ||
-	       (slot->replica != NULL && slot->replica->pull.is_on);
+	       slot->is_queued || (slot->replica != NULL && slot->replica->pull.is_on);
 }
 
 static void slot_tick(struct slots *slots, struct slot *slot)
 {
 	if (slot->due_ms > slots->now_ms)
 		return;
+	slot->is_queued = false;
 	slot_want(slots, slot);
 	if (slot->takeover != NULL)
 		slot_seal_tick(slots, slot);

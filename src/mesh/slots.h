@@ -88,6 +88,7 @@ enum slots_place {
 
 struct slots_role {
 	enum slots_place place;
+	bool is_replica;     /* what is applied, restored and cleared here belongs to a log */
 	struct boot_id home; /* HERE, THERE */
 	struct slot_term stream;
 };
@@ -103,9 +104,9 @@ struct slots_out {
 	void (*send)(struct slots_out *out, const struct boot_id *to, enum frame_type type,
 	             uint16_t slot, struct blob *body);
 	/*
-	 * It is another one than before. What is applied is of the stream that was told last; where
-	 * that is none, after there was one, a stream is being left, and what is applied then may
-	 * never have been committed in it.
+	 * It is another one than before; told at the end of the call in which it became so. What is
+	 * applied is of the stream that was told last; where that is none, after there was one, a
+	 * stream is being left, and what is applied then may never have been committed in it.
 	 */
 	void (*role)(struct slots_out *out, uint16_t slot, const struct slots_role *role);
 	/* The next entry in order; `cookie` is that of slots_propose(), if it was called here. */

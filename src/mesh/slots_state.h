@@ -150,7 +150,9 @@ struct slot {
 	uint16_t wanted[SLOT_REPLICAS_MAX]; /* numbers of members, by claim */
 	uint16_t number;
 	uint8_t wanted_count, proposal_count;
-	uint8_t told;     /* enum slots_place */
+	uint8_t told; /* enum slots_place */
+	bool told_replica;
+	bool is_queued;   /* it would take over, and too many are in motion already */
 	uint8_t contests; /* promises to others since there was a home */
 	struct slot_term told_term;
 	uint32_t wanted_version;
