@@ -109,6 +109,7 @@ static struct hub *make_hub(struct edge *edge)
 		.seed = random_next(&edge->random),
 		.channels_per_session = settings->channels_max,
 		.outbound_bytes_max = settings->outbound_bytes_max,
+		.cluster = edge->options.cluster,
 	};
 	return hub_create(&options);
 }
@@ -155,6 +156,11 @@ free_tokens:
 free_edge:
 	free(edge);
 	return NULL;
+}
+
+struct hub *edge_hub(struct edge *edge)
+{
+	return edge->hub;
 }
 
 static void close_listeners(struct edge *edge)

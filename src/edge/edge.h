@@ -163,6 +163,7 @@ struct edge_options {
 	struct edge_common *common;
 	const struct edge_settings *settings; /* to begin with */
 	struct edge_up *up;
+	struct hub_cluster *cluster; /* NULL: there are no other nodes */
 	struct loop *loop;
 	uint32_t worker, workers;
 	uint32_t descriptors_max; /* for connections */
@@ -174,6 +175,9 @@ struct edge;
 
 struct edge *edge_create(const struct edge_options *options); /* NULL: no memory */
 void edge_destroy(struct edge *edge);                         /* closes what is still open */
+
+/* For what other nodes have to say to it. */
+struct hub *edge_hub(struct edge *edge) WORKER_ONLY;
 
 /* Takes over the listener on success: 0, or -errno. */
 MUST_CHECK int edge_listen(struct edge *edge, int listener, bool is_secure) WORKER_ONLY;

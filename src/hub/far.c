@@ -427,6 +427,11 @@ static void ask_homes(struct hub *hub)
 		tail_ask_home(hub, &far->slots[i]);
 }
 
+bool hub_far_has_more(const struct hub *hub)
+{
+	return !list_is_empty(&hub->far->due);
+}
+
 bool hub_far_turn(struct hub *hub, uint32_t budget)
 {
 	struct hub_far *far = hub->far;

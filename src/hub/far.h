@@ -163,6 +163,7 @@ void hub_far_receive(struct hub *hub, uint32_t node, const struct far_mail *mail
  * True: there is more. */
 #define HUB_FAR_MS 50
 bool hub_far_turn(struct hub *hub, uint32_t budget);
+bool hub_far_has_more(const struct hub *hub); /* something has become due since */
 
 /*
  * A slot's channels as entries, ENTRY_CHANNEL before those that belong to it. It may take many

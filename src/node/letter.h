@@ -26,6 +26,7 @@ enum letter_kind {
 	LETTER_CLUSTER,       /* to the mesh thread: who are the members? And its answer */
 	LETTER_MESH_SETTINGS, /* to the mesh thread: others from here on */
 	LETTER_LEAVE,         /* to the mesh thread: say that we have gone, and end */
+	LETTER_HANDED_OVER,   /* to control, once: this worker's slots are in other hands */
 };
 
 /* A request of GET /api/cluster. */
@@ -82,6 +83,7 @@ static inline void letter_discard(const struct letter *letter)
 	case LETTER_SEND_AWAY:
 	case LETTER_STOP:
 	case LETTER_LEAVE:
+	case LETTER_HANDED_OVER:
 		break;
 	}
 }

@@ -38,6 +38,8 @@ struct node {
 	struct listen_address mesh_place; /* where it listens */
 	char address[MEMBER_TEXT_MAX + 1];
 	char cluster[MEMBER_TEXT_MAX + 1];
+	struct boot_id boot;  /* in the mesh */
+	uint32_t handed_over; /* workers that have, while draining */
 	struct worker *workers;
 	struct tls_seed tls_seed; /* until all workers have it */
 	struct entrance *entrances;
@@ -51,6 +53,7 @@ struct node {
 	struct watch watch;
 	uint64_t told_ms; /* when the service manager heard last how it is */
 	struct drain_up drain_up;
+	struct drain_handover drain_handover;
 	struct node_drain drain;
 };
 
@@ -264,6 +267,8 @@ static int start_worker(struct node *node, const cpu_set_t *allowed)
 		.mesher = mesher_number(node),
 		.has_mesh = node->mesher != NULL,
 		.figures = node->mesher == NULL ? NULL : mesher_figures(node->mesher),
+		.boot = node->boot,
+		.partition = (enum slots_partition)config_of(node)->mesh.partition,
 		.address = node->address,
 		.office = node->office,
 		.node = &node->self,
@@ -347,14 +352,14 @@ static int start_mesher(struct node *node)
 		.node = &node->self,
 		.common = &node->common,
 		.listen = node->mesh_place,
+		.boot = node->boot,
 		.address = node->address,
 		.seeds = seeds,
 		.seed_count = join->count,
 		.settings = mesher_settings_of(node->generation),
 		.is_up = &node->is_up,
 	};
-	if (!draw(&options.boot, sizeof(options.boot)) ||
-	    !draw(&options.seed, sizeof(options.seed)))
+	if (!draw(&options.seed, sizeof(options.seed)))
 		return fail(STATUS_FAILED, "cannot start", "", -EIO);
 	int error = mesher_start(node->mesher, &options);
 	node->has_mesher = error == 0;
@@ -492,6 +497,18 @@ static uint32_t up_clients(const struct drain_up *up)
 	return atomic_load_explicit(&node_of(up)->common.clients, memory_order_relaxed);
 }
 
+/* Workers begin when they hear that the node drains, and say when they have done. */
+static void handover_begin(struct drain_handover *handover)
+{
+	(void)handover;
+}
+
+static bool handover_is_over(const struct drain_handover *handover)
+{
+	const struct node *node = CONTAINER_OF(handover, struct node, drain_handover);
+	return node->handed_over == node->started;
+}
+
 static void begin_drain(struct node *node)
 {
 	uint64_t time_ms = node->drain.time_ms;
@@ -529,8 +546,11 @@ static void beat(struct node *node)
 {
 	struct letter letter;
 	while (mailbox_take(node->office, node->worker_count, &letter)) {
-		CHECK(letter.kind == LETTER_BEAT); /* nothing else is sent to control */
-		watch_answer(&node->watch, letter.beat);
+		CHECK(letter.kind == LETTER_BEAT || letter.kind == LETTER_HANDED_OVER);
+		if (letter.kind == LETTER_BEAT)
+			watch_answer(&node->watch, letter.beat);
+		else
+			node->handed_over++;
 	}
 	if (watch_is_late(&node->watch, now_ms()))
 		journal_say(&node->journal, JOURNAL_ERROR, "stuck",
@@ -568,6 +588,7 @@ static void serve(struct node *node) CONTROL_ONLY;
 static void serve(struct node *node)
 {
 	node->drain.up = &node->drain_up;
+	node->drain.handover = node->has_mesher ? &node->drain_handover : NULL;
 	node->drain.time_ms = config_of(node)->drain.time_ms;
 	watch_begin(&node->watch, node->service.watchdog_ms, node->started, now_ms());
 	service_tell(&node->service, "READY=1\nSTATUS=Serving");
@@ -688,6 +709,7 @@ static int make_self(struct node *node)
 	};
 	if (!draw(&node->self.hash_key, sizeof(node->self.hash_key)) ||
 	    !draw(&node->self.boot_id, sizeof(node->self.boot_id)) ||
+	    !draw(&node->boot, sizeof(node->boot)) ||
 	    !draw(node->tls_seed.bytes, sizeof(node->tls_seed.bytes)))
 		return fail(STATUS_FAILED, "cannot start", "", -EIO);
 	node->tls_seed.from_ms = now_ms();
@@ -737,6 +759,7 @@ int node_run(struct config *config)
 	}
 	CHECK(sem_init(&node.is_up, 0, 0) == 0);
 	node.drain_up = (struct drain_up){up_refuse_new, up_send_away, up_clients};
+	node.drain_handover = (struct drain_handover){handover_begin, handover_is_over};
 	int useless = service_open(&node.service);
 	if (useless != 0)
 		(void)fail(STATUS_DONE, "cannot tell the service manager", "", useless);

@@ -69,13 +69,12 @@ static bool adopt_on(struct worker *worker)
 	return next != NULL;
 }
 
-/* Channels are each node's own: of others a worker needs to know nothing yet but when its own has
- * joined them. */
 static void take_mesh(struct worker *worker, const struct mesh_mail *mail) WORKER_ONLY;
 static void take_mesh(struct worker *worker, const struct mesh_mail *mail)
 {
 	if (mail->kind == MESH_MAIL_SELF)
 		edge_set_joined(worker->edge, mail->state != MEMBER_JOINING);
+	relay_take(worker->relay, mail, loop_now_ms(worker->loop));
 	mesh_mail_discard(mail);
 }
 
@@ -122,18 +121,49 @@ static void on_letter(struct loop_handler *handler, const void *bytes)
 	}
 }
 
+static bool up_has_room(struct edge_up *up);
+static void tell_handed_over(struct worker *worker) WORKER_ONLY;
+static void tell_handed_over(struct worker *worker)
+{
+	const struct worker_options *options = &worker->options;
+	if (!worker->is_draining || worker->has_told || !relay_has_handed_over(worker->relay) ||
+	    !up_has_room(&worker->up))
+		return;
+	worker->has_told = true;
+	struct letter letter = {.kind = LETTER_HANDED_OVER};
+	mailbox_post(options->office, options->number, options->control, &letter);
+}
+
+static void relay_timer(struct worker *worker) WORKER_ONLY;
+static void relay_timer(struct worker *worker)
+{
+	uint64_t now_ms = loop_now_ms(worker->loop);
+	timer_arm(loop_wheel(worker->loop), &worker->relay_timer, now_ms, SLOTS_TICK_MS);
+	relay_tick(worker->relay, now_ms);
+	tell_handed_over(worker);
+}
+
 static void on_timer(struct loop_handler *handler, struct timer *timer)
 {
 	role_enter_worker();
-	edge_timer(worker_of(handler)->edge, timer);
+	struct worker *worker = worker_of(handler);
+	if (timer == &worker->relay_timer)
+		relay_timer(worker);
+	else
+		edge_timer(worker->edge, timer);
 }
 
 static bool on_after(struct loop_handler *handler)
 {
 	role_enter_worker();
 	struct worker *worker = worker_of(handler);
-	bool has_more = edge_after(worker->edge);
+	bool has_more = false;
+	if (worker->relay != NULL)
+		has_more = relay_turn(worker->relay, loop_now_ms(worker->loop));
+	has_more |= edge_after(worker->edge);
 	has_more |= adopt_on(worker);
+	if (worker->relay != NULL)
+		has_more |= relay_flush(worker->relay);
 	if (worker->stop_by_ms != 0 &&
 	    (edge_is_empty(worker->edge) || loop_now_ms(worker->loop) >= worker->stop_by_ms))
 		loop_stop(worker->loop);
@@ -262,6 +292,33 @@ static int open_listeners(struct worker *worker)
 	return 0;
 }
 
+/* What its part in the mesh needs before there is a hub. */
+static int make_relay(struct worker *worker) WORKER_ONLY;
+static int make_relay(struct worker *worker)
+{
+	const struct worker_options *options = &worker->options;
+	struct relay_options relay_options = {
+		.office = options->office,
+		.number = options->number,
+		.workers = options->workers,
+		.mesher = options->mesher,
+		.boot = options->boot,
+		.hash_key = options->node->hash_key,
+		.partition = options->partition,
+		.now_ms = loop_now_ms(worker->loop),
+		.seed = options->seed,
+	};
+	worker->relay = relay_create(&relay_options);
+	return worker->relay == NULL ? -ENOMEM : 0;
+}
+
+static void begin_relay(struct worker *worker) WORKER_ONLY;
+static void begin_relay(struct worker *worker)
+{
+	relay_begin(worker->relay, edge_hub(worker->edge));
+	timer_arm(loop_wheel(worker->loop), &worker->relay_timer, loop_now_ms(worker->loop), 0);
+}
+
 static int set_up(struct worker *worker) WORKER_ONLY;
 static int set_up(struct worker *worker)
 {
@@ -279,7 +336,10 @@ static int set_up(struct worker *worker)
 	worker->loop = loop_create(&loop_options);
 	if (worker->loop == NULL)
 		return -errno;
+	if (options->has_mesh && make_relay(worker) != 0)
+		return -ENOMEM;
 	struct edge_options edge_options = {
+		.cluster = worker->relay == NULL ? NULL : relay_cluster(worker->relay),
 		.node = options->node,
 		.common = options->common,
 		.settings = &worker->generation->settings,
@@ -295,6 +355,8 @@ static int set_up(struct worker *worker)
 	if (worker->edge == NULL)
 		return -ENOMEM;
 	edge_set_joined(worker->edge, !options->has_mesh);
+	if (worker->relay != NULL)
+		begin_relay(worker);
 	return open_listeners(worker);
 }
 
@@ -308,6 +370,9 @@ static void *worker_main(void *argument)
 	if (is_good)
 		loop_run(worker->loop);
 	edge_destroy(worker->edge);
+	if (worker->loop != NULL)
+		timer_stop(loop_wheel(worker->loop), &worker->relay_timer);
+	relay_destroy(worker->relay);
 	loop_destroy(worker->loop);
 	generation_drop(worker->next);
 	generation_drop(worker->former);

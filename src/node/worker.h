@@ -18,6 +18,7 @@
 #include "net/mailbox.h"
 #include "node/cluster.h"
 #include "node/letter.h"
+#include "node/relay.h"
 
 /* What a worker sends the process when the server API asks for the node to drain. */
 #define WORKER_DRAIN_SIGNAL SIGUSR1
@@ -36,6 +37,8 @@ struct worker_options {
 	uint32_t mesher;  /* the mesh thread's, where has_mesh */
 	bool has_mesh;
 	const struct mesh_figures *figures; /* NULL without a mesh */
+	struct boot_id boot;                /* of the node in the mesh */
+	enum slots_partition partition;
 	const char *address; /* where others reach this node: shown of one that is alone */
 	struct post_office *office;
 	const struct edge_node *node;
@@ -59,10 +62,13 @@ struct worker {
 	struct loop_handler handler;
 	struct loop *loop;
 	struct edge *edge;
+	struct relay *relay; /* NULL without a mesh */
+	struct timer relay_timer;
 	struct generation *generation; /* a reference each */
 	struct generation *former;     /* while channels go over from it; or NULL */
 	struct generation *next;       /* came meanwhile; or NULL */
 	bool is_draining;
+	bool has_told;       /* that what it has is handed over */
 	uint64_t stop_by_ms; /* while stopping; 0: not told to */
 };
 

@@ -1,0 +1,296 @@
+#include "node/relay.h"
+
+#include <stdlib.h>
+
+#include "node/keeper.h"
+#include "node/letter.h"
+#include "node/roster.h"
+#include "starling/limits.h"
+
+struct relay_counters {
+	uint64_t malformed; /* frames that say nothing that can be */
+	uint64_t left_out;  /* records for a node that much waits for */
+	uint64_t lost; /* frames that the mesh thread left out, or that there was no memory for */
+};
+
+struct relay {
+	struct relay_options options;
+	struct hub_cluster cluster;
+	struct keeper keeper;
+	struct relay_codec codec;
+	struct roster roster;
+	struct slots *slots;
+	struct hub *hub;
+	struct buf scratch;
+	bool has_news;   /* members are others than the slots know */
+	bool has_broken; /* some node is_broken */
+	uint32_t told_homes;
+	struct relay_counters counters;
+};
+
+/* ---- frames out ---- */
+
+/* Takes over the body. False: no memory. */
+static bool post_frame(struct relay *relay, const struct roster_node *node, enum frame_type type,
+                       uint16_t slot, struct blob *body, bool is_lossy)
+{
+	const struct relay_options *options = &relay->options;
+	/* And room is left for what the hub has asked for. */
+	if (body == NULL ||
+	    !mailbox_has_room(options->office, options->number, HUB_LETTERS_MAX + 1)) {
+		blob_drop(body);
+		relay->counters.lost++;
+		return false;
+	}
+	struct letter letter = {.kind = LETTER_MESH,
+	                        .mesh = {.kind = MESH_MAIL_FRAME,
+	                                 .type = (uint8_t)type,
+	                                 .slot = slot,
+	                                 .seat = roster_seat(&relay->roster, node),
+	                                 .body = body,
+	                                 .is_lossy = is_lossy}};
+	mailbox_post(options->office, options->number, options->mesher, &letter);
+	return true;
+}
+
+/* What slots say and is not heard they say again. */
+static void out_send(struct slots_out *out, const struct boot_id *to, enum frame_type type,
+                     uint16_t slot, struct blob *body)
+{
+	struct keeper *keeper = CONTAINER_OF(out, struct keeper, out);
+	struct relay *relay = CONTAINER_OF(keeper, struct relay, keeper);
+	const struct roster_node *node = roster_find(&relay->roster, *to);
+	if (node != NULL && node->is_linked)
+		(void)post_frame(relay, node, type, slot, blob_take(body), false);
+}
+
+static void cluster_send(struct hub_cluster *cluster, uint32_t number, const struct far_mail *mail)
+{
+	struct relay *relay = CONTAINER_OF(cluster, struct relay, cluster);
+	struct roster_node *node = &relay->roster.nodes[number];
+	bool is_lossy = mail->kind == FAR_RECORDS;
+	if (!node->is_linked || node->is_broken)
+		return;
+	if (is_lossy && node->is_loaded) {
+		relay->counters.left_out++;
+		return;
+	}
+	buf_clear(&relay->scratch);
+	relay_write(&relay->codec, &relay->scratch, mail);
+	CHECK(relay->scratch.is_broken || relay->scratch.len <= FRAME_DATA_MAX);
+	struct blob *body = relay->scratch.is_broken ? NULL : blob_copy(buf_view(&relay->scratch));
+	enum frame_type type = relay_frame_type((enum far_kind)mail->kind);
+	if (post_frame(relay, node, type, mail->slot, body, is_lossy))
+		return;
+	node->is_broken = relay->has_broken = true;
+}
+
+static enum hub_proposed cluster_propose(struct hub_cluster *cluster, uint32_t slot,
+                                         const struct hub_entry *entry)
+{
+	struct relay *relay = CONTAINER_OF(cluster, struct relay, cluster);
+	return keeper_propose(&relay->keeper, slot, entry);
+}
+
+static void mend_links(struct relay *relay)
+{
+	relay->has_broken = false;
+	for (uint32_t i = 0; i < relay->roster.end; i++) {
+		struct roster_node *node = &relay->roster.nodes[i];
+		if (!node->is_broken)
+			continue;
+		node->is_broken = false;
+		hub_node_down(relay->hub, i);
+		hub_node_up(relay->hub, i);
+	}
+}
+
+/* ---- letters ---- */
+
+static void take_hub_frame(struct relay *relay, struct roster_node *node,
+                           const struct mesh_mail *mail, enum far_kind kind)
+{
+	struct far_mail far;
+	enum relay_answer answer =
+		relay_read(&relay->codec, kind, mail->slot, blob_view(mail->body), &far);
+	if (answer == RELAY_DONE) {
+		hub_far_receive(relay->hub, mail->seat.index, &far);
+		relay_mail_free(&far);
+	} else if (answer == RELAY_BAD) {
+		relay->counters.malformed++;
+	} else {
+		relay->counters.lost++;
+		node->is_broken = relay->has_broken = true;
+	}
+}
+
+static void take_frame(struct relay *relay, const struct mesh_mail *mail, uint64_t now_ms)
+{
+	struct roster_node *node = roster_at(&relay->roster, mail->seat);
+	enum far_kind kind;
+	if (node == NULL || !node->is_linked)
+		return; /* of a link that has ended */
+	if (relay_kind((enum frame_type)mail->type, &kind)) {
+		take_hub_frame(relay, node, mail, kind);
+		return;
+	}
+	struct frame frame = {.type = (enum frame_type)mail->type,
+	                      .slot = mail->slot,
+	                      .body = blob_view(mail->body)};
+	relay->counters.malformed += !slots_take(relay->slots, &node->boot, &frame, now_ms);
+}
+
+static void tell_members(struct relay *relay, uint64_t now_ms)
+{
+	struct slots_member members[MEMBERS_MAX];
+	size_t count = roster_members(&relay->roster, members);
+	slots_members(relay->slots, members, count, now_ms);
+	relay->has_news = true;
+}
+
+static void take_node(struct relay *relay, const struct mesh_mail *mail, uint64_t now_ms)
+{
+	switch (roster_take(&relay->roster, mail)) {
+	case ROSTER_UP:
+		hub_node_up(relay->hub, mail->seat.index);
+		break;
+	case ROSTER_DOWN:
+		hub_node_down(relay->hub, mail->seat.index);
+		break;
+	case ROSTER_SAME:
+		break;
+	}
+	tell_members(relay, now_ms);
+}
+
+void relay_take(struct relay *relay, const struct mesh_mail *mail, uint64_t now_ms)
+{
+	struct roster_node *node;
+	switch ((enum mesh_mail_kind)mail->kind) {
+	case MESH_MAIL_FRAME:
+		take_frame(relay, mail, now_ms);
+		break;
+	case MESH_MAIL_NODE:
+	case MESH_MAIL_SELF:
+		take_node(relay, mail, now_ms);
+		break;
+	case MESH_MAIL_LOAD:
+		node = roster_at(&relay->roster, mail->seat);
+		if (node != NULL)
+			node->is_loaded = mail->load == MESH_LOAD_HIGH;
+		break;
+	case MESH_MAIL_LOST:
+		/* Records: their tails will find it. Others: the link has ended, as is told. */
+		relay->counters.lost++;
+		break;
+	case MESH_MAIL_HOMES:
+		CHECK(false); /* it goes the other way */
+	}
+}
+
+/* ---- turns ---- */
+
+static void tell_homes(struct relay *relay)
+{
+	const struct relay_options *options = &relay->options;
+	if (relay->keeper.homes == relay->told_homes ||
+	    !mailbox_has_room(options->office, options->number, HUB_LETTERS_MAX + 1))
+		return;
+	relay->told_homes = relay->keeper.homes;
+	struct letter letter = {.kind = LETTER_MESH,
+	                        .mesh = {.kind = MESH_MAIL_HOMES,
+	                                 .worker = (uint16_t)options->number,
+	                                 .count = (uint16_t)relay->keeper.homes}};
+	mailbox_post(options->office, options->number, options->mesher, &letter);
+}
+
+void relay_tick(struct relay *relay, uint64_t now_ms)
+{
+	relay->has_news = false;
+	slots_tick(relay->slots, now_ms);
+	tell_homes(relay);
+}
+
+bool relay_turn(struct relay *relay, uint64_t now_ms)
+{
+	if (relay->has_broken)
+		mend_links(relay);
+	if (relay->has_news) /* roles are told at once, so that no seat is taken for another */
+		relay_tick(relay, now_ms);
+	keeper_turn(&relay->keeper);
+	return hub_far_turn(relay->hub, TURN_FAR_MAX);
+}
+
+bool relay_flush(struct relay *relay)
+{
+	slots_flush(relay->slots);
+	return relay->has_broken || hub_far_has_more(relay->hub);
+}
+
+bool relay_has_handed_over(const struct relay *relay)
+{
+	return relay->roster.self.state == SLOTS_MEMBER_DRAINING &&
+	       (slots_is_settled(relay->slots) || !roster_has_heir(&relay->roster));
+}
+
+/* ---- making and breaking ---- */
+
+static bool make_slots(struct relay *relay)
+{
+	const struct relay_options *options = &relay->options;
+	struct slots_options slots = {.out = &relay->keeper.out,
+	                              .boot = options->boot,
+	                              .count = SLOTS,
+	                              .worker = options->number,
+	                              .workers = options->workers,
+	                              .partition = options->partition,
+	                              .now_ms = options->now_ms,
+	                              .seed = options->seed};
+	relay->slots = slots_create(&slots);
+	relay->keeper.slots = relay->slots;
+	return relay->slots != NULL;
+}
+
+struct relay *relay_create(const struct relay_options *options)
+{
+	struct relay *relay = calloc(1, sizeof(*relay));
+	if (relay == NULL)
+		return NULL;
+	relay->options = *options;
+	relay->cluster = (struct hub_cluster){.send = cluster_send, .propose = cluster_propose};
+	/* Nobody else can know it, and it is the same on all workers of the node. */
+	relay->codec = (struct relay_codec){
+		.hash_key = options->hash_key,
+		.mark = hash_bytes(&options->hash_key, SLICE("who is left out"))};
+	roster_init(&relay->roster, options->boot);
+	struct keeper_options keeper = {.roster = &relay->roster,
+	                                .codec = &relay->codec,
+	                                .worker = options->number,
+	                                .workers = options->workers};
+	if (keeper_init(&relay->keeper, &keeper) && make_slots(relay)) {
+		relay->keeper.out.send = out_send;
+		return relay;
+	}
+	relay_destroy(relay);
+	return NULL;
+}
+
+void relay_destroy(struct relay *relay)
+{
+	if (relay == NULL)
+		return;
+	slots_destroy(relay->slots);
+	keeper_free(&relay->keeper);
+	buf_free(&relay->scratch);
+	free(relay);
+}
+
+struct hub_cluster *relay_cluster(struct relay *relay)
+{
+	return &relay->cluster;
+}
+
+void relay_begin(struct relay *relay, struct hub *hub)
+{
+	relay->hub = relay->keeper.hub = hub;
+}

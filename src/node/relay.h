@@ -1,0 +1,55 @@
+/*
+ * relay.h - one worker's part in the mesh: its slots, and the letters between its hub and the hubs
+ * of other nodes.
+ *
+ * Frames come from the mesh thread and go there (mesh/mail.h): those about slots are between the
+ * slots of two nodes, the others between two hubs (node/relay_wire). What the logs of slots make of
+ * the hub's channels is the keeper's affair.
+ *
+ * A frame that there is no memory for is left out, and the link to its node then counts as one that
+ * broke and stands again, so that both sides say anew what they need. Records for a node that much
+ * waits for already are left out, too: it finds that it lacks them, and asks.
+ *
+ * Threads:   the worker's own. It knows no socket; frames are posted in the post office.
+ * Ownership: the relay owns its slots. The hub is the edge's: made after the relay with
+ *            relay_cluster(), handed over by relay_begin(), and destroyed before it.
+ * Limits:    one letter a frame; those of slots.h and far.h.
+ */
+#pragma once
+
+#include "base/role.h"
+#include "hub/hub.h"
+#include "mesh/mail.h"
+#include "mesh/slots.h"
+#include "net/mailbox.h"
+
+struct relay_options {
+	struct post_office *office;
+	uint32_t number, workers; /* this worker, of how many */
+	uint32_t mesher;          /* the mesh thread's number in the post office */
+	struct boot_id boot;
+	struct hash_key hash_key; /* as of the hub */
+	enum slots_partition partition;
+	uint64_t now_ms;
+	uint64_t seed;
+};
+
+struct relay;
+
+struct relay *relay_create(const struct relay_options *options); /* NULL: no memory */
+void relay_destroy(struct relay *relay);
+
+struct hub_cluster *relay_cluster(struct relay *relay);
+void relay_begin(struct relay *relay, struct hub *hub) WORKER_ONLY;
+
+/* A letter of the mesh thread. As with hub_receive() there is room for what follows from it. */
+void relay_take(struct relay *relay, const struct mesh_mail *mail, uint64_t now_ms) WORKER_ONLY;
+
+/* Each SLOTS_TICK_MS. */
+void relay_tick(struct relay *relay, uint64_t now_ms) WORKER_ONLY;
+/* At the end of a turn, before the hub's walk, and behind it. True: there is more to do. */
+bool relay_turn(struct relay *relay, uint64_t now_ms) WORKER_ONLY;
+bool relay_flush(struct relay *relay) WORKER_ONLY;
+
+/* While this node drains: nobody else needs what is here any more, or there is nobody else. */
+bool relay_has_handed_over(const struct relay *relay) WORKER_ONLY;

@@ -1,0 +1,383 @@
+/*
+ * Channels across nodes: real processes on loopback are one server, also while they end, hang, drain
+ * and start again. What clients are told is held against what was acknowledged to those who publish.
+ *
+ * Which node is home of a channel nobody can see; channels are so many that each node is home of some.
+ */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+
+import { EventStream, NativeClient } from "./clients.mjs";
+import { assertError, call, fresh, publish, scale, seqOf, until } from "./harness.mjs";
+import { Mesh, clusterOf, stateOf, withMesh } from "./meshes.mjs";
+
+const slotsInAll = 4096;
+const channels = Array.from({ length: 12 }, (_, i) => `log:${i}`);
+const keepsAll = ["channel.log:*.history_size=100000"];
+
+/* Each slot has a home among `nodes`, and all of them know. */
+async function served(nodes) {
+	for (const node of nodes)
+		await until(async () => {
+			const { members } = await clusterOf(node);
+			const living = members.filter(({ node: name }) =>
+				nodes.some((other) => other.name === name));
+			return living.reduce((sum, { slots }) => sum + slots, 0) === slotsInAll;
+		}, `${node.name} to find a home for each slot`);
+}
+
+async function poll(server, channel, since, wait) {
+	const answer = await call(server, "GET", `/poll?channel=${channel}&since=${since}&wait=${wait}`);
+	assert.equal(answer.status, 200, answer.text);
+	return answer.json();
+}
+
+/* All that history holds, asked of `server`, by id. */
+async function history(server, channel) {
+	const messages = new Map();
+	for (let since = "start", more = true; more;) {
+		const answer = await call(server, "GET",
+			`/api/channels/${channel}/history?limit=1000&since=${since}`);
+		assert.equal(answer.status, 200, answer.text);
+		const page = answer.json();
+		page.messages.forEach(({ id, data }) => messages.set(id, data));
+		({ cursor: since, more } = page);
+	}
+	return messages;
+}
+
+/* Publishes into all channels in turn, as long as it is let and the server lives. */
+class Publisher {
+	acked = new Map(); /* id -> data */
+	#isOver = false;
+
+	static async open(server) {
+		const publisher = new this();
+		publisher.name = server.name;
+		publisher.client = await NativeClient.open(server);
+		publisher.running = publisher.#run(server);
+		return publisher;
+	}
+
+	async #run(server) {
+		for (let i = 0; !this.#isOver; i++) {
+			const channel = channels[i % channels.length], data = `${fresh(this.name)} ${channel}`;
+			const answer = await this.client.ask({ type: "publish", channel, data })
+				.catch((error) => {
+					assert.ok(this.isDoomed || !server.isAlive, error.message);
+					return null;
+				});
+			if (answer === null)
+				return;
+			if (answer.type === "ack")
+				this.acked.set(answer.id, { channel, data });
+			else
+				assert.equal(answer.error, "draining", JSON.stringify(answer));
+		}
+	}
+
+	/* So many more were acknowledged, or it cannot go on. */
+	async more(count) {
+		const goal = this.acked.size + count;
+		await until(() => this.acked.size >= goal || this.isDoomed,
+			`${count} more acknowledgements at ${this.name}`);
+	}
+
+	async stop() {
+		this.#isOver = true;
+		await this.running;
+	}
+}
+
+/* Follows all channels, and holds each message against those before it. */
+class Follower {
+	messages = new Map(); /* id -> data */
+	#heads = new Map();
+
+	static async open(server) {
+		const follower = new this();
+		await follower.#begin(server, () => ({}));
+		return follower;
+	}
+
+	async #begin(server, more) {
+		this.at = server;
+		this.client = await NativeClient.open(server);
+		for (const channel of channels) {
+			const answer = await this.client.subscribe(channel, more(channel));
+			if (!this.#heads.has(channel))
+				this.#heads.set(channel, answer.cursor);
+			else
+				assert.equal(answer.recovered, true, JSON.stringify(answer));
+		}
+	}
+
+	/* Goes on at another node from where it was. */
+	async moveTo(server) {
+		await this.#begin(server, (channel) => ({ since: this.#heads.get(channel) }));
+	}
+
+	#take({ type, channel, id, data }) {
+		assert.equal(type, "message");
+		const [epoch, seq] = this.#heads.get(channel).split("-");
+		assert.equal(id, `${epoch}-${Number(seq) + 1}`, `${channel} goes on without a hole`);
+		this.#heads.set(channel, id);
+		this.messages.set(id, data);
+	}
+
+	/* Hears until it has come to these heads. */
+	async reach(heads) {
+		const isThere = () => channels.every((channel) =>
+			seqOf(this.#heads.get(channel)) >= seqOf(heads.get(channel)));
+		if (!isThere())
+			await this.client.hearAll((object) => {
+				this.#take(object);
+				return isThere();
+			});
+	}
+
+	async until(count) {
+		await this.client.hearAll((object) => {
+			this.#take(object);
+			return this.messages.size >= count;
+		});
+	}
+}
+
+/* What was acknowledged is in the history of every node, once, and everybody who followed has it. */
+async function assertNothingIsLost(nodes, publishers, followers) {
+	const acked = new Map(publishers.flatMap((publisher) => [...publisher.acked]));
+	assert.ok(acked.size > 0);
+	const kept = new Map(), heads = new Map();
+	for (const channel of channels) {
+		const [first, ...others] = await Promise.all(
+			nodes.map((node) => history(node, channel)));
+		for (const other of others)
+			assert.deepEqual([...other], [...first]);
+		heads.set(channel, [...first.keys()].at(-1) ?? "0-0");
+		first.forEach((data, id) => kept.set(id, data));
+	}
+	for (const [id, { data }] of acked)
+		assert.equal(kept.get(id), data, `${id} was acknowledged`);
+	assert.equal(new Set(kept.values()).size, kept.size, "nothing has two places");
+	for (const follower of followers) {
+		await follower.reach(heads);
+		for (const [id, data] of follower.messages)
+			assert.equal(kept.get(id), data);
+		for (const [id, { data }] of acked)
+			assert.equal(follower.messages.get(id), data, `${id} was delivered`);
+	}
+}
+
+describe("cluster: three nodes are one server", () => {
+	const mesh = new Mesh(keepsAll);
+	before(async () => {
+		await mesh.start(3);
+		await mesh.converged();
+		await served(mesh.nodes);
+	});
+	after(() => mesh.stop());
+
+	it("what is published at any node reaches followers of each kind at all, in one order", async () => {
+		const [a, b, c] = mesh.nodes, channel = fresh("log:order"), count = 30;
+		const sockets = await Promise.all(mesh.nodes.map((node) => NativeClient.open(node)));
+		const cursors = [];
+		for (const socket of sockets)
+			cursors.push((await socket.subscribe(channel)).cursor);
+		assert.equal(new Set(cursors).size, 1);
+		const streams = await Promise.all(mesh.nodes.map((node) =>
+			EventStream.open(node, `/events?channel=${channel}&since=${cursors[0]}`)));
+		const polled = mesh.nodes.map(async (node) => {
+			const got = [];
+			for (let since = cursors[0]; got.length < 3 * count;) {
+				const answer = await poll(node, channel, since, 25);
+				assert.equal(answer.recovered, true);
+				got.push(...answer.messages.map(({ id }) => id));
+				since = answer.cursor;
+			}
+			return got;
+		});
+		const acked = await Promise.all([a, b, c].map(async (node, n) => {
+			const ids = [];
+			for (let i = 0; i < count; i++)
+				ids.push(await publish(node, channel, `${n} ${i}`));
+			return ids;
+		}));
+		const order = acked.flat().sort((x, y) => seqOf(x) - seqOf(y));
+		assert.deepEqual(order.map(seqOf), order.map((_, i) => i + 1));
+		for (const ids of acked)
+			assert.deepEqual(ids.toSorted((x, y) => seqOf(x) - seqOf(y)), ids);
+		for (const socket of sockets)
+			assert.deepEqual((await socket.messages(order.length)).map(({ id }) => id), order);
+		for (const stream of streams)
+			assert.deepEqual((await stream.take(order.length)).map(({ id }) => id), order);
+		for (const got of await Promise.all(polled))
+			assert.deepEqual(got, order);
+		for (const node of mesh.nodes)
+			assert.deepEqual([...(await history(node, channel)).keys()], order);
+		sockets.forEach((socket) => socket.close());
+		streams.forEach((stream) => stream.close());
+	});
+
+	it("an idempotency_key holds at all nodes", async () => {
+		for (let i = 0; i < 6; i++) {
+			const channel = fresh("log:once"), key = fresh("key");
+			const ids = [];
+			for (const node of mesh.nodes)
+				ids.push(await publish(node, channel, node.name, { idempotency_key: key }));
+			assert.equal(new Set(ids).size, 1);
+			assert.deepEqual([...(await history(mesh.nodes[2], channel)).values()], ["n1"]);
+		}
+	});
+
+	it("a cursor of one node is good at the others", async () => {
+		for (let i = 0; i < 6; i++) {
+			const [a, b, c] = mesh.nodes, channel = fresh("log:resume");
+			const first = await publish(a, channel, 1);
+			await publish(b, channel, 2);
+			await publish(c, channel, 3);
+			for (const node of mesh.nodes) {
+				const client = await NativeClient.open(node);
+				const answer = await client.subscribe(channel, { since: first });
+				assert.equal(answer.recovered, true);
+				assert.deepEqual(await client.data(2), [2, 3]);
+				client.close();
+			}
+		}
+	});
+
+	it("what is sent to all but one session reaches it nowhere else", async () => {
+		const [a, b] = mesh.nodes, channel = fresh("log:echo");
+		const here = await NativeClient.open(a), there = await NativeClient.open(b);
+		await here.subscribe(channel);
+		await there.subscribe(channel);
+		await here.publish(channel, "mine", { echo: false });
+		await there.publish(channel, "yours");
+		assert.deepEqual(await there.data(2), ["mine", "yours"]);
+		assert.deepEqual(await here.data(1), ["yours"]);
+		here.close();
+		there.close();
+	});
+});
+
+/* A mesh under traffic: publishers and followers at each node. */
+async function withTraffic(count, body, options = []) {
+	await withMesh(count, async (mesh) => {
+		await mesh.converged();
+		await served(mesh.nodes);
+		const followers = [], publishers = [];
+		for (const node of mesh.nodes)
+			followers.push(await Follower.open(node));
+		for (const node of mesh.nodes)
+			publishers.push(await Publisher.open(node));
+		await body(mesh, publishers, followers);
+	}, [...keepsAll, ...options]);
+}
+
+const some = Math.max(24, Math.round(120 * scale));
+
+describe("cluster: a node that ends under traffic", () => {
+	it("a node is killed: nothing acknowledged is lost, and its clients resume elsewhere", async () => {
+		await withTraffic(3, async (mesh, publishers, followers) => {
+			await Promise.all(publishers.map((publisher) => publisher.more(some)));
+			const [victim, ...living] = mesh.nodes;
+			await followers[0].until(some);
+			publishers[0].isDoomed = true;
+			await victim.kill();
+			await Promise.all(publishers.map((publisher) => publisher.more(some)));
+			await followers[0].moveTo(living[0]);
+			await Promise.all(publishers.map((publisher) => publisher.stop()));
+			await assertNothingIsLost(living, publishers, followers);
+		});
+	});
+
+	it("of two, either may be killed", async () => {
+		await withTraffic(2, async (mesh, publishers, followers) => {
+			await Promise.all(publishers.map((publisher) => publisher.more(some)));
+			publishers[1].isDoomed = true;
+			await mesh.nodes[1].kill();
+			await publishers[0].more(some);
+			await publishers[0].stop();
+			await publishers[1].stop();
+			await assertNothingIsLost([mesh.nodes[0]], publishers, [followers[0]]);
+		});
+	});
+
+	it("a node drains: nothing is lost, and what it had is elsewhere", async () => {
+		await withTraffic(3, async (mesh, publishers, followers) => {
+			await Promise.all(publishers.map((publisher) => publisher.more(some)));
+			const [leaver, ...living] = mesh.nodes;
+			publishers[0].isDoomed = true;
+			await followers[0].until(some);
+			const ended = leaver.ended();
+			leaver.signal("SIGTERM");
+			await ended;
+			await Promise.all(publishers.map((publisher) => publisher.more(some)));
+			await followers[0].moveTo(living[1]);
+			await Promise.all(publishers.map((publisher) => publisher.stop()));
+			await served(living);
+			await assertNothingIsLost(living, publishers, followers);
+		});
+	});
+
+	it("all are restarted, one after the other", async () => {
+		await withTraffic(3, async (mesh, publishers, followers) => {
+			for (const [i, node] of mesh.nodes.entries()) {
+				const next = (i + 1) % mesh.nodes.length;
+				await Promise.all(publishers.map((publisher) => publisher.more(some)));
+				publishers[i].isDoomed = true;
+				const ended = node.ended();
+				node.signal("SIGTERM");
+				await ended;
+				await node.start();
+				await mesh.converged();
+				await served(mesh.nodes);
+				for (const follower of followers.filter(({ at }) => at === node))
+					await follower.moveTo(mesh.nodes[next]);
+				publishers.push(await Publisher.open(node));
+			}
+			await Promise.all(publishers.map((publisher) => publisher.more(some)));
+			await Promise.all(publishers.map((publisher) => publisher.stop()));
+			await assertNothingIsLost(mesh.nodes, publishers, followers);
+		});
+	});
+});
+
+describe("cluster: a node that hangs", () => {
+	it("others take over, and it finds its way back", async () => {
+		await withTraffic(3, async (mesh, publishers, followers) => {
+			await Promise.all(publishers.map((publisher) => publisher.more(some)));
+			const [victim, ...living] = mesh.nodes;
+			victim.signal("SIGSTOP");
+			await until(async () => (await stateOf(living[0], victim.name)).state === "dead");
+			await Promise.all(publishers.slice(1).map((publisher) => publisher.more(some)));
+			victim.signal("SIGCONT");
+			await mesh.converged();
+			await publishers[0].more(some);
+			await Promise.all(publishers.map((publisher) => publisher.stop()));
+			await assertNothingIsLost(mesh.nodes, publishers, followers);
+		});
+	});
+
+	it("without a majority publications are refused, and taken again when it is back", async () => {
+		await withMesh(3, async (mesh) => {
+			await mesh.converged();
+			await served(mesh.nodes);
+			const [left, ...others] = mesh.nodes;
+			const client = await NativeClient.open(left);
+			for (const channel of channels)
+				await client.publish(channel, "before");
+			others.forEach((node) => node.signal("SIGSTOP"));
+			const answers = await Promise.all(channels.map((channel) =>
+				call(left, "POST", `/publish?channel=${channel}`, { body: '"between"' })));
+			for (const answer of answers)
+				assertError(answer, 503, "unavailable");
+			others.forEach((node) => node.signal("SIGCONT"));
+			await mesh.converged();
+			await served(mesh.nodes);
+			for (const channel of channels)
+				assert.equal(seqOf(await client.publish(channel, "after")) >= 2, true);
+			client.close();
+		}, [...keepsAll, "mesh.partition=pause"]);
+	});
+});
