@@ -52,11 +52,12 @@
 /* One turn of a worker. What is left waits for the next turn, after everybody else. */
 #define TURN_EVENTS_MAX 512   /* descriptors */
 #define TURN_ACCEPTS_MAX 128  /* new connections a listener */
+#define TURN_ENDS_MAX 128     /* connections that are over: a last word, and closing, are 30 us */
 #define TURN_HANDSHAKES_MAX 4 /* steps of TLS handshakes: each may sign, a millisecond with RSA */
 #define TURN_READ_BYTES (64 * 1024) /* from one connection */
 #define TURN_MAILS_MAX 256          /* letters of other workers */
 #define TURN_DELIVERIES_MAX 1024    /* followers walked: about 8 ms of system calls */
-#define TURN_TIMERS_MAX 4096
+#define TURN_TIMERS_MAX 1024        /* each may send a ping: about 8 ms of system calls */
 #define TURN_FAR_MAX 1024    /* errands, channels and slots that have to do with other nodes */
 #define TURN_SWEEP_MAX 4096  /* connections looked at for a limit that is new */
 #define TURN_RULES_MAX 16384 /* patterns tried on channels after a reload, about a millisecond */

@@ -117,7 +117,7 @@ struct edge {
 	struct list again;   /* connections with something to do next turn */
 	struct list waiting; /* those that are not read from while letters or walks are behind */
 	struct list shaking; /* those of them whose handshakes are under way */
-	struct list ended;   /* to be closed at the end of this one */
+	struct list ended;   /* to be closed at the end of this one, or of one soon */
 	struct list surveys; /* notes on which answers go on */
 	struct queue queues[QUEUE_COUNT];
 	struct review review;

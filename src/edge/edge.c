@@ -450,10 +450,11 @@ static bool has_steps(const struct edge *edge)
 	        (is_at_ease(edge) && !list_is_empty(&edge->waiting)));
 }
 
+/* Where very many end at once (a time-out, a drain) nobody waits for all of them. */
 static void reap(struct edge *edge)
 {
 	struct list_node *node;
-	while ((node = list_first(&edge->ended)) != NULL)
+	for (int i = 0; i < TURN_ENDS_MAX && (node = list_first(&edge->ended)) != NULL; i++)
 		conn_reap(edge, CONTAINER_OF(node, struct conn, in_list));
 }
 

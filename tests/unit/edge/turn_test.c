@@ -1,7 +1,8 @@
 /*
- * What one turn of a worker does for one client is bounded. A loop with an edge and nobody else:
- * the client is a socket of this same thread, which sends one request after another and counts the
- * turns till each answer has come.
+ * What one turn of a worker does is bounded: for one client, and for many that leave at once. A
+ * loop with an edge and nobody else: the client is a socket of this same thread, which sends one
+ * request after another and counts the turns till each answer has come. The crowd is of this
+ * thread, too.
  */
 #include <sys/socket.h>
 #include <unistd.h>
@@ -50,6 +51,18 @@ static uint64_t published, published_a_turn; /* in all, and at most */
 #define CHANNELS 1000 /* a request may name so many */
 #define ROUNDS 20
 #define LINES 50000
+#define CROWD (2 * TURN_ENDS_MAX + 10)
+
+static int crowd[CROWD];
+static uint64_t closed, closed_a_turn; /* of the crowd, in all, and at most */
+
+enum step {
+	STEP_CHANNELS = 0, /* and ROUNDS - 1 more */
+	STEP_LIST = ROUNDS,
+	STEP_STREAM,
+	STEP_CROWD,
+	STEP_COUNT
+};
 
 static void make_channels(size_t round)
 {
@@ -79,6 +92,39 @@ static void stream_lines(void)
 	buf_grew(&request, LINES);
 }
 
+/* They come, and say nothing. */
+static void crowd_open(void)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+	CHECK(getpeername(client, (struct sockaddr *)&address, &len) == 0);
+	for (size_t i = 0; i < CROWD; i++) {
+		crowd[i] = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		CHECK(connect(crowd[i], (struct sockaddr *)&address, len) == 0);
+	}
+}
+
+static void crowd_close(void)
+{
+	for (size_t i = 0; i < CROWD; i++) {
+		CHECK(close(crowd[i]) == 0);
+		crowd[i] = -1;
+	}
+}
+
+/* It leaves when all of it was let in. */
+static bool crowd_is_gone(void)
+{
+	struct edge_stats stats;
+	edge_count(edge, &stats);
+	uint64_t now = stats.closes[CLOSE_GONE] - closed;
+	closed += now;
+	closed_a_turn = now > closed_a_turn ? now : closed_a_turn;
+	if (crowd[0] >= 0 && stats.clients[EDGE_HTTP] == 1 + CROWD)
+		crowd_close();
+	return closed == CROWD;
+}
+
 static bool was_told(const char *what)
 {
 	return memmem(answer.at, answer.len, what, strlen(what)) != NULL;
@@ -89,31 +135,35 @@ static bool has_answer(void)
 	return answer.len > 0 && was_told("\r\n\r\n{") && answer.at[answer.len - 1] == '}';
 }
 
-/* The step that comes after `done` others. False: there is none. */
-static bool next_step(size_t done)
+static void begin_step(size_t step)
 {
 	buf_clear(&answer);
 	turns = published_a_turn = 0;
-	if (done < ROUNDS)
-		make_channels(done);
-	else if (done == ROUNDS)
+	if (step < STEP_LIST)
+		make_channels(step);
+	else if (step == STEP_LIST)
 		list_channels();
-	else if (done == ROUNDS + 1)
+	else if (step == STEP_STREAM)
 		stream_lines();
-	return done <= ROUNDS + 1;
+	else
+		crowd_open();
 }
 
-static void check_step(size_t done)
+static void check_step(size_t step)
 {
-	if (done == ROUNDS) {
+	if (step == STEP_LIST) {
 		printf("turn: a list of many channels is made in many turns\n");
 		CHECK(was_told("\"channel\":\"c0\""));
 		CHECK(was_told("\"next\":\"c1\""));
 		CHECK(turns > ROUNDS / 2);
-	} else if (done == ROUNDS + 1) {
+	} else if (step == STEP_STREAM) {
 		printf("turn: a stream of many lines is published some at a time\n");
 		CHECK(was_told("{\"published\":50000,"));
 		CHECK(published_a_turn <= 2 * 4096); /* what it reads, and what it had kept */
+	} else if (step == STEP_CROWD) {
+		printf("turn: of a crowd that leaves some are closed at a time\n");
+		CHECK(closed_a_turn > 1);
+		CHECK(closed_a_turn <= TURN_ENDS_MAX);
 	}
 }
 
@@ -140,14 +190,16 @@ static void count_published(void)
 /* Its turn comes behind the worker's. */
 static void client_turn(void)
 {
-	static size_t done;
+	static size_t step;
 	move_bytes();
 	count_published();
 	CHECK(++turns < TURNS_MAX);
-	if (!has_answer())
+	if (step == STEP_CROWD ? !crowd_is_gone() : !has_answer())
 		return;
-	check_step(done);
-	if (!next_step(++done))
+	check_step(step);
+	if (++step < STEP_COUNT)
+		begin_step(step);
+	else
 		loop_stop(loop);
 }
 
@@ -278,7 +330,7 @@ static void open_all(void)
 	                                          .up = &up,
 	                                          .loop = loop,
 	                                          .workers = 1,
-	                                          .descriptors_max = 100});
+	                                          .descriptors_max = 1000});
 	CHECK(edge != NULL);
 	role_enter_worker();
 	CHECK(edge_listen(edge, listener, false) == 0);
@@ -299,7 +351,7 @@ static void close_all(void)
 int main(void)
 {
 	open_all();
-	CHECK(next_step(0));
+	begin_step(STEP_CHANNELS);
 	loop_run(loop);
 	close_all();
 	return 0;
