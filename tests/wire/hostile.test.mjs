@@ -34,7 +34,9 @@ const connectAll = (server, count) =>
 const FILES = 160;
 
 describe("hostile: short of descriptors", () => {
-	const server = useServer({ program: limited(FILES), options: ["workers.count=1"] });
+	const server = useServer({
+		program: limited(FILES), options: ["workers.count=1", "limits.header_timeout=5m"],
+	});
 
 	it("the longest idle give way", async () => {
 		const before = (await stats(server)).closes_total.crowded_out;
