@@ -136,6 +136,11 @@ class Results:
         except FileNotFoundError:
             return []
 
+    def append(self, found):
+        """A line that a script has found itself."""
+        with open(self.path, "a") as file:
+            file.write(json.dumps(found) + "\n")
+
     def run(self, command):
         """Runs what appends a line; that line."""
         before = self.count()

@@ -48,15 +48,14 @@ def machine():
 
 def section(lines):
     """The Markdown of the results."""
-    text = [BEGIN, "", f"Measured on {datetime.date.today()} with `make bench-full` on {machine()}.",
-            "", "![server CPU](cpu.svg)", "", "![p99 of latency](latency.svg)", "",
+    text = [BEGIN, "", f"Measured on {datetime.date.today()} with `bench/run --full` on {machine()}.",
+            "Of each row's runs the one in the middle, by its ratio to the floor of its own round.", "", "![server CPU](cpu.svg)", "", "![p99 of latency](latency.svg)", "",
             "| run | connections | server CPU, us | x floor | a second | p50 ms | p99 ms | missed |",
             "| --- | --- | --- | --- | --- | --- | --- | --- |"]
-    floor = next(run["cpu_s_per_million_sends"] for run in lines if run.get("frames") == 1)
     for run in lines:
         cost = cost_of(run)
-        cells = [run["name"], run["connections"], *(["", ""] if cost is None
-                                                    else [cost, cost / floor])]
+        cells = [run["name"], run["connections"], "" if cost is None else cost,
+                 run.get("floors", "")]
         cells += [run.get("per_second", ""), *(run[key] / 1000 if key in run else ""
                                                for key in ("p50_us", "p99_us"))]
         cells.append(run.get("missed", ""))
@@ -75,15 +74,26 @@ def cost_of(run):
     return None
 
 
+def in_floors(lines):
+    """Each run with its cost in floors: those of one send() in the same round, which came before it."""
+    floor = None
+    for run in lines:
+        if run.get("frames") == 1:
+            floor = run["cpu_s_per_million_sends"]
+        cost = cost_of(run)
+        yield run if floor is None or cost is None else {**run, "floors": cost / floor}
+
+
 def middle(lines):
     """Of the runs of each name the one in the middle, by its cost or what else there is."""
     runs = {}
-    for run in lines:
+    for run in in_floors(lines):
         runs.setdefault(run["name"], []).append(run)
 
     def rank(run):
-        cost = cost_of(run)
-        return cost if cost is not None else run.get("p99_us", run.get("bytes_per_connection", 0))
+        values = (run.get("floors"), cost_of(run), run.get("p99_us"),
+                  run.get("bytes_per_connection"))
+        return next((value for value in values if value is not None), 0)
 
     return [sorted(group, key=rank)[(len(group) - 1) // 2] for group in runs.values()]
 
