@@ -21,16 +21,12 @@ void channel_free(struct channel *channel)
 		CHECK(!timer_is_armed(&channel->keyed->timer));
 		latest_free(&channel->keyed->latest);
 	}
-	if (channel->duplicates != NULL)
-		duplicates_free(channel->duplicates);
-	if (channel->far != NULL && channel->far->retries != NULL)
-		duplicates_free(channel->far->retries);
 	if (channel->far != NULL) {
-		free(channel->far->retries);
+		duplicates_destroy(channel->far->retries);
 		pasts_free(&channel->far->pasts);
 	}
+	duplicates_destroy(channel->duplicates);
 	free(channel->keyed);
-	free(channel->duplicates);
 	free(channel->far);
 	log_free(&channel->log);
 	free(channel->name); /* NULL when a letter took it along */
@@ -275,7 +271,7 @@ uint64_t channel_keeps_ms(const struct channel *channel, uint64_t now_ms)
 	const struct duplicates *duplicates = channel->duplicates;
 	if (duplicates != NULL && duplicates->count > 0)
 		left = time_left(DUPLICATES_MS, duplicates_age_ms(duplicates, now_ms), left);
-	if (channel->far != NULL && channel->far->pasts.count > 0)
-		left = time_left(ttl, pasts_age_ms(&channel->far->pasts, now_ms), left);
-	return left;
+	uint64_t pasts_ms = channel->far == NULL ? UINT64_MAX
+	                                         : pasts_left_ms(&channel->far->pasts, now_ms, ttl);
+	return pasts_ms < left ? pasts_ms : left;
 }

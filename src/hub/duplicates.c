@@ -51,6 +51,14 @@ void duplicates_free(struct duplicates *duplicates)
 	map_free(&duplicates->table);
 }
 
+void duplicates_destroy(struct duplicates *duplicates)
+{
+	if (duplicates == NULL)
+		return;
+	duplicates_free(duplicates);
+	free(duplicates);
+}
+
 static bool is_expired(const struct duplicates *duplicates, const struct duplicate *duplicate,
                        uint64_t now_ms)
 {

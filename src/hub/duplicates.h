@@ -31,7 +31,8 @@ struct duplicates {
 
 MUST_CHECK int duplicates_init(struct duplicates *duplicates); /* 0 or -ENOMEM */
 void duplicates_free(struct duplicates *duplicates);
-void duplicates_clear(struct duplicates *duplicates); /* forgets all */
+void duplicates_clear(struct duplicates *duplicates);   /* forgets all */
+void duplicates_destroy(struct duplicates *duplicates); /* one that was allocated; NULL is fine */
 
 /* The record that was published under this key; 0: none that is remembered. `hash` is the
  * caller's keyed hash of the key. */

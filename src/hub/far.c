@@ -136,6 +136,17 @@ void far_close(struct hub *hub, struct channel *channel)
 	list_remove(&channel->far->in_slot);
 }
 
+void far_keys_moved(struct hub *hub, const struct channel *channel)
+{
+	struct hub_slot *slot = far_slot(hub, channel->slot);
+	struct list_node *node = list_first(&slot->saves);
+	for (; node != NULL; node = list_after(&slot->saves, node)) {
+		struct hub_save *save = CONTAINER_OF(node, struct hub_save, in_slot);
+		if (save->channel == channel)
+			save->key = (struct duplicates_place){0};
+	}
+}
+
 uint64_t far_name_hash(const struct channel *channel)
 {
 	static const struct hash_key everywhere_the_same = {{0x6e616d65, 0}};

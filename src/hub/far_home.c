@@ -631,7 +631,7 @@ bool home_turn(struct hub *hub, struct hub_slot *slot)
 	struct list_node *node = list_first(&slot->channels);
 	for (; node != NULL; node = list_after(&slot->channels, node)) {
 		struct channel *channel = CONTAINER_OF(node, struct channel_far, in_slot)->channel;
-		slot->has_renewing |= !order_renew(hub, channel);
+		slot->has_renewing |= !order_renew(hub, channel) || !order_redeem(hub, channel);
 	}
 	return has_more || slot->has_renewing;
 }

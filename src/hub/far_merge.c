@@ -11,7 +11,8 @@
  * place into the slot's log, so that replicas raise the mark as well, and the same fork from each
  * of its replicas is taken once. What may never have been committed has no place that can be
  * trusted: there may be another record of that number. It is known by its idempotency key alone,
- * and neither raises a mark nor is held back by one.
+ * and neither raises a mark nor is held back by one. Who begins a stream publishes what it has of
+ * that kind itself, for it may have been acknowledged by a home that is dead.
  */
 #include <stdlib.h>
 
@@ -40,6 +41,17 @@ static size_t gather(const struct hub *hub, const struct channel *channel, struc
 	return count;
 }
 
+/* Idempotency keys go with the order of their numbers. */
+static void swap_keys(struct hub *hub, struct channel *channel, struct past *past)
+{
+	struct duplicates *keys = channel->duplicates, *retries = channel->far->retries;
+	channel->duplicates = past->keys;
+	channel->far->retries = past->retries;
+	past->keys = keys;
+	past->retries = retries;
+	far_keys_moved(hub, channel);
+}
+
 bool order_leave(struct hub *hub, struct channel *channel)
 {
 	size_t room =
@@ -55,6 +67,7 @@ bool order_leave(struct hub *hub, struct channel *channel)
 	past->seq = log_next(&channel->log) - 1;
 	past->lost = channel->keyed == NULL ? 0 : channel->keyed->latest.lost;
 	past->touched_ms = (uint32_t)hub->now_ms;
+	swap_keys(hub, channel, past);
 	return true;
 }
 
@@ -84,12 +97,14 @@ static bool refill(struct hub *hub, struct channel *channel, const struct past *
 bool order_resume(struct hub *hub, struct channel *channel, struct past *past)
 {
 	uint64_t epoch = past->epoch;
-	if (channel->epoch != epoch &&
-	    (!hub_has_room(hub) || !agent_rebase(hub, channel, epoch, past->seq)))
+	bool is_begun = channel->epoch == epoch;
+	if (!is_begun && (!hub_has_room(hub) || !agent_rebase(hub, channel, epoch, past->seq)))
 		return false;
 	past = pasts_find(&channel->far->pasts, epoch); /* it may have made room for another */
 	if (past == NULL)
 		return true;
+	if (!is_begun)
+		swap_keys(hub, channel, past);
 	if (!refill(hub, channel, past))
 		return false;
 	channel->far->stream = past->stream;
@@ -150,39 +165,69 @@ static bool is_here(const struct channel *channel, const struct hub_entry *entry
 {
 	const struct record *record = entry->record;
 	const struct past *past = pasts_find(&channel->far->pasts, record->epoch);
-	if (entry->is_unsure)
-		return past != NULL && past_holds(past, record->seq, record_once(record));
 	if (record->epoch == channel->epoch)
-		return record->seq < log_next(&channel->log);
-	return past != NULL && record->seq <= past->seq;
+		return !entry->is_unsure && record->seq < log_next(&channel->log);
+	bool is_known = past != NULL && record->seq <= past->seq;
+	return is_known &&
+	       (!entry->is_unsure || past_holds(past, record->seq, record_once(record)));
 }
 
-/* With the time when it was said first. */
+/* With the time when it was said first. False: not now; the record is as it was. */
 static bool publish_again(struct hub *hub, struct channel *channel, const struct hub_entry *entry)
 {
 	struct record *record = entry->record;
-	struct cursor origin = {0};
+	struct cursor place = {.epoch = record->epoch, .seq = record->seq}, origin = {0};
 	uint64_t unix_ms = record->unix_ms;
 	if (!entry->is_unsure)
-		origin = (struct cursor){.epoch = record->epoch, .seq = record->seq};
+		origin = place;
 	record_unsettle(record);
 	record_settle(record, channel->epoch, channel_next(channel), unix_ms, channel->offset);
 	struct publish_result result = agent_place(hub, channel, record_take(record), NULL, origin);
-	hub->counters.merged += result.error == ERROR_NONE;
-	return result.error == ERROR_NONE;
+	if (result.error != ERROR_NONE) {
+		record_unsettle(record);
+		record_settle(record, place.epoch, place.seq, unix_ms, 0);
+		return false;
+	}
+	hub->counters.merged++;
+	return true;
+}
+
+static bool merge_into(struct hub *hub, struct channel *channel, const struct hub_entry *entry)
+{
+	uint64_t earlier;
+	if (is_here(channel, entry))
+		return true;
+	if (!hub_has_room(hub) ||
+	    !agent_remember(hub, channel, entry->record, channel_next(channel), &earlier))
+		return false;
+	return earlier != 0 || publish_again(hub, channel, entry);
+}
+
+bool order_redeem(struct hub *hub, struct channel *channel)
+{
+	if (far_slot(hub, channel->slot)->home != HOME_HERE)
+		return true;
+	for (struct past *past = channel->far->pasts.first; past != NULL; past = past->next) {
+		uint32_t i = past_first_behind(past, past->seq);
+		while (i < past->count) {
+			struct hub_entry entry = {.kind = ENTRY_RECORD,
+			                          .is_unsure = true,
+			                          .record = past->items[i].record};
+			if (!merge_into(hub, channel, &entry))
+				return false;
+			past_remove(past, i);
+		}
+	}
+	return true;
 }
 
 static bool merge_record(struct hub *hub, const struct hub_entry *entry)
 {
-	uint64_t earlier;
 	struct channel *channel =
 		hub_has_room(hub) ? agent_open(hub, record_channel(entry->record)) : NULL;
 	if (channel == NULL)
 		return false;
-	bool is_done = is_here(channel, entry);
-	if (!is_done &&
-	    agent_remember(hub, channel, entry->record, channel_next(channel), &earlier))
-		is_done = earlier != 0 || publish_again(hub, channel, entry);
+	bool is_done = merge_into(hub, channel, entry);
 	agent_settle(hub, channel);
 	return is_done;
 }

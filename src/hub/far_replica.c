@@ -121,7 +121,7 @@ static enum part part_of(const struct hub_save *save)
 static bool save_begin(struct hub *hub, uint32_t number, bool is_fork, struct hub_save *save)
 {
 	struct hub_slot *slot = far_slot(hub, number);
-	if (slot->committed > 0)
+	if (slot->committed > 0 || (slot->has_renewing && !is_fork))
 		return false;
 	struct list_node *first = list_first(&slot->channels);
 	*save = (struct hub_save){.is_fork = is_fork};
@@ -217,6 +217,7 @@ static bool save_channel(struct hub_save *save, struct hub_entry *entry)
 	if (save->at > 0)
 		return false;
 	save->at = 1;
+	channel->far->is_known = true;
 	*entry = (struct hub_entry){.kind = ENTRY_CHANNEL,
 	                            .name = channel_name(channel),
 	                            .epoch = channel->epoch,
@@ -294,22 +295,24 @@ static bool save_part(const struct hub *hub, struct hub_save *save, struct hub_e
 	return false;
 }
 
-/* Nothing was ever said in it, in the stream that is saved, that others would need to know. */
-static bool is_of_no_use(const struct hub_save *save)
+/* Nothing was ever said in it, in the stream that is saved, that others would need to know. But who
+ * becomes home is to know what this one had before. */
+static bool is_of_no_use(const struct hub *hub, const struct hub_save *save)
 {
 	const struct channel *channel = save->channel;
 	bool is_past = part_of(save) == PART_PASTS || part_of(save) == PART_UNSURE;
 	if (is_past)
 		return channel->far->pasts.count == 0;
-	bool is_left = channel->far->is_renewing && !save->is_fork;
-	return !channel->is_tuned || !channel->far->is_known || is_left;
+	bool has_marks =
+		!save->is_fork && far_is_home(hub, channel->slot) && channel->far->pasts.count > 0;
+	return !channel->is_tuned || (!channel->far->is_known && !has_marks);
 }
 
 bool hub_save_next(struct hub *hub, struct hub_save *save, struct hub_entry *entry)
 {
 	while (save->channel != NULL) {
 		bool is_over = part_of(save) == PARTS_END;
-		if (!is_over && !is_of_no_use(save) && save_part(hub, save, entry))
+		if (!is_over && !is_of_no_use(hub, save) && save_part(hub, save, entry))
 			return true;
 		save->at = 0;
 		save->key = (struct duplicates_place){0};

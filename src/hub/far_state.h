@@ -148,6 +148,8 @@ void far_close(struct hub *hub, struct channel *channel);
 /* The next one of its slot; NULL: it is the last. */
 struct channel *far_channel_behind(const struct hub *hub, const struct channel *channel);
 void far_is_due(struct hub *hub, struct hub_slot *slot);
+/* It has other idempotency keys than before: what saves them is to begin with them again. */
+void far_keys_moved(struct hub *hub, const struct channel *channel);
 uint64_t far_name_hash(const struct channel *channel);
 /* The key of a publication that was given none. */
 #define FAR_KEY_BYTES 16
@@ -211,5 +213,8 @@ void order_is_due(struct hub_slot *slot, struct channel *channel);
 /* Its order is one of the present stream; else it resumes one, or at home begins one. False: not
  * yet. */
 MUST_CHECK bool order_renew(struct hub *hub, struct channel *channel);
+/* At home: publishes again what it has of orders that it has left, and that was perhaps not
+ * committed. False: not all of it yet. */
+MUST_CHECK bool order_redeem(struct hub *hub, struct channel *channel);
 /* A record of a stream that is being left, and perhaps was not committed. False: no memory. */
 MUST_CHECK bool order_apply_unsure(struct hub *hub, struct record *record);

@@ -23,11 +23,20 @@ struct past *pasts_of_stream(const struct pasts *pasts, uint64_t stream)
 	return found;
 }
 
-static void past_free(struct past *past)
+static void drop_items(struct past *past)
 {
 	for (uint32_t i = 0; i < past->count; i++)
 		record_drop(past->items[i].record);
 	free(past->items);
+	past->items = NULL;
+	past->count = past->room = 0;
+}
+
+static void past_free(struct past *past)
+{
+	duplicates_destroy(past->keys);
+	duplicates_destroy(past->retries);
+	drop_items(past);
 	free(past);
 }
 
@@ -69,24 +78,38 @@ void pasts_mark(struct pasts *pasts, uint64_t epoch, uint64_t seq, uint64_t now_
 	past->seq = seq > past->seq ? seq : past->seq;
 }
 
+/* No key is younger than the past. */
+static uint64_t life_ms(const struct past *past, uint64_t ttl_ms)
+{
+	uint64_t keys_ms = past->keys != NULL      ? DUPLICATES_MS
+	                   : past->retries != NULL ? RETRIES_MS
+	                                           : 0;
+	return ttl_ms > keys_ms ? ttl_ms : keys_ms;
+}
+
 void pasts_expire(struct pasts *pasts, uint64_t now_ms, uint64_t ttl_ms)
 {
 	struct past *next;
 	for (struct past *past = pasts->first; past != NULL; past = next) {
+		uint32_t age = (uint32_t)now_ms - past->touched_ms;
 		next = past->next;
-		if ((uint32_t)now_ms - past->touched_ms >= ttl_ms)
+		if (age >= life_ms(past, ttl_ms))
 			pasts_drop(pasts, past);
+		else if (age >= ttl_ms)
+			drop_items(past);
 	}
 }
 
-uint64_t pasts_age_ms(const struct pasts *pasts, uint64_t now_ms)
+uint64_t pasts_left_ms(const struct pasts *pasts, uint64_t now_ms, uint64_t ttl_ms)
 {
-	uint32_t age = 0;
+	uint64_t left = UINT64_MAX;
 	for (const struct past *past = pasts->first; past != NULL; past = past->next) {
-		uint32_t its = (uint32_t)now_ms - past->touched_ms;
-		age = its > age ? its : age;
+		uint32_t age = (uint32_t)now_ms - past->touched_ms;
+		uint64_t until = past->count > 0 ? ttl_ms : life_ms(past, ttl_ms);
+		uint64_t its = until > age ? until - age : 0;
+		left = its < left ? its : left;
 	}
-	return age;
+	return left;
 }
 
 void pasts_free(struct pasts *pasts)
@@ -136,6 +159,22 @@ bool past_extend(struct past *past, const struct past_item *older, size_t count)
 	}
 	past->count = (uint32_t)(past->count - gone + count);
 	return true;
+}
+
+uint32_t past_first_behind(const struct past *past, uint64_t seq)
+{
+	uint32_t i = past->count;
+	while (i > 0 && past->items[i - 1].record->seq > seq)
+		i--;
+	return i;
+}
+
+void past_remove(struct past *past, uint32_t i)
+{
+	CHECK(i < past->count);
+	record_drop(past->items[i].record);
+	past->count--;
+	memmove(past->items + i, past->items + i + 1, (past->count - i) * sizeof(*past->items));
 }
 
 bool past_holds(const struct past *past, uint64_t seq, struct slice once)

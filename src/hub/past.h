@@ -8,14 +8,14 @@
  * There, the mark of each order, up to which all of it is known, says which of them are new.
  *
  * Threads:   the worker's own. Pure.
- * Ownership: a list owns its pasts, and they hold references on their records. A zeroed one is
- *            empty; pasts_free() gives back what it has.
- * Limits:    PASTS_MAX orders a channel, the one that was left first goes first; each goes when
- *            history would have let its records go.
+ * Ownership: a list owns its pasts, and they their keys, and hold references on their records. A
+ * zeroed one is empty; pasts_free() gives back what it has. Limits:    PASTS_MAX orders a channel,
+ * the one that was left first goes first. Its records go when history would have let them go, and
+ * the rest when its keys are too old, too.
  */
 #pragma once
 
-#include "base/list.h"
+#include "hub/duplicates.h"
 #include "hub/record.h"
 
 #define PASTS_MAX 8u
@@ -31,6 +31,7 @@ struct past {
 	uint64_t seq;           /* the mark: all up to here was committed, and is known */
 	uint64_t lost;          /* of the latest of each key: none up to here */
 	uint32_t touched_ms;    /* when it was left, or the mark was raised */
+	struct duplicates *keys, *retries; /* whose numbers are of that order; NULL: none */
 	uint32_t count, room;
 	struct past_item *items; /* rising; behind the mark: perhaps committed */
 };
@@ -48,8 +49,8 @@ struct past *pasts_open(struct pasts *pasts, uint64_t epoch, uint64_t now_ms);
 void pasts_mark(struct pasts *pasts, uint64_t epoch, uint64_t seq, uint64_t now_ms);
 void pasts_drop(struct pasts *pasts, struct past *past);
 void pasts_expire(struct pasts *pasts, uint64_t now_ms, uint64_t ttl_ms);
-/* How long the one that expires next has been there; 0 when there is none. */
-uint64_t pasts_age_ms(const struct pasts *pasts, uint64_t now_ms);
+/* How long until something of them is too old; UINT64_MAX: there is none. */
+uint64_t pasts_left_ms(const struct pasts *pasts, uint64_t now_ms, uint64_t ttl_ms);
 void pasts_free(struct pasts *pasts);
 
 /* One that is newer than all that are there. Takes its own reference. False: no memory. */
@@ -57,5 +58,8 @@ MUST_CHECK bool past_add(struct past *past, struct record *record, uint32_t adde
 /* Rising ones that are older, in place of what is there up to the last of them. Takes references of
  * its own. False: no memory. */
 MUST_CHECK bool past_extend(struct past *past, const struct past_item *older, size_t count);
+/* The first item whose number is above `seq`; `count`: none. */
+uint32_t past_first_behind(const struct past *past, uint64_t seq);
+void past_remove(struct past *past, uint32_t i);
 /* Does it hold that very record, by number and idempotency key? */
 bool past_holds(const struct past *past, uint64_t seq, struct slice once);

@@ -152,6 +152,12 @@ static void give(struct slots *slots, struct slot *slot, struct fork *fork)
 	bool is_other = !boot_id_equals(fork->said_to, home);
 	if (!is_other && slots->now_ms - fork->said_ms < SLOTS_REPAIR_MS)
 		return;
+	/* Another stream is given all of it, in order: what was given before may be lost. */
+	if (!slot_term_equals(&fork->given, &slot->entry.stream)) {
+		fork->given = slot->entry.stream;
+		fork->key = ++slots->forks;
+		fork->next_part = 0;
+	}
 	fork->said_ms = slots->now_ms;
 	fork->said_to = home;
 	struct wire_fork part = {.stream = fork->stream,

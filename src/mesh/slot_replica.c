@@ -4,7 +4,8 @@
  */
 #include "mesh/slots_state.h"
 
-#define LEAVE_MS 2000u /* unwanted so long, it is given up */
+#define LEAVE_MS 2000u   /* unwanted so long, it is given up */
+#define SILENT_MS 10000u /* a home says INSTALL more often */
 
 struct replica *slot_replica_make(struct slot *slot, const struct slot_term *stream)
 {
@@ -308,14 +309,25 @@ void slot_replica_flush(struct slots *slots, struct slot *slot)
 	slots_send(slots, replica->accepted.boot, FRAME_HOLDS, slot->number);
 }
 
-/* It holds a stream that is not the slot's: that has lost, or its opener told nobody else of it,
- * and is heard no more. */
+/* Whoever had the replica accept its log is home no more, if it ever was: it would say so. */
+static bool is_forsaken(const struct slots *slots, const struct replica *replica)
+{
+	struct boot_id home = replica->accepted.boot;
+	bool would_say = slots_is_self(slots, home) || slots_is_reachable(slots, home) ||
+	                 slots_is_gone(slots, home);
+	return would_say && slots->now_ms - replica->heard_ms >= SILENT_MS;
+}
+
+/* It holds a stream that is not the slot's: that has lost, or nobody else was told of it. But one
+ * that the slot's stream may need stays: who has given up what it held would seem to have held
+ * nothing. */
 static bool is_astray(const struct slots *slots, struct slot *slot)
 {
 	struct replica *replica = slot->replica;
 	bool is_other = slot->entry.term.counter != 0 &&
+	                !slot_set_has(&slot->entry.set, slots->options.boot) &&
 	                !slot_term_equals(&replica->stream, &slot->entry.stream);
-	if (is_other && replica->strayed_ms == 0 && slots->now_ms - replica->heard_ms >= LEAVE_MS)
+	if (is_other && replica->strayed_ms == 0 && is_forsaken(slots, replica))
 		replica->strayed_ms = slots->now_ms;
 	return replica->strayed_ms != 0;
 }

@@ -127,6 +127,7 @@ struct fork {
 	struct fork *next;
 	struct slot_term stream;
 	uint64_t key;
+	struct slot_term given; /* the stream that it is given to */
 	uint32_t next_part;
 	uint64_t said_ms;
 	struct boot_id said_to;

@@ -9,6 +9,8 @@
  *   - A cursor is recovered by any node, where the order goes on and history reaches as far.
  *   - An answered publication has its place for good; one that was tried again, by whatever node,
  * has one place at most in a stream (I5).
+ *   - What a replica had of a stream that ended is taken in by the next one, once; but what that
+ * has from the beginning is not.
  *   - In the end each home knows who follows, and nobody else (I11).
  *
  * A seed makes a run; without arguments there are SEEDS_DEFAULT of them, over all scenarios.
@@ -50,6 +52,18 @@ static const struct scenario scenarios[] = {
          .workers = 1,
          .replicas = 2,
          .unclean_percent = 1},
+	{.name = "streams part, and meet",
+         .nodes = 4,
+         .workers = 2,
+         .replicas = 3,
+         .unclean_percent = 1,
+         .fork_percent = 60},
+	{.name = "a stream loses, and the one before stays",
+         .nodes = 4,
+         .workers = 2,
+         .replicas = 3,
+         .stray_percent = 2,
+         .move_percent = 1},
 	{.name = "questions come twice",
          .nodes = 3,
          .workers = 2,
@@ -70,6 +84,8 @@ static const struct scenario scenarios[] = {
          .move_percent = 1,
          .crash_percent = 1,
          .unclean_percent = 1,
+         .fork_percent = 50,
+         .stray_percent = 1,
          .lossy_percent = 3,
          .full_percent = 3,
          .again_percent = 5},
@@ -110,6 +126,8 @@ struct publication_said {
 	uint32_t channel;
 	uint64_t epoch, seq; /* the place it was answered with; 0: none */
 	uint64_t stream;     /* the last one that has it */
+	uint64_t owed;       /* the one whose first home has it, perhaps not committed */
+	uint64_t parted;     /* the fork that it is in, and was not seen in yet; 0: none */
 	bool is_unechoed;    /* who published it does not want it back */
 	bool has_once;       /* it has an idempotency key */
 };
@@ -121,7 +139,7 @@ static uint64_t ended_ms[CHANNELS]; /* when a home last forgot the channel */
 
 static struct {
 	uint64_t delivered, gaps, recovered, not_recovered, acks, refusals, duplicates, pages,
-		resumed_elsewhere, left_out;
+		resumed_elsewhere, left_out, redeemed;
 } seen;
 
 static uint32_t channel_by_name(struct slice name)
@@ -204,6 +222,58 @@ static void on_committed(const struct record *record, uint64_t stream)
 static void on_closed(struct slice channel)
 {
 	ended_ms[channel_by_name(channel)] = world.now_ms;
+}
+
+/* ---- streams that part ---- */
+
+static const struct channel *channel_on(const struct slot_log *log, uint32_t node)
+{
+	struct hub *hub = hub_of(node, log->slot);
+	for (uint32_t c = 0; c < CHANNELS; c++) {
+		struct slice name = slice_string(names[c]);
+		if (hub_slot_of(name) == log->slot)
+			return hub_find(hub, name, hub_hash(hub, name));
+	}
+	return NULL;
+}
+
+static void on_redeems(const struct record *record, uint64_t stream)
+{
+	said[number_of(record)].owed = stream;
+}
+
+static void on_parted(const struct slot_log *log, uint32_t node)
+{
+	const struct channel *channel = channel_on(log, node);
+	/* A few may come yet, which make room for themselves. */
+	if (channel == NULL || !channel->far->is_known || channel->rule->history_ttl_ms < 10000 ||
+	    channel->rule->history_size < 10)
+		return;
+	uint64_t first = channel_history_first(channel, world.now_ms);
+	uint64_t seq = first + (log_next(&channel->log) - first) / 2;
+	for (; seq < log_next(&channel->log); seq++)
+		said[number_of(log_at(&channel->log, seq))].parted = log->forks[node]->number;
+}
+
+static void on_saved(const struct slot_log *log, uint32_t node)
+{
+	uint64_t fork = log->forks[node]->number;
+	for (size_t i = 0; i < log->forks[node]->saved_count; i++) {
+		struct hub_entry entry;
+		fork_read(log, node, &log->forks[node]->saved[i], &entry);
+		CHECK(entry.kind == ENTRY_RECORD);
+		struct publication_said *publication = &said[number_of(entry.record)];
+		if (publication->parted == fork)
+			publication->parted = 0;
+		relay_entry_free(&entry);
+	}
+	for (uint64_t number = 1; number <= said_count; number++)
+		CHECK(said[number].parted != fork); /* it is all there */
+}
+
+static void on_merged(const struct record *record, uint64_t stream)
+{
+	CHECK(said[number_of(record)].stream == stream);
 }
 
 /* What a hub gives out under that place. */
@@ -685,7 +755,8 @@ static void client_turn(struct client *client)
 
 /* ---- the world's turns ---- */
 
-static const struct world_hooks hooks = {on_committed, on_closed, on_node_ends};
+static const struct world_hooks hooks = {on_committed, on_closed, on_node_ends, on_redeems,
+                                         on_parted,    on_saved,  on_merged};
 
 static void crash_turn(void)
 {
@@ -779,6 +850,19 @@ static void check_interest(void)
 	}
 }
 
+/* Where homes keep their slots, what they took into a stream of their own is there. */
+static void check_redeemed(void)
+{
+	if (world.scenario->move_percent + world.scenario->crash_percent > 0)
+		return;
+	for (uint64_t number = 1; number <= said_count; number++) {
+		const struct publication_said *publication = &said[number];
+		bool is_owed = publication->owed == log_of_channel(publication->channel)->stream;
+		CHECK(!is_owed || publication->stream == publication->owed);
+		seen.redeemed += is_owed;
+	}
+}
+
 /* Replicas have what the home has. */
 static void check_replicas(void)
 {
@@ -818,8 +902,13 @@ static void world_quiets(void)
 		}
 	}
 	log_check_applied();
+	for (uint32_t i = 0; i < world.log_count; i++) {
+		for (uint32_t n = 0; n < world.scenario->nodes; n++)
+			CHECK(world.logs[i].forks[n] == NULL); /* each was given away */
+	}
 	check_readers();
 	check_interest();
+	check_redeemed();
 	check_replicas();
 }
 
@@ -884,7 +973,8 @@ static void world_end(void)
 }
 
 static struct {
-	uint64_t frames, lost, moves, crashes, unclean, adopted, revoked, restored, breaks;
+	uint64_t frames, lost, moves, crashes, unclean, adopted, revoked, restored, breaks, forks,
+		merged, opened, strays;
 } all;
 
 static void world_run(uint64_t seed)
@@ -902,6 +992,10 @@ static void world_run(uint64_t seed)
 	all.revoked += world.seen.revoked;
 	all.restored += world.seen.restored;
 	all.breaks += world.seen.breaks;
+	all.forks += world.seen.forks;
+	all.merged += world.seen.merged;
+	all.opened += world.seen.opened;
+	all.strays += world.seen.strays;
 	world_end();
 }
 
@@ -910,9 +1004,11 @@ static void seen_check(void)
 {
 	CHECK(all.lost > 0 && all.moves > 0 && all.crashes > 0 && all.unclean > 0);
 	CHECK(all.adopted > 0 && all.revoked > 0 && all.restored > 0 && all.breaks > 0);
+	CHECK(all.forks > 0 && all.merged > 0 && all.opened > 0 && all.strays > 0);
 	CHECK(seen.delivered > 0 && seen.gaps > 0 && seen.acks > 0 && seen.refusals > 0);
 	CHECK(seen.recovered > 0 && seen.not_recovered > 0 && seen.resumed_elsewhere > 0);
 	CHECK(seen.duplicates > 0 && seen.pages > 0 && seen.left_out > 0);
+	CHECK(seen.redeemed > 0);
 }
 
 static void say_seed_and_die(int signal_number)

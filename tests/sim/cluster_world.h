@@ -7,7 +7,10 @@
  * under way is gone; and where a scenario is lossy, records are left out of it. The log of a slot
  * has one home at a time. What that proposes is committed a while later, in order, and applied at
  * the other replicas when each comes to it. A home that is deposed may not know it for a while; of
- * what it has proposed the next home finds some, or nothing.
+ * what it has proposed the next home finds some, or nothing. A log may be lost whole, and another
+ * stream begins; or replicas have it still: each gives its fork to the home of the new stream,
+ * entry by entry, until that has committed it, and again where it is not sure. And a node may go
+ * astray: it is home of a stream of its own for a while, and others believe it.
  *
  * Threads:   one.
  * Ownership: the world owns all of it.
@@ -34,6 +37,8 @@ struct scenario {
 	uint32_t move_percent;    /* a home goes to another node */
 	uint32_t crash_percent;   /* a node ends, and comes again */
 	uint32_t unclean_percent; /* a slot's log is lost */
+	uint32_t fork_percent;    /* of its replicas: one has it still */
+	uint32_t stray_percent;   /* a node is home of a stream that nobody else has */
 	uint32_t lossy_percent;   /* a letter of records is left out */
 	uint32_t full_percent;    /* the post says that it has no room */
 	uint32_t again_percent;   /* a frame with a question comes twice */
@@ -84,6 +89,12 @@ struct proposed {
 	struct bytes entry;
 };
 
+/* What the first home of a stream had from the one before. */
+struct known_order {
+	uint64_t epoch, seq; /* up to there */
+	bool is_kept;        /* as long as the run lasts */
+};
+
 struct slot_log {
 	uint16_t slot;
 	uint64_t stream, term;
@@ -96,6 +107,22 @@ struct slot_log {
 	size_t applied[NODES_MAX];
 	bool is_restored[NODES_MAX];
 	uint64_t told_term[NODES_MAX], told_stream[NODES_MAX], tell_ms[NODES_MAX];
+	struct fork *forks[NODES_MAX];
+	struct known_order known[PASTS_MAX + 1];
+	size_t known_count;
+};
+
+/* What a replica has of a stream that has ended. */
+struct fork {
+	uint64_t number;   /* no other one has it */
+	uint64_t leave_ms; /* when it saves that */
+	uint64_t stream;   /* to which it is given */
+	uint64_t term;     /* whose home has taken the next one; 0: nobody has */
+	bool is_saved;
+	struct bytes *unsure; /* entries that it has and nobody may have committed */
+	size_t unsure_count;
+	struct bytes *saved;
+	size_t saved_count, next;
 };
 
 struct world;
@@ -103,6 +130,13 @@ struct world_hooks {
 	void (*committed)(const struct record *record, uint64_t stream);
 	void (*closed)(struct slice channel);
 	void (*node_ends)(uint32_t node); /* its clients are gone */
+	/* By who begins a stream: it was in the one before, perhaps not committed. */
+	void (*redeems)(const struct record *record, uint64_t stream);
+	/* A replica has kept what it had of a stream, and then saved it. */
+	void (*parted)(const struct slot_log *log, uint32_t node);
+	void (*saved)(const struct slot_log *log, uint32_t node);
+	/* All of that record's fork has been taken in by one stream. */
+	void (*merged)(const struct record *record, uint64_t stream);
 };
 
 struct world {
@@ -118,7 +152,8 @@ struct world {
 	uint32_t log_count;
 	uint64_t next_stream;
 	struct {
-		uint64_t frames, lost, moves, crashes, unclean, adopted, revoked, restored, breaks;
+		uint64_t frames, lost, moves, crashes, unclean, adopted, revoked, restored, breaks,
+			forks, merged, opened, strays;
 	} seen;
 };
 extern struct world world;
@@ -356,7 +391,7 @@ static inline void log_tell(struct slot_log *log, uint32_t node)
 	struct hub_role role = {.home = log->home < 0            ? HOME_NOWHERE
 	                                : log->home == (int)node ? HOME_HERE
 	                                                         : HOME_ELSEWHERE,
-	                        .is_replica = log->in_set[node],
+	                        .is_replica = log->in_set[node] || log->forks[node] != NULL,
 	                        .node = (uint16_t)(log->home < 0 ? 0 : log->home),
 	                        .stream = log->stream};
 	struct hub *hub = hub_of(node, log->slot);
@@ -364,6 +399,221 @@ static inline void log_tell(struct slot_log *log, uint32_t node)
 	hub_set_role(hub, log->slot, &role);
 	log->told_term[node] = log->term;
 	log->told_stream[node] = log->stream;
+}
+
+/* ---- forks ---- */
+
+static inline void bytes_keep(struct bytes **all, size_t *count, struct bytes bytes)
+{
+	*all = realloc(*all, (*count + 1) * sizeof(**all));
+	CHECK(*all != NULL);
+	(*all)[(*count)++] = bytes;
+}
+
+static inline struct bytes bytes_copy(const struct bytes *from)
+{
+	struct buf copy = {0};
+	buf_slice(&copy, bytes_view(from));
+	return bytes_of(&copy);
+}
+
+static inline void fork_end(struct slot_log *log, uint32_t node)
+{
+	struct fork *fork = log->forks[node];
+	if (fork == NULL)
+		return;
+	log->forks[node] = NULL;
+	for (size_t i = 0; i < fork->unsure_count; i++)
+		free(fork->unsure[i].at);
+	for (size_t i = 0; i < fork->saved_count; i++)
+		free(fork->saved[i].at);
+	free(fork->unsure);
+	free(fork->saved);
+	free(fork);
+}
+
+/* The stream ends, but for what this replica has: what it applied, and some of what comes behind
+ * that, committed or only proposed. */
+static inline void fork_begin(struct slot_log *log, uint32_t node)
+{
+	struct fork *fork = calloc(1, sizeof(*fork));
+	CHECK(fork != NULL);
+	fork->number = ++world.seen.forks;
+	fork->leave_ms = world.now_ms + below(4000);
+	for (size_t i = log->applied[node]; i < log->count; i++)
+		bytes_keep(&fork->unsure, &fork->unsure_count, bytes_copy(&log->entries[i]));
+	const struct proposed *proposed = log->first;
+	for (uint32_t i = below(8); i > 0 && proposed != NULL; i--, proposed = proposed->next)
+		bytes_keep(&fork->unsure, &fork->unsure_count, bytes_copy(&proposed->entry));
+	log->forks[node] = fork;
+	world.hooks->parted(log, node);
+}
+
+static inline void fork_read(const struct slot_log *log, uint32_t node, const struct bytes *bytes,
+                             struct hub_entry *entry)
+{
+	struct unpack in = {.rest = bytes_view(bytes)};
+	CHECK(relay_read_entry(&world.nodes[node].codec, log->slot, &in, entry) == RELAY_DONE);
+	CHECK(unpack_is_over(&in));
+}
+
+/* Had the first home of the present stream that order, up to there? NULL: it had not. */
+static inline const struct known_order *fork_known(const struct slot_log *log,
+                                                   const struct hub_entry *entry)
+{
+	for (size_t i = 0; i < log->known_count && !entry->is_unsure; i++) {
+		const struct known_order *known = &log->known[i];
+		if (known->epoch == entry->record->epoch && entry->record->seq <= known->seq)
+			return known;
+	}
+	return NULL;
+}
+
+/* It leaves the stream: all that it has is applied. */
+static inline void fork_leave(struct slot_log *log, uint32_t node, bool is_opening)
+{
+	struct fork *fork = log->forks[node];
+	struct hub *hub = hub_of(node, log->slot);
+	struct hub_role none = {.home = HOME_NOWHERE, .is_replica = true};
+	hub_enter(hub);
+	hub_set_role(hub, log->slot, &none);
+	for (size_t i = 0; i < fork->unsure_count; i++) {
+		struct hub_entry entry;
+		fork_read(log, node, &fork->unsure[i], &entry);
+		CHECK(hub_apply(hub, &entry));
+		if (is_opening && entry.record != NULL && fork_known(log, &entry) == NULL)
+			world.hooks->redeems(entry.record, log->stream);
+		relay_entry_free(&entry);
+	}
+}
+
+static inline void fork_save(struct slot_log *log, uint32_t node)
+{
+	struct fork *fork = log->forks[node];
+	struct hub *hub = hub_of(node, log->slot);
+	struct hub_save save;
+	struct hub_entry entry;
+	fork_leave(log, node, false);
+	if (!hub_fork_begin(hub, log->slot, &save))
+		return; /* what was committed waits for room */
+	while (hub_save_next(hub, &save, &entry)) {
+		struct buf body = {0};
+		relay_write_entry(&world.nodes[node].codec, &body, &entry);
+		bytes_keep(&fork->saved, &fork->saved_count, bytes_of(&body));
+	}
+	hub_save_end(&save);
+	hub_clear(hub, log->slot);
+	fork->is_saved = true;
+	world.hooks->saved(log, node);
+	log_tell(log, node);
+}
+
+static inline void fork_check(struct slot_log *log, uint32_t node)
+{
+	struct fork *fork = log->forks[node];
+	/* Another one's may have come farther, and history had let the oldest of these go. */
+	for (size_t i = fork->saved_count / 2; i < fork->saved_count; i++) {
+		struct hub_entry entry;
+		fork_read(log, node, &fork->saved[i], &entry);
+		if (fork_known(log, &entry) == NULL)
+			world.hooks->merged(entry.record, log->stream);
+		relay_entry_free(&entry);
+	}
+	fork_end(log, node);
+}
+
+/* It begins a stream that has lost nothing. */
+static inline void log_open(struct slot_log *log, uint32_t node)
+{
+	struct hub *hub = hub_of(node, log->slot);
+	struct list_node *at = list_first(&far_slot(hub, log->slot)->channels);
+	for (; at != NULL; at = list_after(&far_slot(hub, log->slot)->channels, at)) {
+		const struct channel *channel =
+			CONTAINER_OF(at, struct channel_far, in_slot)->channel;
+		const struct past *past = channel->far->pasts.first;
+		/* The first makes room for the one that is left now. */
+		bool is_full = channel->far->pasts.count == PASTS_MAX;
+		bool is_kept = !is_full && channel->rule->history_ttl_ms >= 10000;
+		for (; past != NULL; past = past->next)
+			log->known[log->known_count++] =
+				(struct known_order){past->epoch, past->seq, is_kept};
+		if (channel->far->is_known)
+			log->known[log->known_count++] = (struct known_order){
+				channel->epoch, log_next(&channel->log) - 1, is_kept};
+	}
+	fork_leave(log, node, true);
+	fork_end(log, node);
+	log->is_restored[node] = true;
+	world.seen.opened++;
+}
+
+/* To the home, as long as that does not change before it is committed. */
+static inline void fork_give(struct slot_log *log, uint32_t node)
+{
+	struct fork *fork = log->forks[node];
+	uint32_t home = (uint32_t)log->home;
+	if (log->home < 0 || log->told_term[home] != log->term)
+		return;
+	if (fork->stream != log->stream) {
+		fork->stream = log->stream;
+		fork->next = 0;
+	}
+	if (fork->term == log->term && log->first == NULL) {
+		fork->term = 0;
+		fork->next += below(100) < 90; /* or it is given again */
+	}
+	if (fork->next >= fork->saved_count) {
+		fork_check(log, node);
+		return;
+	}
+	if (fork->term == log->term)
+		return;
+	fork->term = 0;
+	struct hub *hub = hub_of(home, log->slot);
+	struct hub_entry entry;
+	fork_read(log, home, &fork->saved[fork->next], &entry);
+	const struct known_order *known = fork_known(log, &entry);
+	hub_enter(hub);
+	uint64_t before = hub_counters(hub)->merged;
+	if (hub_merge(hub, log->slot, &entry))
+		fork->term = log->term;
+	CHECK(hub_counters(hub)->merged == before || known == NULL || !known->is_kept);
+	world.seen.merged += hub_counters(hub)->merged - before;
+	relay_entry_free(&entry);
+}
+
+static inline void fork_turn(struct slot_log *log, uint32_t node)
+{
+	struct fork *fork = log->forks[node];
+	if (!fork->is_saved && fork->leave_ms <= world.now_ms)
+		fork_save(log, node);
+	else if (fork->is_saved)
+		fork_give(log, node);
+}
+
+/* A node believes that it is home of a stream of its own, and some believe it. In the end the
+ * others' stream is that of all. */
+static inline void log_stray(struct slot_log *log)
+{
+	uint32_t node = below(world.scenario->nodes);
+	if (log->home < 0 || log->home == (int)node || !world.nodes[node].is_up)
+		return;
+	struct hub_role role = {
+		.home = HOME_HERE, .node = (uint16_t)node, .stream = ++world.next_stream};
+	world.seen.strays++;
+	uint64_t until_ms = world.now_ms + below(1500);
+	for (uint32_t i = 0; i < world.scenario->nodes; i++) {
+		bool is_told = i == node || (log->home != (int)i && below(2) == 0);
+		if (!is_told || !world.nodes[i].is_up || log->told_term[i] != log->term)
+			continue;
+		role.home = i == node ? HOME_HERE : HOME_ELSEWHERE;
+		role.is_replica = log->in_set[i] || log->forks[i] != NULL;
+		struct hub *hub = hub_of(i, log->slot);
+		hub_enter(hub);
+		hub_set_role(hub, log->slot, &role);
+		log->told_term[i] = 0;
+		log->tell_ms[i] = until_ms + below(100);
+	}
 }
 
 /* What a replica lacks is given to it as the home has it. */
@@ -419,14 +669,21 @@ static inline void log_depose(struct slot_log *log, bool finds_some)
 		log->tell_ms[node] = world.now_ms + below(400);
 }
 
-/* Nothing is left of it anywhere. */
+/* Nothing is left of it anywhere, but for forks. */
 static inline void log_lose(struct slot_log *log)
 {
+	for (uint32_t node = 0; node < world.scenario->nodes; node++) {
+		bool has_it = world.nodes[node].is_up && log->in_set[node] &&
+		              log->is_restored[node] && log->told_term[node] == log->term;
+		if (has_it && log->forks[node] == NULL && chance(world.scenario->fork_percent))
+			fork_begin(log, node);
+	}
 	log_depose(log, false);
 	for (size_t i = 0; i < log->count; i++)
 		free(log->entries[i].at);
 	log->count = 0;
 	log->stream = ++world.next_stream;
+	log->known_count = 0;
 	memset(log->applied, 0, sizeof(log->applied));
 	memset(log->is_restored, 0, sizeof(log->is_restored));
 	world.seen.unclean++;
@@ -467,7 +724,9 @@ static inline void log_elect(struct slot_log *log)
 	if (found < 0 || (!has_holder && log->count > 0))
 		return;
 	uint32_t node = (uint32_t)found;
-	if (!log->is_restored[node]) {
+	if (log->forks[node] != NULL && !log->forks[node]->is_saved) {
+		log_open(log, node);
+	} else if (!log->is_restored[node]) {
 		struct hub *hub = hub_of(node, log->slot);
 		struct hub_role none = {.home = HOME_NOWHERE, .stream = log->stream};
 		hub_enter(hub);
@@ -506,6 +765,10 @@ static inline void log_turn(struct slot_log *log)
 			continue;
 		if (log->told_term[node] != log->term && log->tell_ms[node] <= world.now_ms)
 			log_tell(log, node);
+		if (log->forks[node] != NULL)
+			fork_turn(log, node);
+		if (log->forks[node] != NULL && !log->forks[node]->is_saved)
+			continue;
 		bool is_told = log->told_term[node] == log->term && log->home >= 0;
 		if (!log->in_set[node] || log->home == (int)node || !is_told)
 			continue;
@@ -587,6 +850,7 @@ static inline void node_end(uint32_t number)
 		if (log->home == (int)number)
 			log_depose(log, true);
 		log->is_restored[number] = false;
+		fork_end(log, number);
 		log->told_term[number] = log->told_stream[number] = 0;
 		log->applied[number] = 0;
 	}
@@ -643,4 +907,6 @@ static inline void faults_turn(void)
 		log_depose(log, true);
 	if (log->home >= 0 && chance(scenario->unclean_percent))
 		log_lose(log);
+	if (chance(scenario->stray_percent))
+		log_stray(log);
 }
