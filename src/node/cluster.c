@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "edge/metrics.h"
+#include "node/figures.h"
 #include "starling/version.h"
 #include "wire/json.h"
 
@@ -37,63 +38,37 @@ static void write_members(const struct mesh_figures *figures, struct buf *out)
 	buf_char(out, '}');
 }
 
-static const struct {
-	const char *group, *key;
-} counters[] = {
+static const struct figure_row counters[] = {
 #define MESH_COUNTER(name, group, key, what) {group, key},
 #include "starling/mesh_counter.def"
 #undef MESH_COUNTER
 };
 
-void mesh_figures_write(const struct mesh_figures *figures, struct buf *out)
+static void read_counters(const struct mesh_figures *figures, uint64_t values[COUNT_OF(counters)])
 {
-	const char *group = "";
-	write_members(figures, out);
-	for (size_t i = 0; i < COUNT_OF(counters); i++) {
-		if (strcmp(counters[i].group, group) != 0)
-			buf_format(out, "%s,\"%s\":{", i == 0 ? "" : "}", counters[i].group);
-		else
-			buf_char(out, ',');
-		group = counters[i].group;
-		buf_format(out, "\"%s\":%" PRIu64, counters[i].key,
-		           atomic_load_explicit(&figures->counters[i], memory_order_relaxed));
-	}
-	buf_char(out, '}');
+	for (size_t i = 0; i < COUNT_OF(counters); i++)
+		values[i] = atomic_load_explicit(&figures->counters[i], memory_order_relaxed);
 }
 
-/* What the groups are to Prometheus. */
-static const struct {
-	const char *group, *metric, *label, *help;
-} families[] = {
-	{"mesh_bytes", "starling_mesh_bytes_total", "direction",
-         "Bytes from and to other nodes, with TLS."},
-	{"mesh_frames", "starling_mesh_frames_total", "direction",
-         "Frames from and to other nodes; left_out: not sent, as too much waited."},
-	{"mesh_links", "starling_mesh_links_total", "event",
-         "Links to other nodes that came to stand or ended, and dials that failed."},
-	{"mesh_refused", "starling_mesh_refused_total", "reason",
-         "Connections to the mesh port that were refused."},
-};
+void mesh_figures_write(const struct mesh_figures *figures, struct buf *out)
+{
+	uint64_t values[COUNT_OF(counters)];
+	read_counters(figures, values);
+	write_members(figures, out);
+	figures_write(counters, values, COUNT_OF(counters), out);
+}
 
 void mesh_figures_write_metrics(const struct mesh_figures *figures, struct buf *out)
 {
+	uint64_t values[COUNT_OF(counters)];
+	read_counters(figures, values);
 	metrics_family(out, "starling_mesh_members", "gauge",
 	               "Nodes of the cluster by state, as this one finds them; itself included.");
 	for (enum member_state state = 0; state < MEMBER_STATE_COUNT; state++)
 		metrics_labelled(
 			out, "starling_mesh_members", "state", member_state_name(state),
 			atomic_load_explicit(&figures->members[state], memory_order_relaxed));
-	for (size_t family = 0; family < COUNT_OF(families); family++) {
-		metrics_family(out, families[family].metric, "counter", families[family].help);
-		for (size_t i = 0; i < COUNT_OF(counters); i++) {
-			if (strcmp(counters[i].group, families[family].group) != 0)
-				continue;
-			metrics_labelled(
-				out, families[family].metric, families[family].label,
-				counters[i].key,
-				atomic_load_explicit(&figures->counters[i], memory_order_relaxed));
-		}
-	}
+	figures_write_metrics(counters, values, COUNT_OF(counters), out);
 }
 
 /* ---- members ---- */

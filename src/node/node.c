@@ -41,7 +41,8 @@ struct node {
 	struct boot_id boot;  /* in the mesh */
 	uint32_t handed_over; /* workers that have, while draining */
 	struct worker *workers;
-	struct tls_seed tls_seed; /* until all workers have it */
+	struct relay_figures *relay_figures; /* of each worker; NULL: no mesh */
+	struct tls_seed tls_seed;            /* until all workers have it */
 	struct entrance *entrances;
 	size_t entrance_count;
 	sem_t is_up;
@@ -267,6 +268,7 @@ static int start_worker(struct node *node, const cpu_set_t *allowed)
 		.mesher = mesher_number(node),
 		.has_mesh = node->mesher != NULL,
 		.figures = node->mesher == NULL ? NULL : mesher_figures(node->mesher),
+		.relay_figures = node->relay_figures,
 		.boot = node->boot,
 		.partition = (enum slots_partition)config_of(node)->mesh.partition,
 		.address = node->address,
@@ -321,9 +323,12 @@ static int start_workers(struct node *node)
 	if (node->worker_count > WORKERS_MAX)
 		node->worker_count = WORKERS_MAX;
 	node->workers = calloc(node->worker_count, sizeof(*node->workers));
+	if (node->mesher != NULL)
+		node->relay_figures = calloc(node->worker_count, sizeof(*node->relay_figures));
 	node->office_members = node->worker_count + 1 + (node->mesher != NULL);
 	node->office = post_office_create(node->office_members, sizeof(struct letter));
-	if (node->workers == NULL || node->office == NULL)
+	bool has_figures = node->mesher == NULL || node->relay_figures != NULL;
+	if (node->workers == NULL || node->office == NULL || !has_figures)
 		return fail(STATUS_FAILED, "cannot start", "", -ENOMEM);
 	int status = deal_descriptors(node);
 	for (uint32_t i = 0; i < node->worker_count && status == STATUS_DONE; i++) {
@@ -743,6 +748,7 @@ static void stop(struct node *node)
 	post_office_destroy(node->office);
 	mesher_destroy(node->mesher);
 	free(node->workers);
+	free(node->relay_figures);
 	release_entrances(node);
 }
 

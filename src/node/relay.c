@@ -2,16 +2,9 @@
 
 #include <stdlib.h>
 
-#include "node/keeper.h"
 #include "node/letter.h"
 #include "node/roster.h"
 #include "starling/limits.h"
-
-struct relay_counters {
-	uint64_t malformed; /* frames that say nothing that can be */
-	uint64_t left_out;  /* records for a node that much waits for */
-	uint64_t lost; /* frames that the mesh thread left out, or that there was no memory for */
-};
 
 struct relay {
 	struct relay_options options;
@@ -225,6 +218,15 @@ bool relay_flush(struct relay *relay)
 {
 	slots_flush(relay->slots);
 	return relay->has_broken || hub_far_has_more(relay->hub);
+}
+
+void relay_count(const struct relay *relay, struct relay_stats *stats)
+{
+	*stats = (struct relay_stats){.slots = *slots_counters(relay->slots),
+	                              .keeper = relay->keeper.counters,
+	                              .hub = *hub_counters(relay->hub),
+	                              .relay = relay->counters,
+	                              .homes = relay->keeper.homes};
 }
 
 bool relay_has_handed_over(const struct relay *relay)

@@ -22,6 +22,7 @@
 #include "mesh/mail.h"
 #include "mesh/slots.h"
 #include "net/mailbox.h"
+#include "node/keeper.h"
 
 struct relay_options {
 	struct post_office *office;
@@ -32,6 +33,20 @@ struct relay_options {
 	enum slots_partition partition;
 	uint64_t now_ms;
 	uint64_t seed;
+};
+
+struct relay_counters {
+	uint64_t malformed; /* frames that could not be read */
+	uint64_t left_out;  /* records for a node that much waits for */
+	uint64_t lost; /* frames that the mesh thread left out, or that there was no memory for */
+};
+
+struct relay_stats {
+	struct slots_counters slots;
+	struct keeper_counters keeper;
+	struct hub_counters hub;
+	struct relay_counters relay;
+	uint32_t homes;
 };
 
 struct relay;
@@ -50,6 +65,8 @@ void relay_tick(struct relay *relay, uint64_t now_ms) WORKER_ONLY;
 /* At the end of a turn, before the hub's walk, and behind it. True: there is more to do. */
 bool relay_turn(struct relay *relay, uint64_t now_ms) WORKER_ONLY;
 bool relay_flush(struct relay *relay) WORKER_ONLY;
+
+void relay_count(const struct relay *relay, struct relay_stats *stats) WORKER_ONLY;
 
 /* While this node drains: nobody else needs what is here any more, or there is nobody else. */
 bool relay_has_handed_over(const struct relay *relay) WORKER_ONLY;

@@ -140,6 +140,9 @@ static void relay_timer(struct worker *worker)
 	uint64_t now_ms = loop_now_ms(worker->loop);
 	timer_arm(loop_wheel(worker->loop), &worker->relay_timer, now_ms, SLOTS_TICK_MS);
 	relay_tick(worker->relay, now_ms);
+	struct relay_stats stats;
+	relay_count(worker->relay, &stats);
+	relay_figures_set(&worker->options.relay_figures[worker->options.number], &stats);
 	tell_handed_over(worker);
 }
 
@@ -250,15 +253,19 @@ static bool up_write_cluster(struct edge_up *up, struct slab_handle asker, struc
 static void up_write_figures(struct edge_up *up, struct buf *out)
 {
 	const struct worker_options *options = &worker_under(up)->options;
-	if (options->has_mesh)
-		mesh_figures_write(options->figures, out);
+	if (!options->has_mesh)
+		return;
+	mesh_figures_write(options->figures, out);
+	relay_figures_write(options->relay_figures, options->workers, out);
 }
 
 static void up_write_metrics(struct edge_up *up, struct buf *out)
 {
 	const struct worker_options *options = &worker_under(up)->options;
-	if (options->has_mesh)
-		mesh_figures_write_metrics(options->figures, out);
+	if (!options->has_mesh)
+		return;
+	mesh_figures_write_metrics(options->figures, out);
+	relay_figures_write_metrics(options->relay_figures, options->workers, out);
 }
 
 /* ---- the thread ---- */

@@ -18,7 +18,7 @@
 #include "net/mailbox.h"
 #include "node/cluster.h"
 #include "node/letter.h"
-#include "node/relay.h"
+#include "node/relay_figures.h"
 
 /* What a worker sends the process when the server API asks for the node to drain. */
 #define WORKER_DRAIN_SIGNAL SIGUSR1
@@ -36,8 +36,9 @@ struct worker_options {
 	uint32_t control; /* the control thread's number in the post office */
 	uint32_t mesher;  /* the mesh thread's, where has_mesh */
 	bool has_mesh;
-	const struct mesh_figures *figures; /* NULL without a mesh */
-	struct boot_id boot;                /* of the node in the mesh */
+	const struct mesh_figures *figures;  /* NULL without a mesh */
+	struct relay_figures *relay_figures; /* of all workers; NULL without a mesh */
+	struct boot_id boot;                 /* of the node in the mesh */
 	enum slots_partition partition;
 	const char *address; /* where others reach this node: shown of one that is alone */
 	struct post_office *office;
