@@ -1,6 +1,6 @@
 /*
- * GET /api/channels and /api/channels/C (SPEC section 7): each worker is asked for what it knows,
- * and what they say of one channel becomes one entry.
+ * GET /api/channels and /api/channels/C (SPEC section 7): each worker of each node is asked for
+ * what it knows, and what they say of one channel becomes one entry.
  *
  * Which channels of a page come first is found by a look at each: there is no order among them but
  * that of their places. With a million of them that is a matter of many turns, TURN_LOOKS_MAX each.
@@ -24,7 +24,8 @@ static bool note_channel(struct note_channel *out, const struct hub_listed *list
 	*out = (struct note_channel){.followers = listed->followers,
 	                             .epoch = listed->epoch,
 	                             .seq = listed->seq,
-	                             .is_agent = listed->is_agent};
+	                             .is_agent = listed->is_agent,
+	                             .is_home = listed->is_home};
 	buf_slice(&out->name, listed->name);
 	return !out->name.is_broken;
 }
@@ -75,14 +76,13 @@ static void list_channels(struct edge *edge, struct note *note)
 /* ---- on the asker's: one list of theirs ---- */
 
 /* The name that comes first among those not yet written; NULL: none. */
-static const struct note_channel *next_channel(struct note *const *notes, size_t count,
-                                               const size_t *positions)
+static const struct note_channel *next_channel(struct note *const *notes, size_t count)
 {
 	const struct note_channel *first = NULL;
 	for (size_t i = 0; i < count; i++) {
-		if (positions[i] == notes[i]->count)
+		if (notes[i]->position == notes[i]->count)
 			continue;
-		const struct note_channel *one = &notes[i]->channels[positions[i]];
+		const struct note_channel *one = &notes[i]->channels[notes[i]->position];
 		if (first == NULL ||
 		    slice_compare(buf_view(&one->name), buf_view(&first->name)) < 0)
 			first = one;
@@ -90,21 +90,30 @@ static const struct note_channel *next_channel(struct note *const *notes, size_t
 	return first;
 }
 
+/* Of the head: who gives it before who keeps a copy or a tail. */
+static bool knows_better(const struct note_channel *one, const struct note_channel *other)
+{
+	if (!one->is_agent || !other->is_agent)
+		return one->is_agent;
+	return one->is_home != other->is_home ? one->is_home : one->seq > other->seq;
+}
+
 /* What all workers say of the channel of that name, which is the next of theirs. */
-static struct note_channel merge(struct note *const *notes, size_t count, size_t *positions,
+static struct note_channel merge(struct note *const *notes, size_t count,
                                  const struct note_channel *first)
 {
 	struct note_channel merged = {.name = first->name};
 	for (size_t i = 0; i < count; i++) {
-		if (positions[i] == notes[i]->count)
+		if (notes[i]->position == notes[i]->count)
 			continue;
-		const struct note_channel *one = &notes[i]->channels[positions[i]];
+		const struct note_channel *one = &notes[i]->channels[notes[i]->position];
 		if (!slice_equals(buf_view(&one->name), buf_view(&first->name)))
 			continue;
-		positions[i]++;
+		notes[i]->position++;
 		merged.followers += one->followers;
-		if (one->is_agent) {
+		if (knows_better(one, &merged)) {
 			merged.is_agent = true;
+			merged.is_home = one->is_home;
 			merged.epoch = one->epoch;
 			merged.seq = one->seq;
 		}
@@ -133,18 +142,18 @@ static bool all_found(struct note *const *notes, size_t count)
 
 /* A worker has filled its note, and all of it is written: what it knows of later names is not here.
  */
-static bool is_cut(struct note *const *notes, size_t count, const size_t *positions)
+static bool is_cut(struct note *const *notes, size_t count)
 {
 	bool is_cut = false;
 	for (size_t i = 0; i < count; i++)
-		is_cut |= positions[i] == notes[i]->number;
+		is_cut |= notes[i]->position == notes[i]->number;
 	return is_cut;
 }
 
 /* Is there more than was written, here or with a worker that has filled its note? */
-static bool has_next(struct note *const *notes, size_t count, const size_t *positions)
+static bool has_next(struct note *const *notes, size_t count)
 {
-	bool has_more = next_channel(notes, count, positions) != NULL;
+	bool has_more = next_channel(notes, count) != NULL;
 	for (size_t i = 0; i < count; i++)
 		has_more |= notes[i]->count == notes[i]->number;
 	return has_more;
@@ -153,7 +162,6 @@ static bool has_next(struct note *const *notes, size_t count, const size_t *posi
 static void finish_channels(struct edge *edge, struct conn *conn, struct note *const *notes,
                             size_t count)
 {
-	size_t positions[WORKERS_MAX] = {0};
 	struct buf body = {0};
 	const struct note_channel *first;
 	struct note_channel last = {0};
@@ -168,9 +176,9 @@ static void finish_channels(struct edge *edge, struct conn *conn, struct note *c
 	 */
 	size_t limit = (size_t)notes[0]->number - 1, written = 0;
 	buf_string(&body, "{\"channels\":[");
-	while (written < limit && !is_cut(notes, count, positions) &&
-	       (first = next_channel(notes, count, positions)) != NULL) {
-		last = merge(notes, count, positions, first);
+	while (written < limit && !is_cut(notes, count) &&
+	       (first = next_channel(notes, count)) != NULL) {
+		last = merge(notes, count, first);
 		if (!last.is_agent) /* it comes, or goes: not there as a whole */
 			continue;
 		if (written++ > 0)
@@ -178,7 +186,7 @@ static void finish_channels(struct edge *edge, struct conn *conn, struct note *c
 		write_channel(&body, &last);
 	}
 	buf_char(&body, ']');
-	if (has_next(notes, count, positions)) {
+	if (has_next(notes, count)) {
 		buf_string(&body, ",\"next\":");
 		json_string_append(&body, buf_view(&last.name));
 	}
@@ -186,7 +194,8 @@ static void finish_channels(struct edge *edge, struct conn *conn, struct note *c
 	exchange_made(edge, conn, &body);
 }
 
-static const struct survey_kind survey_channels = {list_channels, finish_channels};
+const struct survey_kind survey_channels = {list_channels, finish_channels, SURVEY_CHANNELS,
+                                            CHANNELS_LIMIT_MAX + 1};
 
 void api_channels(struct edge *edge, struct conn *conn, const struct http_request *request,
                   struct slice body)
@@ -230,16 +239,15 @@ static void find_channel(struct edge *edge, struct note *note)
 static void finish_channel(struct edge *edge, struct conn *conn, struct note *const *notes,
                            size_t count)
 {
-	size_t positions[WORKERS_MAX] = {0};
 	struct buf body = {0};
 	struct note_channel merged = {0};
 	if (!all_found(notes, count)) {
 		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
 		return;
 	}
-	const struct note_channel *first = next_channel(notes, count, positions);
+	const struct note_channel *first = next_channel(notes, count);
 	if (first != NULL)
-		merged = merge(notes, count, positions, first);
+		merged = merge(notes, count, first);
 	if (!merged.is_agent) {
 		exchange_refuse(edge, conn, ERROR_NOT_FOUND,
 		                "nobody subscribes to this channel, and nothing is held");
@@ -249,7 +257,7 @@ static void finish_channel(struct edge *edge, struct conn *conn, struct note *co
 	exchange_made(edge, conn, &body);
 }
 
-static const struct survey_kind survey_channel = {find_channel, finish_channel};
+const struct survey_kind survey_channel = {find_channel, finish_channel, SURVEY_CHANNEL, 0};
 
 void api_channel(struct edge *edge, struct conn *conn, const struct http_request *request,
                  struct slice body)

@@ -669,13 +669,19 @@ size_t conn_id(const struct edge *edge, const struct conn *conn, char *out)
 	return len + text_from_base36(out + len, hub_session_number(edge->hub, &conn->session));
 }
 
-uint64_t conn_number_of(const struct edge *edge, struct slice id)
+uint64_t conn_number_anywhere(struct slice id, uint64_t *boot_id)
 {
 	struct slice boot, number = id;
-	uint64_t boot_id, value;
+	uint64_t value;
 	if (!slice_cut(&number, '-', &boot) || number.at == NULL)
 		return 0;
-	if (!text_to_base36(boot, &boot_id) || !text_to_base36(number, &value))
+	if (!text_to_base36(boot, boot_id) || !text_to_base36(number, &value))
 		return 0;
-	return boot_id == edge->options.node->boot_id ? value : 0;
+	return value;
+}
+
+uint64_t conn_number_of(const struct edge *edge, struct slice id)
+{
+	uint64_t boot_id, value = conn_number_anywhere(id, &boot_id);
+	return value != 0 && boot_id == edge->options.node->boot_id ? value : 0;
 }

@@ -119,6 +119,7 @@ struct edge {
 	struct list shaking; /* those of them whose handshakes are under way */
 	struct list ended;   /* to be closed at the end of this one, or of one soon */
 	struct list surveys; /* notes on which answers go on */
+	struct list asking;  /* surveys that other nodes have still to answer */
 	struct queue queues[QUEUE_COUNT];
 	struct review review;
 	struct registry {
@@ -236,6 +237,8 @@ void conn_answered(struct edge *edge, struct conn *conn);
 void conn_heartbeat(struct edge *edge, struct conn *conn, struct slice beat, bool expects_answer);
 size_t conn_id(const struct edge *edge, const struct conn *conn, char *out); /* CONN_ID_MAX */
 uint64_t conn_number_of(const struct edge *edge, struct slice id); /* 0: of no connection here */
+/* The same of any node, and its boot id. */
+uint64_t conn_number_anywhere(struct slice id, uint64_t *boot_id);
 
 #define CONN_ID_MAX 64
 

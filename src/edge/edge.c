@@ -130,6 +130,7 @@ struct edge *edge_create(const struct edge_options *options)
 	list_init(&edge->shaking);
 	list_init(&edge->ended);
 	list_init(&edge->surveys);
+	list_init(&edge->asking);
 	for (int i = 0; i < QUEUE_COUNT; i++)
 		queue_init(&edge->queues[i], EDGE_TIMER_QUEUE);
 	int error = slab_init(&edge->conns, sizeof(struct conn),

@@ -139,6 +139,15 @@ struct edge_stats {
 	} load; /* of one worker; not added up */
 };
 
+/* A question of the server API to other nodes, and on them. */
+struct survey_question {
+	uint8_t kind;             /* enum survey_number, in survey.h */
+	uint64_t boot_id;         /* of the node that is asked; 0: all */
+	struct slab_handle token; /* the asker's */
+	uint64_t number;
+	struct slice text, after;
+};
+
 /* What the edge asks of the node around it. */
 struct edge_up {
 	void (*post)(struct edge_up *up, uint32_t worker, const struct hub_mail *mail);
@@ -152,6 +161,12 @@ struct edge_up {
 	/* Who belongs to the cluster, as JSON: true: into `out`, at once; false: the answer comes
 	 * by edge_tell_cluster(), for which there was room (has_room()). */
 	bool (*write_cluster)(struct edge_up *up, struct slab_handle asker, struct buf *out);
+	/* Into `nodes` goes whom it was sent to, HUB_NODES_MAX at most; how many these are. Of each
+	 * edge_node_answered() or edge_node_lost() follows. */
+	uint32_t (*ask_nodes)(struct edge_up *up, const struct survey_question *question,
+	                      uint16_t *nodes);
+	/* The note is an answer to another node, note->far. */
+	void (*answer_node)(struct edge_up *up, uint8_t kind, const struct note *note);
 	/* Figures of the mesh: as members of a JSON object, each with a comma before it, and for
 	 * Prometheus. */
 	void (*write_figures)(struct edge_up *up, struct buf *out);
@@ -197,6 +212,15 @@ void edge_receive_mail(struct edge *edge, const struct edge_mail *mail);
 void edge_mail_discard(const struct edge_mail *mail); /* one that will never be delivered */
 /* What a request for the cluster waits for; NULL: there was no memory. */
 void edge_tell_cluster(struct edge *edge, struct slab_handle asker, const struct blob *answer);
+/* What another node asks of the server API. False: nobody can ask that. */
+struct far_asker;
+MUST_CHECK bool edge_survey_for_node(struct edge *edge, const struct survey_question *question,
+                                     const struct far_asker *asker);
+/* One of `of` answers of a node; NULL: there was no memory for it. Takes over the note. */
+void edge_node_answered(struct edge *edge, uint32_t node, struct slab_handle token, uint8_t kind,
+                        uint32_t of, struct note *note);
+/* What it was asked and has not answered it never will. */
+void edge_node_lost(struct edge *edge, uint32_t node);
 /* A node that has not joined its mesh is not ready. To begin with it is. */
 void edge_set_joined(struct edge *edge, bool has_joined);
 void edge_timer(struct edge *edge, struct timer *timer) WORKER_ONLY;

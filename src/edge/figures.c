@@ -125,7 +125,7 @@ static void finish_stats(struct edge *edge, struct conn *conn, struct note *cons
 	exchange_made(edge, conn, &body);
 }
 
-static const struct survey_kind survey_stats = {count_worker, finish_stats};
+static const struct survey_kind survey_stats = {.answer = count_worker, .finish = finish_stats};
 
 void api_stats(struct edge *edge, struct conn *conn, const struct http_request *request,
                struct slice body)
@@ -250,7 +250,8 @@ static void finish_metrics(struct edge *edge, struct conn *conn, struct note *co
 	buf_free(&body);
 }
 
-static const struct survey_kind survey_metrics = {count_with_descriptors, finish_metrics};
+static const struct survey_kind survey_metrics = {.answer = count_with_descriptors,
+                                                  .finish = finish_metrics};
 
 void metrics_get(struct edge *edge, struct conn *conn, const struct http_request *request,
                  struct slice body)

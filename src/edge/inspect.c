@@ -107,20 +107,20 @@ static void send_to_conn(struct edge *edge, struct note *note)
 	buf_string(&note->body, "{\"sent\":1}");
 }
 
-static const struct survey_kind survey_describe = {describe_conn, finish_conn};
-static const struct survey_kind survey_end = {end_conn, finish_conn};
-static const struct survey_kind survey_send = {send_to_conn, finish_conn};
+const struct survey_kind survey_describe = {describe_conn, finish_conn, SURVEY_DESCRIBE, 0};
+const struct survey_kind survey_end = {end_conn, finish_conn, SURVEY_END, 0};
+const struct survey_kind survey_send = {send_to_conn, finish_conn, SURVEY_SEND, 0};
 
-/* The number of the connection that the path names; 0: of none here, and that was answered. */
+/* The number of the connection that the path names, on the node of that boot id; 0: it names none,
+ * and that was answered. */
 static uint64_t conn_in_path(struct edge *edge, struct conn *conn,
-                             const struct http_request *request, const char *pattern)
+                             const struct http_request *request, const char *pattern,
+                             uint64_t *boot_id)
 {
 	struct buf id = {0};
 	uint64_t number = 0;
 	if (http_path_decode(route_part(request, pattern), &id))
-		number = conn_number_of(edge, buf_view(&id));
-	if (number >> 56 >= edge->options.workers)
-		number = 0;
+		number = conn_number_anywhere(buf_view(&id), boot_id);
 	if (number == 0)
 		exchange_refuse(edge, conn, ERROR_NOT_FOUND,
 		                id.is_broken ? why_no_memory : "there is no such connection");
@@ -135,10 +135,12 @@ void api_connection(struct edge *edge, struct conn *conn, const struct http_requ
 	struct buf none = {0};
 	if (!exchange_is_backend(edge, conn, request))
 		return;
-	uint64_t number = conn_in_path(edge, conn, request, "/api/connections/*");
+	uint64_t boot_id,
+		number = conn_in_path(edge, conn, request, "/api/connections/*", &boot_id);
 	bool is_end = request->method == HTTP_DELETE;
 	if (number != 0)
-		survey_one(edge, conn, is_end ? &survey_end : &survey_describe, number, &none);
+		survey_one(edge, conn, is_end ? &survey_end : &survey_describe, boot_id, number,
+		           &none);
 }
 
 void api_send(struct edge *edge, struct conn *conn, const struct http_request *request,
@@ -155,11 +157,12 @@ void api_send(struct edge *edge, struct conn *conn, const struct http_request *r
 		                "the body is not a JSON object with data");
 		return;
 	}
-	uint64_t number = conn_in_path(edge, conn, request, "/api/connections/*/send");
+	uint64_t boot_id,
+		number = conn_in_path(edge, conn, request, "/api/connections/*/send", &boot_id);
 	if (number == 0)
 		return;
 	buf_slice(&text, data.value.raw);
-	survey_one(edge, conn, &survey_send, number, &text);
+	survey_one(edge, conn, &survey_send, boot_id, number, &text);
 }
 
 /* ---- some of all ---- */
@@ -178,6 +181,7 @@ static void add_conn(struct edge *edge, struct note *note, const struct conn *co
 static void list_conns(struct edge *edge, struct note *note)
 {
 	struct slice user = buf_view(&note->text);
+	note->is_found = true;
 	uint32_t span = slab_span(&edge->conns), looks = 0;
 	for (; note->place < span && note->count < note->number && looks < TURN_LOOKS_MAX;
 	     looks++) {
@@ -199,7 +203,7 @@ static void finish_conns(struct edge *edge, struct conn *conn, struct note *cons
 	buf_string(&body, "{\"connections\":[");
 	for (size_t i = 0; i < count; i++) {
 		struct slice rest = buf_view(&notes[i]->body), line;
-		has_all &= !notes[i]->body.is_broken;
+		has_all &= notes[i]->is_found && !notes[i]->body.is_broken;
 		for (; slice_cut(&rest, '\n', &line) && line.len > 0; found++) {
 			if (found > 0 && found < limit)
 				buf_char(&body, ',');
@@ -216,7 +220,8 @@ static void finish_conns(struct edge *edge, struct conn *conn, struct note *cons
 	exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
 }
 
-static const struct survey_kind survey_list = {list_conns, finish_conns};
+const struct survey_kind survey_list = {list_conns, finish_conns, SURVEY_CONNECTIONS,
+                                        CONNECTIONS_LIMIT_MAX + 1};
 
 void api_connections(struct edge *edge, struct conn *conn, const struct http_request *request,
                      struct slice body)

@@ -2,10 +2,29 @@
 
 #include <stdlib.h>
 
+static const struct survey_kind *const far_kinds[SURVEY_NUMBERS] = {
+	[SURVEY_CHANNELS] = &survey_channels, [SURVEY_CHANNEL] = &survey_channel,
+	[SURVEY_CONNECTIONS] = &survey_list,  [SURVEY_DESCRIBE] = &survey_describe,
+	[SURVEY_END] = &survey_end,           [SURVEY_SEND] = &survey_send,
+};
+
+/* What another node has still to say. */
+struct far_answers {
+	uint16_t node;
+	bool is_known; /* how many there are */
+	uint32_t left;
+};
+
 struct survey {
 	const struct survey_kind *kind;
-	size_t asked, answered;
-	struct note *notes[];
+	struct list_node asking; /* edge->asking, while other nodes have still to answer */
+	struct slab_handle conn;
+	uint64_t number;
+	size_t left; /* workers of this node that have still to answer */
+	size_t count, room;
+	struct note **notes;
+	uint32_t far_count;
+	struct far_answers far[];
 };
 
 void note_free(struct note *note)
@@ -24,8 +43,11 @@ void note_free(struct note *note)
 static void survey_free(void *work)
 {
 	struct survey *survey = work;
-	for (size_t i = 0; i < survey->answered; i++)
+	if (list_is_linked(&survey->asking))
+		list_remove(&survey->asking);
+	for (size_t i = 0; i < survey->count; i++)
 		note_free(survey->notes[i]);
+	free(survey->notes);
 	free(survey);
 }
 
@@ -33,27 +55,29 @@ static const struct work_kind survey_work = {.free = survey_free};
 
 /* ---- asking ---- */
 
-static struct survey *survey_begin(struct conn *conn, const struct survey_kind *kind, size_t asked)
+static struct survey *survey_begin(struct edge *edge, struct conn *conn,
+                                   const struct survey_kind *kind, uint64_t number)
 {
-	struct survey *survey = calloc(1, sizeof(*survey) + asked * sizeof(survey->notes[0]));
+	size_t far = kind->number == SURVEY_HERE ? 0 : HUB_NODES_MAX;
+	struct survey *survey = calloc(1, sizeof(*survey) + far * sizeof(survey->far[0]));
 	if (survey == NULL)
 		return NULL;
 	survey->kind = kind;
-	survey->asked = asked;
+	survey->number = number;
+	survey->conn = slab_handle_of(&edge->conns, conn);
 	exchange_set_work(conn, &survey_work, survey);
 	return survey;
 }
 
-static struct note *note_make(uint64_t number, const struct buf *text, const struct buf *after)
+struct note *note_make(uint64_t number, struct slice text, struct slice after)
 {
 	struct note *note = calloc(1, sizeof(*note));
 	if (note == NULL)
 		return NULL;
 	note->number = number;
-	buf_slice(&note->text, buf_view(text));
-	buf_slice(&note->after, buf_view(after));
-	if (!note->text.is_broken && !note->after.is_broken && !text->is_broken &&
-	    !after->is_broken)
+	buf_slice(&note->text, text);
+	buf_slice(&note->after, after);
+	if (!note->text.is_broken && !note->after.is_broken)
 		return note;
 	note_free(note);
 	return NULL;
@@ -64,7 +88,8 @@ static void post(struct edge *edge, uint32_t worker, const struct edge_mail *mai
 	edge->options.up->post_edge(edge->options.up, worker, mail);
 }
 
-static bool ask(struct edge *edge, struct conn *conn, uint32_t worker,
+/* Takes over the note; NULL: there was no memory for it. */
+static bool ask(struct edge *edge, struct slab_handle asker, uint32_t worker,
                 const struct survey_kind *kind, struct note *note)
 {
 	struct edge_up *up = edge->options.up;
@@ -75,36 +100,78 @@ static bool ask(struct edge *edge, struct conn *conn, uint32_t worker,
 	struct edge_mail mail = {.from = edge->options.worker,
 	                         .about = EDGE_ABOUT_SURVEY,
 	                         .kind = kind,
-	                         .asker = slab_handle_of(&edge->conns, conn),
+	                         .asker = asker,
 	                         .note = note};
 	post(edge, worker, &mail);
 	return true;
 }
 
+/* All other nodes, or the one of that boot id. False: it is not there. */
+static bool ask_nodes(struct edge *edge, struct survey *survey, uint64_t boot_id,
+                      const struct buf *text, const struct buf *after)
+{
+	struct edge_up *up = edge->options.up;
+	struct survey_question question = {.kind = survey->kind->number,
+	                                   .boot_id = boot_id,
+	                                   .token = survey->conn,
+	                                   .number = survey->number,
+	                                   .text = buf_view(text),
+	                                   .after = buf_view(after)};
+	uint16_t nodes[HUB_NODES_MAX];
+	survey->far_count = up->ask_nodes(up, &question, nodes);
+	for (uint32_t i = 0; i < survey->far_count; i++)
+		survey->far[i] = (struct far_answers){.node = nodes[i], .left = 1};
+	if (survey->far_count > 0)
+		list_append(&edge->asking, &survey->asking);
+	return survey->far_count > 0;
+}
+
 void survey_all(struct edge *edge, struct conn *conn, const struct survey_kind *kind,
                 uint64_t number, struct buf *text, struct buf *after)
 {
-	uint32_t workers = edge->options.workers, asked = 0;
-	struct survey *survey = survey_begin(conn, kind, workers);
-	while (survey != NULL && asked < workers &&
-	       ask(edge, conn, asked, kind, note_make(number, text, after)))
-		asked++;
+	uint32_t workers = edge->options.workers;
+	bool is_good = !text->is_broken && !after->is_broken;
+	struct survey *survey = is_good ? survey_begin(edge, conn, kind, number) : NULL;
+	is_good = survey != NULL;
+	for (uint32_t worker = 0; worker < workers && is_good; worker++) {
+		struct note *note = note_make(number, buf_view(text), buf_view(after));
+		is_good = ask(edge, survey->conn, worker, kind, note);
+		survey->left += is_good;
+	}
+	if (is_good && kind->number != SURVEY_HERE)
+		(void)ask_nodes(edge, survey, 0, text, after);
 	/* Those that were asked answer into the void. */
-	if (asked < workers)
+	if (!is_good)
 		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
 	buf_free(text);
 	buf_free(after);
 }
 
-void survey_one(struct edge *edge, struct conn *conn, const struct survey_kind *kind,
-                uint64_t number, struct buf *text)
+/* On this node, or on another. */
+static void ask_one(struct edge *edge, struct conn *conn, struct survey *survey, uint64_t boot_id,
+                    const struct buf *text)
 {
 	const struct buf none = {0};
-	uint32_t worker = (uint32_t)(number >> 56);
-	CHECK(worker < edge->options.workers);
-	struct survey *survey = survey_begin(conn, kind, 1);
-	if (survey == NULL || !ask(edge, conn, worker, kind, note_make(number, text, &none)))
+	uint32_t worker = (uint32_t)(survey->number >> 56);
+	bool is_here = boot_id == edge->options.node->boot_id;
+	if (is_here && worker < edge->options.workers) {
+		struct note *note = note_make(survey->number, buf_view(text), slice_of(NULL, 0));
+		survey->left = 1;
+		if (!ask(edge, survey->conn, worker, survey->kind, note))
+			exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
+	} else if (is_here || !ask_nodes(edge, survey, boot_id, text, &none)) {
+		exchange_refuse(edge, conn, ERROR_NOT_FOUND, "there is no such connection");
+	}
+}
+
+void survey_one(struct edge *edge, struct conn *conn, const struct survey_kind *kind,
+                uint64_t boot_id, uint64_t number, struct buf *text)
+{
+	struct survey *survey = text->is_broken ? NULL : survey_begin(edge, conn, kind, number);
+	if (survey == NULL)
 		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
+	else
+		ask_one(edge, conn, survey, boot_id, text);
 	buf_free(text);
 }
 
@@ -118,28 +185,76 @@ static struct survey *survey_of(const struct conn *conn)
 	return is_one ? conn->exchange->work : NULL;
 }
 
+/* False: no memory; the note is the caller's. */
+static bool add_note(struct survey *survey, struct note *note)
+{
+	if (survey->count == survey->room) {
+		size_t room = survey->room == 0 ? 8 : 2 * survey->room;
+		struct note **notes = realloc(survey->notes, room * sizeof(struct note *));
+		if (notes == NULL)
+			return false;
+		survey->notes = notes;
+		survey->room = room;
+	}
+	survey->notes[survey->count++] = note;
+	return true;
+}
+
+/* Has everybody answered? */
+static void settle(struct edge *edge, struct conn *conn, struct survey *survey)
+{
+	uint32_t far = 0;
+	for (uint32_t i = 0; i < survey->far_count; i++)
+		far += survey->far[i].left;
+	if (survey->left > 0 || far > 0)
+		return;
+	if (list_is_linked(&survey->asking))
+		list_remove(&survey->asking);
+	if (survey->count == 0)
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, "the node has gone");
+	else
+		survey->kind->finish(edge, conn, survey->notes, survey->count);
+}
+
+/* Takes over the note. */
+static void take_note(struct edge *edge, struct conn *conn, struct survey *survey,
+                      struct note *note)
+{
+	if (note != NULL && add_note(survey, note)) {
+		settle(edge, conn, survey);
+		return;
+	}
+	note_free(note);
+	exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
+}
+
 static void take_answer(struct edge *edge, const struct edge_mail *mail)
 {
 	struct conn *conn = slab_at(&edge->conns, mail->asker);
 	struct survey *survey = conn == NULL ? NULL : survey_of(conn);
-	if (survey == NULL || survey->kind != mail->kind || survey->answered == survey->asked) {
+	if (survey == NULL || survey->kind != mail->kind || survey->left == 0) {
 		note_free(mail->note);
 		return;
 	}
-	survey->notes[survey->answered++] = mail->note;
-	if (survey->answered == survey->asked)
-		survey->kind->finish(edge, conn, survey->notes, survey->answered);
+	survey->left--;
+	take_note(edge, conn, survey, mail->note);
 }
 
 /* Answers, or the first part of that. */
 static void answer(struct edge *edge, const struct edge_mail *question)
 {
+	struct edge_up *up = edge->options.up;
 	struct note *note = question->note;
 	note->goes_on = false;
 	question->kind->answer(edge, note);
 	if (note->goes_on) {
 		note->question = *question;
 		list_append(&edge->surveys, &note->in_list);
+		return;
+	}
+	if (note->far.use != 0) {
+		up->answer_node(up, question->kind->number, note);
+		note_free(note);
 		return;
 	}
 	struct edge_mail back = *question;
@@ -181,4 +296,82 @@ void survey_receive(struct edge *edge, const struct edge_mail *mail)
 		take_answer(edge, mail);
 	else
 		answer(edge, mail);
+}
+
+/* ---- other nodes ---- */
+
+/* Each of these workers answers the asker by itself. */
+static void ask_for_node(struct edge *edge, const struct survey_question *question,
+                         const struct far_asker *asker, uint32_t first, uint32_t count)
+{
+	for (uint32_t worker = first; worker < first + count; worker++) {
+		struct note *note = note_make(question->number, question->text, question->after);
+		if (note != NULL)
+			note->far = *asker;
+		/* Without memory the asker waits until the link ends, or its client gives up. */
+		(void)ask(edge, question->token, worker, far_kinds[question->kind], note);
+	}
+}
+
+bool edge_survey_for_node(struct edge *edge, const struct survey_question *question,
+                          const struct far_asker *asker)
+{
+	const struct survey_kind *kind =
+		question->kind < SURVEY_NUMBERS ? far_kinds[question->kind] : NULL;
+	if (kind == NULL)
+		return false;
+	uint32_t workers = edge->options.workers;
+	uint32_t worker = (uint32_t)(question->number >> 56);
+	bool is_of_one = question->kind >= SURVEY_DESCRIBE;
+	if (!is_of_one && question->number > kind->number_max)
+		return false;
+	if (is_of_one)
+		ask_for_node(edge, question, asker, worker < workers ? worker : 0, 1);
+	else
+		ask_for_node(edge, question, asker, 0, workers);
+	return true;
+}
+
+static struct far_answers *answers_of(struct survey *survey, uint32_t node)
+{
+	for (uint32_t i = 0; i < survey->far_count; i++) {
+		if (survey->far[i].node == node && survey->far[i].left > 0)
+			return &survey->far[i];
+	}
+	return NULL;
+}
+
+void edge_node_answered(struct edge *edge, uint32_t node, struct slab_handle token, uint8_t kind,
+                        uint32_t of, struct note *note)
+{
+	struct conn *conn = slab_at(&edge->conns, token);
+	struct survey *survey = conn == NULL ? NULL : survey_of(conn);
+	struct far_answers *far = survey == NULL ? NULL : answers_of(survey, node);
+	if (far == NULL || survey->kind->number != kind || of == 0) {
+		note_free(note);
+		return;
+	}
+	if (!far->is_known)
+		far->left = kind >= SURVEY_DESCRIBE ? 1 : of;
+	far->is_known = true;
+	far->left--;
+	if (note != NULL)
+		note->number = survey->number;
+	take_note(edge, conn, survey, note);
+}
+
+void edge_node_lost(struct edge *edge, uint32_t node)
+{
+	struct list_node *at = list_first(&edge->asking), *next;
+	for (; at != NULL; at = next) {
+		struct survey *survey = CONTAINER_OF(at, struct survey, asking);
+		next = list_after(&edge->asking, at);
+		struct far_answers *far = answers_of(survey, node);
+		struct conn *conn = slab_at(&edge->conns, survey->conn);
+		CHECK(conn != NULL); /* its survey goes with it */
+		if (far == NULL)
+			continue;
+		far->left = 0;
+		settle(edge, conn, survey);
+	}
 }

@@ -1,9 +1,11 @@
 /*
  * survey.h - one question to every worker, or to one, and an answer made of theirs.
  *
- * What the server API asks about the node is spread over its workers. A question goes to them by
- * letter; each answers with a note of its own; when the last has come the request is answered. An
- * answer that takes more than a turn should is given in parts, one a turn of the worker.
+ * What the server API asks is spread over the workers of the node, and, if it is not about this
+ * node alone, over those of all others. A question goes to them by letter; each answers with a
+ * note of its own; when the last has come the request is answered. An answer that takes more than a
+ * turn should is given in parts, one a turn of the worker. A node that ends, or whose link does,
+ * before it has answered is left out.
  *
  * Threads:   the worker's own. A note moves with its letter.
  * Ownership: whoever has a note frees it (note_free()); the asker keeps the answers in its exchange
@@ -14,6 +16,13 @@
 #pragma once
 
 #include "edge/exchange.h"
+
+/* A worker of another node that has asked. */
+struct far_asker {
+	uint16_t node, use; /* its seat, and which use of it; 0: it is a worker of this node */
+	uint32_t worker;
+	struct slab_handle token; /* given back as it came */
+};
 
 /* Question and answer in one: the answerer fills in its part and sends it back. */
 struct note {
@@ -34,10 +43,25 @@ struct note {
 		struct buf name;
 		uint64_t followers, epoch, seq;
 		bool is_agent; /* epoch and seq are known */
+		bool is_home;  /* by the one who gives them */
 	} * channels;
+	size_t position; /* the asker's: so many of its channels are written */
+	struct far_asker far;
 	/* While it goes on. */
 	struct list_node in_list; /* edge->surveys */
 	struct edge_mail question;
+};
+
+/* What other nodes can be asked, too: a number between nodes, for ever. */
+enum survey_number {
+	SURVEY_HERE = 0, /* this node alone */
+	SURVEY_CHANNELS,
+	SURVEY_CHANNEL,
+	SURVEY_CONNECTIONS,
+	SURVEY_DESCRIBE, /* these are asked of the worker that the number of a connection names */
+	SURVEY_END,
+	SURVEY_SEND,
+	SURVEY_NUMBERS,
 };
 
 struct survey_kind {
@@ -46,14 +70,23 @@ struct survey_kind {
 	/* On the asker's, when all have answered: writes the answer of the request. */
 	void (*finish)(struct edge *edge, struct conn *conn, struct note *const *notes,
 	               size_t count);
+	uint8_t number;      /* enum survey_number */
+	uint64_t number_max; /* of a note's number, where that says how many */
 };
 
-/* Asks all workers, or the one that `number` of a connection names. Takes over text and after,
- * also when there is no memory; then the request is refused. */
+extern const struct survey_kind survey_channels, survey_channel; /* channels.c */
+extern const struct survey_kind survey_list, survey_describe, survey_end,
+	survey_send; /* inspect.c */
+
+/* Asks all workers, or the one that `number` of a connection names, on the node of that boot id.
+ * Takes over text and after, also when there is no memory; then the request is refused. */
 void survey_all(struct edge *edge, struct conn *conn, const struct survey_kind *kind,
                 uint64_t number, struct buf *text, struct buf *after);
 void survey_one(struct edge *edge, struct conn *conn, const struct survey_kind *kind,
-                uint64_t number, struct buf *text);
+                uint64_t boot_id, uint64_t number, struct buf *text);
+
+/* The same as of a note of this node, but for the note's being copied. */
+struct note *note_make(uint64_t number, struct slice text, struct slice after);
 
 void survey_receive(struct edge *edge, const struct edge_mail *mail);
 

@@ -538,12 +538,13 @@ static bool is_shown(const struct channel *channel)
 	return channel_is_followed(channel) || channel_holds_any(channel);
 }
 
-static struct hub_listed listed(const struct channel *channel)
+static struct hub_listed listed(const struct hub *hub, const struct channel *channel)
 {
 	return (struct hub_listed){
 		.name = channel_name(channel),
 		.followers = channel->follower_count,
-		.is_agent = channel->is_agent,
+		.is_home = channel->is_agent && far_is_home(hub, channel->slot),
+		.is_agent = channel->is_agent && channel->is_tuned,
 		.epoch = channel->epoch,
 		.seq = log_next(&channel->log) - 1,
 	};
@@ -559,7 +560,7 @@ bool hub_channel_at(const struct hub *hub, uint32_t place, struct hub_listed *ou
 	const struct channel *channel = slab_by_index(&hub->channels, place);
 	if (channel == NULL || !is_shown(channel))
 		return false;
-	*out = listed(channel);
+	*out = listed(hub, channel);
 	return true;
 }
 
@@ -568,6 +569,6 @@ bool hub_look_up(const struct hub *hub, struct slice name, struct hub_listed *ou
 	const struct channel *channel = hub_find(hub, name, hub_hash(hub, name));
 	if (channel == NULL || !is_shown(channel))
 		return false;
-	*out = listed(channel);
+	*out = listed(hub, channel);
 	return true;
 }

@@ -168,7 +168,8 @@ void hub_counters_add(struct hub_counters *sum, const struct hub_counters *count
 struct hub_listed {
 	struct slice name;
 	uint64_t followers; /* on this worker */
-	bool is_agent;      /* then epoch and seq are its head */
+	bool is_home;       /* what it says of the head is so */
+	bool is_agent; /* then epoch and seq are the head, as far as it is known on this node */
 	uint64_t epoch, seq;
 };
 /* False: there is none of that name, or nobody follows it and it holds nothing. */

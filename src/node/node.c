@@ -713,12 +713,11 @@ static int make_self(struct node *node)
 		.has_private_fds = config_of(node)->workers.private_fds,
 	};
 	if (!draw(&node->self.hash_key, sizeof(node->self.hash_key)) ||
-	    !draw(&node->self.boot_id, sizeof(node->self.boot_id)) ||
 	    !draw(&node->boot, sizeof(node->boot)) ||
 	    !draw(node->tls_seed.bytes, sizeof(node->tls_seed.bytes)))
 		return fail(STATUS_FAILED, "cannot start", "", -EIO);
 	node->tls_seed.from_ms = now_ms();
-	node->self.boot_id >>= 24; /* 40 bits are enough, and short */
+	node->self.boot_id = roster_short_id(node->boot);
 	return STATUS_DONE;
 }
 

@@ -4,6 +4,7 @@
 
 #include "node/letter.h"
 #include "node/roster.h"
+#include "node/survey_wire.h"
 #include "starling/limits.h"
 
 struct relay {
@@ -13,7 +14,8 @@ struct relay {
 	struct relay_codec codec;
 	struct roster roster;
 	struct slots *slots;
-	struct hub *hub;
+	struct edge *edge;
+	struct hub *hub; /* of the edge */
 	struct buf scratch;
 	bool has_news;   /* members are others than the slots know */
 	bool has_broken; /* some node is_broken */
@@ -85,6 +87,52 @@ static enum hub_proposed cluster_propose(struct hub_cluster *cluster, uint32_t s
 	return keeper_propose(&relay->keeper, slot, entry);
 }
 
+/* ---- questions of the server API ---- */
+
+/* Where there is no memory for the question, that node is not asked. */
+uint32_t relay_ask_nodes(struct relay *relay, const struct survey_question *question,
+                         uint16_t *nodes)
+{
+	buf_clear(&relay->scratch);
+	survey_write(&relay->scratch, question, relay->options.number);
+	bool is_good = !relay->scratch.is_broken && relay->scratch.len <= FRAME_DATA_MAX;
+	struct blob *body = is_good ? blob_copy(buf_view(&relay->scratch)) : NULL;
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < relay->roster.end && body != NULL; i++) {
+		const struct roster_node *node = &relay->roster.nodes[i];
+		bool is_meant =
+			question->boot_id == 0 || question->boot_id == roster_short_id(node->boot);
+		if (node->is_linked && is_meant &&
+		    post_frame(relay, node, FRAME_SURVEY, 0, blob_take(body), false))
+			nodes[count++] = (uint16_t)i;
+	}
+	blob_drop(body);
+	return count;
+}
+
+/* What is too long for a frame is not there, for others. */
+void relay_answer_node(struct relay *relay, uint8_t kind, const struct note *note)
+{
+	static const struct note nothing;
+	const struct far_asker *asker = &note->far;
+	const struct roster_node *node =
+		roster_at(&relay->roster, (struct seat){asker->node, asker->use});
+	struct survey_answer answer = {
+		.kind = kind, .token = asker->token, .of = relay->options.workers};
+	if (node == NULL || !node->is_linked)
+		return;
+	buf_clear(&relay->scratch);
+	survey_answer_write(&relay->scratch, &answer, note);
+	if (relay->scratch.is_broken || relay->scratch.len > FRAME_DATA_MAX) {
+		buf_clear(&relay->scratch);
+		survey_answer_write(&relay->scratch, &answer, &nothing);
+	}
+	struct blob *body = relay->scratch.is_broken ? NULL : blob_copy(buf_view(&relay->scratch));
+	(void)post_frame(relay, node, FRAME_SURVEYED, (uint16_t)asker->worker, body, false);
+}
+
+/* ---- links that lost something ---- */
+
 static void mend_links(struct relay *relay)
 {
 	relay->has_broken = false;
@@ -94,6 +142,7 @@ static void mend_links(struct relay *relay)
 			continue;
 		node->is_broken = false;
 		hub_node_down(relay->hub, i);
+		edge_node_lost(relay->edge, i);
 		hub_node_up(relay->hub, i);
 	}
 }
@@ -117,6 +166,29 @@ static void take_hub_frame(struct relay *relay, struct roster_node *node,
 	}
 }
 
+/* False: it is malformed. */
+static bool take_survey(struct relay *relay, const struct mesh_mail *mail)
+{
+	struct survey_question question;
+	struct far_asker asker;
+	if (!survey_read(blob_view(mail->body), &question, &asker))
+		return false;
+	asker.node = mail->seat.index;
+	asker.use = mail->seat.use;
+	return edge_survey_for_node(relay->edge, &question, &asker);
+}
+
+static bool take_surveyed(struct relay *relay, const struct mesh_mail *mail)
+{
+	struct survey_answer answer;
+	struct note *note;
+	if (!survey_answer_read(blob_view(mail->body), &answer, &note))
+		return false;
+	edge_node_answered(relay->edge, mail->seat.index, answer.token, answer.kind, answer.of,
+	                   note);
+	return true;
+}
+
 static void take_frame(struct relay *relay, const struct mesh_mail *mail, uint64_t now_ms)
 {
 	struct roster_node *node = roster_at(&relay->roster, mail->seat);
@@ -125,6 +197,14 @@ static void take_frame(struct relay *relay, const struct mesh_mail *mail, uint64
 		return; /* of a link that has ended */
 	if (relay_kind((enum frame_type)mail->type, &kind)) {
 		take_hub_frame(relay, node, mail, kind);
+		return;
+	}
+	if (mail->type == FRAME_SURVEY) {
+		relay->counters.malformed += !take_survey(relay, mail);
+		return;
+	}
+	if (mail->type == FRAME_SURVEYED) {
+		relay->counters.malformed += !take_surveyed(relay, mail);
 		return;
 	}
 	struct frame frame = {.type = (enum frame_type)mail->type,
@@ -149,6 +229,7 @@ static void take_node(struct relay *relay, const struct mesh_mail *mail, uint64_
 		break;
 	case ROSTER_DOWN:
 		hub_node_down(relay->hub, mail->seat.index);
+		edge_node_lost(relay->edge, mail->seat.index);
 		break;
 	case ROSTER_SAME:
 		break;
@@ -292,7 +373,8 @@ struct hub_cluster *relay_cluster(struct relay *relay)
 	return &relay->cluster;
 }
 
-void relay_begin(struct relay *relay, struct hub *hub)
+void relay_begin(struct relay *relay, struct edge *edge)
 {
-	relay->hub = relay->keeper.hub = hub;
+	relay->edge = edge;
+	relay->hub = relay->keeper.hub = edge_hub(edge);
 }

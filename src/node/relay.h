@@ -1,6 +1,6 @@
 /*
- * relay.h - one worker's part in the mesh: its slots, and the letters between its hub and the hubs
- * of other nodes.
+ * relay.h - one worker's part in the mesh: its slots, the letters between its hub and the hubs of
+ * other nodes, and what the server API asks of them.
  *
  * Frames come from the mesh thread and go there (mesh/mail.h): those about slots are between the
  * slots of two nodes, the others between two hubs (node/relay_wire). What the logs of slots make of
@@ -18,6 +18,7 @@
 #pragma once
 
 #include "base/role.h"
+#include "edge/survey.h"
 #include "hub/hub.h"
 #include "mesh/mail.h"
 #include "mesh/slots.h"
@@ -55,7 +56,12 @@ struct relay *relay_create(const struct relay_options *options); /* NULL: no mem
 void relay_destroy(struct relay *relay);
 
 struct hub_cluster *relay_cluster(struct relay *relay);
-void relay_begin(struct relay *relay, struct hub *hub) WORKER_ONLY;
+void relay_begin(struct relay *relay, struct edge *edge) WORKER_ONLY;
+
+/* As struct edge_up has them. */
+uint32_t relay_ask_nodes(struct relay *relay, const struct survey_question *question,
+                         uint16_t *nodes);
+void relay_answer_node(struct relay *relay, uint8_t kind, const struct note *note);
 
 /* A letter of the mesh thread. As with hub_receive() there is room for what follows from it. */
 void relay_take(struct relay *relay, const struct mesh_mail *mail, uint64_t now_ms) WORKER_ONLY;

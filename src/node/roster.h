@@ -46,6 +46,12 @@ struct roster_node *roster_at(struct roster *roster, struct seat seat);
 /* NULL: it has no seat. */
 const struct roster_node *roster_find(const struct roster *roster, struct boot_id boot);
 
+/* As ids of connections name a node. */
+static inline uint64_t roster_short_id(struct boot_id boot)
+{
+	return boot.word[0] >> 24; /* 40 bits are enough, and short */
+}
+
 static inline struct seat roster_seat(const struct roster *roster, const struct roster_node *node)
 {
 	return (struct seat){(uint16_t)(node - roster->nodes), node->use};

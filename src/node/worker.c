@@ -250,6 +250,18 @@ static bool up_write_cluster(struct edge_up *up, struct slab_handle asker, struc
 	return !options->has_mesh;
 }
 
+static uint32_t up_ask_nodes(struct edge_up *up, const struct survey_question *question,
+                             uint16_t *nodes)
+{
+	struct relay *relay = worker_under(up)->relay;
+	return relay == NULL ? 0 : relay_ask_nodes(relay, question, nodes);
+}
+
+static void up_answer_node(struct edge_up *up, uint8_t kind, const struct note *note)
+{
+	relay_answer_node(worker_under(up)->relay, kind, note);
+}
+
 static void up_write_figures(struct edge_up *up, struct buf *out)
 {
 	const struct worker_options *options = &worker_under(up)->options;
@@ -322,7 +334,7 @@ static int make_relay(struct worker *worker)
 static void begin_relay(struct worker *worker) WORKER_ONLY;
 static void begin_relay(struct worker *worker)
 {
-	relay_begin(worker->relay, edge_hub(worker->edge));
+	relay_begin(worker->relay, worker->edge);
 	timer_arm(loop_wheel(worker->loop), &worker->relay_timer, loop_now_ms(worker->loop), 0);
 }
 
@@ -401,6 +413,8 @@ int worker_start(struct worker *worker, const struct worker_options *options)
 				.letters = up_letters,
 				.drain = up_drain,
 				.write_cluster = up_write_cluster,
+				.ask_nodes = up_ask_nodes,
+				.answer_node = up_answer_node,
 				.write_figures = up_write_figures,
 				.write_metrics = up_write_metrics,
 			},

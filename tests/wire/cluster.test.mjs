@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 
-import { EventStream, NativeClient } from "./clients.mjs";
+import { EventStream, NativeClient, opcodes } from "./clients.mjs";
 import { assertError, call, fresh, publish, scale, seqOf, until } from "./harness.mjs";
 import { Mesh, clusterOf, stateOf, withMesh } from "./meshes.mjs";
 
@@ -244,6 +244,60 @@ describe("cluster: three nodes are one server", () => {
 				client.close();
 			}
 		}
+	});
+
+	it("the server API of any node knows the channels of all", async () => {
+		const prefix = fresh("log:api"), names = [1, 2, 3, 4].map((i) => `${prefix}:${i}`);
+		const clients = await Promise.all(mesh.nodes.map((node) => NativeClient.open(node)));
+		const expected = [];
+		for (const [i, channel] of names.entries()) {
+			for (const client of clients.slice(i === 0 ? 1 : 0))
+				await client.subscribe(channel);
+			const cursor = await publish(mesh.nodes[i % 3], channel, i);
+			expected.push({ channel, subscribers: i === 0 ? 2 : 3, cursor });
+		}
+		for (const node of mesh.nodes) {
+			const list = await call(node, "GET", `/api/channels?prefix=${prefix}`);
+			assert.deepEqual(list.json(), { channels: expected });
+			const page = (await call(node, "GET",
+				`/api/channels?prefix=${prefix}&limit=3`)).json();
+			assert.deepEqual(page, { channels: expected.slice(0, 3), next: names[2] });
+			for (const one of expected)
+				assert.deepEqual((await call(node, "GET",
+					`/api/channels/${one.channel}`)).json(), one);
+			assertError(await call(node, "GET", `/api/channels/${prefix}:none`),
+				404, "not_found");
+		}
+		clients.forEach((client) => client.close());
+	});
+
+	it("the server API of any node shows, sends to and ends connections of all", async () => {
+		const clients = await Promise.all(mesh.nodes.map((node) => NativeClient.open(node)));
+		const ids = clients.map((client) => client.welcome.connection);
+		for (const node of mesh.nodes) {
+			const { connections } = (await call(node, "GET", "/api/connections?limit=1000")).json();
+			for (const [i, id] of ids.entries())
+				assert.equal(connections.find((one) => one.id === id).node, mesh.nodes[i].name);
+		}
+		for (const [i, id] of ids.entries()) {
+			const node = mesh.nodes[(i + 1) % 3];
+			await clients[i].subscribe("log:1");
+			const shown = (await call(node, "GET", `/api/connections/${id}`)).json();
+			assert.deepEqual([shown.id, shown.channels], [id, ["log:1"]]);
+			const sent = await call(node, "POST", `/api/connections/${id}/send`,
+				{ body: '{"data":[1,2]}' });
+			assert.deepEqual(sent.json(), { sent: 1 });
+			const heard = await clients[i].hear();
+			assert.deepEqual(heard.data, [1, 2]);
+			const ended = await call(node, "DELETE", `/api/connections/${id}`);
+			assert.deepEqual(ended.json(), { disconnected: 1 });
+			assert.equal((await clients[i].message()).opcode, opcodes.close);
+			await until(async () =>
+				(await call(node, "GET", `/api/connections/${id}`)).status === 404);
+		}
+		const stranger = ids[0].replace(/^./, (c) => c === "1" ? "2" : "1");
+		assertError(await call(mesh.nodes[0], "GET", `/api/connections/${stranger}`),
+			404, "not_found");
 	});
 
 	it("what is sent to all but one session reaches it nowhere else", async () => {

@@ -303,12 +303,22 @@ static void write_figures(struct edge_up *up, struct buf *out)
 	(void)out;
 }
 
+static uint32_t ask_nodes(struct edge_up *up, const struct survey_question *question,
+                          uint16_t *nodes)
+{
+	(void)up;
+	(void)question;
+	(void)nodes;
+	return 0;
+}
+
 static struct edge_up up = {.post = post,
                             .post_edge = post_edge,
                             .has_room = has_room,
                             .is_congested = is_congested,
                             .letters = letters,
                             .write_cluster = write_cluster,
+                            .ask_nodes = ask_nodes,
                             .write_figures = write_figures,
                             .write_metrics = write_figures};
 
