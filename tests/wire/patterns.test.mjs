@@ -6,11 +6,14 @@
  * PICTURES  folder for pictures of the page; none are taken without it
  */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 
 import { chromium } from "playwright-core";
 
+import { NativeClient } from "./clients.mjs";
 import { call, patience, until, useServer } from "./harness.mjs";
 
 let browser;
@@ -82,9 +85,24 @@ describe("the page of patterns", () => {
 		});
 	});
 
-	it("ticks of a game are drawn in every window, over every transport", async () => {
-		await withWindows(server, 2, async (one, two) => {
-			await one.click("#host");
+	/* Runs doc/game meanwhile. */
+	async function withGame(body) {
+		const game = spawn("python3", [fileURLToPath(new URL("../../doc/game", import.meta.url)),
+			server.url], { stdio: ["ignore", "ignore", "pipe"] });
+		let said = "";
+		game.stderr.setEncoding("utf8").on("data", (text) => { said += text; });
+		const ended = new Promise((resolve) => game.on("close", resolve));
+		try {
+			await body();
+			assert.equal(game.exitCode, null, said);
+		} finally {
+			game.kill("SIGKILL");
+			await ended;
+		}
+	}
+
+	it("a game by a backend's ticks is played in every window, over every transport", async () => {
+		await withGame(() => withWindows(server, 2, async (one, two) => {
 			for (const transport of ["websocket", "sse", "poll"]) {
 				await two.selectOption("#transport", transport);
 				await two.waitForSelector('#state[data-state="open"]');
@@ -92,7 +110,32 @@ describe("the page of patterns", () => {
 				await two.waitForFunction((text) =>
 					document.querySelector("#ticks").textContent !== text, before);
 			}
-			await one.click("#host");
+			/* One plays by pointer, two by keys; the game forgets who is still. */
+			await until(async () => {
+				await one.hover("#game", { position: { x: 40 + Math.random() * 40, y: 40 } });
+				await two.focus("#game");
+				await two.keyboard.press("ArrowLeft");
+				return /players: 2, you have/.test(await one.textContent("#ticks")) &&
+					/players: 2, you have/.test(await two.textContent("#ticks"));
+			}, "two players");
+		}));
+	});
+
+	it("who goes to the crumb has caught one", async () => {
+		await withGame(async () => {
+			const player = await NativeClient.open(server);
+			await player.subscribe("demo:game");
+			await player.subscribe("demo:moves");
+			await player.publish("demo:moves", ["no move", { that: "is" }, -1]);
+			await player.hearAll((message) => {
+				if (message.payload === undefined)
+					return false; /* a move */
+				const [crumb, x, y, none, number, , , caught] = message.payload;
+				assert.deepEqual([crumb, none], [0, 0]);
+				player.say({ type: "publish", channel: "demo:moves", data: [77, x, y], echo: false });
+				return number === 77 && caught === 1;
+			});
+			player.close();
 		});
 	});
 
@@ -124,7 +167,6 @@ describe("the page of patterns", () => {
 				assert.match(await page.textContent(`#${name}-source`), /^function \w+\(/);
 			await page.click("#ask");
 			await page.click("#feed");
-			await page.click("#host");
 			await says(page, "#answer", "what is new");
 			await page.waitForFunction(() => document.querySelectorAll("#tiles b").length === 3);
 			if (process.env.PICTURES)

@@ -22,10 +22,11 @@ function cursors(client, name, show) {
 	return (x, y) => client.publish("demo:cursors", { name, x, y });
 }
 
-/* The state of a game is bytes: two for each player, twenty times a second. */
-function game(client, draw) {
+/* Players say where they want to go; a backend, doc/game, says twenty times a second where all are:
+ * number, x, y and score of each, four bytes. */
+function game(client, player, draw) {
 	client.subscribe("demo:game", (bytes, { id }) => draw(bytes, id));
-	return (positions) => client.publish("demo:game", Uint8Array.from(positions));
+	return (x, y) => client.publish("demo:moves", [player, x, y]);
 }
 
 /* `@ann` is followed by ann alone, */
@@ -103,29 +104,27 @@ function showPointer({ name, x, y }) {
 	one.setAttribute("transform", `translate(${x * width} ${y * height})`);
 }
 
+const player = 1 + Math.floor(Math.random() * 255);
+
+/* Number 0 is the crumb. */
 function drawGame(bytes, id) {
 	const canvas = $("game"), paper = canvas.getContext("2d");
+	const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
+	let players = 0, caught = "";
 	paper.clearRect(0, 0, canvas.width, canvas.height);
-	paper.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--accent");
-	for (let i = 0; i + 1 < bytes.length; i += 2) {
+	for (let i = 0; i + 3 < bytes.length; i += 4) {
+		const [number, x, y, score] = bytes.subarray(i, i + 4);
+		paper.fillStyle = colour(number === player ? "--accent" : number === 0 ? "--text" : "--quiet");
 		paper.beginPath();
-		paper.arc(bytes[i] / 255 * canvas.width, bytes[i + 1] / 255 * canvas.height, 6, 0, 7);
+		paper.arc(x / 255 * canvas.width, y / 255 * canvas.height, number === 0 ? 3 : 7, 0, 7);
 		paper.fill();
+		players += number === 0 ? 0 : 1;
+		caught = number === player ? `, you have caught ${score}` : caught;
 	}
-
-	$("ticks").textContent = `tick ${id.split("-")[1]}`;
+	$("ticks").textContent = `tick ${id.split("-")[1]}, players: ${players}${caught}`;
 }
 
-function flight(ms) {
-	const positions = [];
-	for (let i = 0; i < 8; i++) {
-		const angle = ms / 900 + i * .35;
-		positions.push(128 + 100 * Math.cos(angle), 128 + 90 * Math.sin(angle * 2));
-	}
-	return positions;
-}
-
-let client, publishValue, movePointer, publishTick, answer;
+let client, publishValue, movePointer, playTo, answer;
 
 /* All patterns over the transport chosen. */
 function start() {
@@ -141,7 +140,7 @@ function start() {
 	$("answer").textContent = "";
 	publishValue = dashboard(client, showTile);
 	movePointer = cursors(client, me, showPointer);
-	publishTick = game(client, drawGame);
+	playTo = game(client, player, drawGame);
 	answer = tokens(client, (word, event) => {
 		$("answer").append(event === "end" ? "\n" : `${word} `);
 	});
@@ -154,29 +153,33 @@ every(50, $("feed"), () => {
 	const key = ["requests", "latency", "errors"][Math.floor(Math.random() * 3)];
 	unless(publishValue(key, Math.floor(Math.random() * 1000)));
 });
-every(50, $("host"), () => unless(publishTick(flight(performance.now()))));
 
-let movedMs = 0, at = [.5, .5];
-
-function move(x, y) {
-	at = [Math.min(1, Math.max(0, x)), Math.min(1, Math.max(0, y))];
-	if (performance.now() - movedMs < 40)
-		return;
-	movedMs = performance.now();
-	unless(movePointer(...at));
+/* A pointer or arrow keys in `area` choose a place, from 0 to 1; `tell` has it, not more often than
+ * every 40 ms. */
+function steer(area, tell) {
+	let toldMs = 0, at = [.5, .5];
+	const move = (x, y) => {
+		at = [Math.min(1, Math.max(0, x)), Math.min(1, Math.max(0, y))];
+		if (performance.now() - toldMs < 40)
+			return;
+		toldMs = performance.now();
+		unless(tell(...at));
+	};
+	area.addEventListener("pointermove", ({ offsetX, offsetY }) => {
+		const { width, height } = area.getBoundingClientRect();
+		move(offsetX / width, offsetY / height);
+	});
+	area.addEventListener("keydown", (event) => {
+		const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+		if (!step[event.key])
+			return;
+		event.preventDefault();
+		move(at[0] + step[event.key][0] * .05, at[1] + step[event.key][1] * .05);
+	});
 }
 
-$("field").addEventListener("pointermove", ({ offsetX, offsetY }) => {
-	const { width, height } = $("field").getBoundingClientRect();
-	move(offsetX / width, offsetY / height);
-});
-$("field").addEventListener("keydown", (event) => {
-	const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-	if (!step[event.key])
-		return;
-	event.preventDefault();
-	move(at[0] + step[event.key][0] * .05, at[1] + step[event.key][1] * .05);
-});
+steer($("field"), (x, y) => movePointer(x, y));
+steer($("game"), (x, y) => playTo(Math.round(x * 255), Math.round(y * 255)));
 
 let leave = () => {};
 
