@@ -383,7 +383,7 @@ describe("api: channels", () => {
 				await client.hearAll(() => --unheard === 0);
 			}
 		});
-		for (let i = 0; i < Math.max(600 * scale, 60); i++) {
+		for (let i = 0; i < Math.max(200 * scale, 60); i++) {
 			const { channels: [first], next } = await get(server,
 				"/api/channels?prefix=hide&limit=1");
 			assert.ok((first?.channel ?? next) <= stay[0], `${first?.channel}, ${next}`);

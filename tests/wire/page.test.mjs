@@ -1,67 +1,26 @@
-/*
- * page.test.mjs - the first page, in a real browser, as a person meets it.
- *
- * CHROMIUM  path of the browser (default /usr/bin/chromium)
- */
+/* The first page, in a real browser, as a person meets it. */
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
-import { chromium } from "playwright-core";
+import { givePage, takePage } from "./browser.mjs";
+import { call, publish, useServer, withServer } from "./harness.mjs";
 
-import {
-	call, isSecureByDefault, patience, publish, useServer, withServer,
-} from "./harness.mjs";
-
-const launch = {
-	executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-	args: [
-		"--headless",
-		"--no-sandbox",
-		"--disable-gpu",
-		"--disable-quic",
-		"--no-first-run",
-		"--disable-background-networking",
-		"--disable-component-update",
-		"--disable-sync",
-	],
-};
-
-let browser;
 let rooms = 0;
-
-before(async () => {
-	browser = await chromium.launch(launch);
-});
-after(() => browser.close());
 
 /* A tab of a person, who has a name, in a room of the test. Faults of the page fail the test. */
 class Tab {
-	static async open(server, room, { name = "ann", prepare = () => {} } = {}) {
-		const context = await browser.newContext({ ignoreHTTPSErrors: isSecureByDefault });
-		const page = await context.newPage();
-		page.setDefaultTimeout(patience);
+	static async open(server, room, { name = "ann", prepare } = {}) {
+		const page = await takePage();
 		const tab = Object.assign(new Tab(), {
-			server,
-			room,
-			context,
-			page,
-			name,
-			faults: [],
-		});
-		page.on("pageerror", (error) => tab.faults.push(error.message));
-		page.on("console", (message) => {
-			if (/Content.Security.Policy/i.test(message.text()))
-				tab.faults.push(message.text());
-		});
-		await prepare(page);
+			server, room, page, name, isSpent: prepare !== undefined });
+		await prepare?.(page);
 		await page.goto(`${server.url}/?room=${room}`);
 		await page.fill("#name", name);
 		return tab;
 	}
 
-	async close() {
-		await this.context.close();
-		assert.deepEqual(this.faults, []);
+	close() {
+		return givePage(this.page, { isSpent: this.isSpent });
 	}
 
 	async say(text) {

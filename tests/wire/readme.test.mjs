@@ -1,18 +1,13 @@
-/*
- * README.md is true: what it tells to type into a shell or a browser does what is said there.
- *
- * CHROMIUM  path of the browser (default /usr/bin/chromium)
- */
+/* README.md is true: what it tells to type into a shell or a browser does what is said there. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { after, before, describe, it } from "node:test";
+import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { chromium } from "playwright-core";
-
+import { withPages } from "./browser.mjs";
 import {
 	binary, call, freePort, isSanitized, patience, speakPlainly, until, useServer,
 	within,
@@ -79,38 +74,22 @@ async function shell(server, text) {
 
 /* ---- in a browser ---- */
 
-let browser;
-
-before(async () => {
-	browser = await chromium.launch({
-		executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-		args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-			"--no-first-run", "--disable-background-networking",
-			"--disable-component-update", "--disable-sync"],
-	});
-});
-after(() => browser.close());
-
 /* Runs the script in a page of the server while `meanwhile` is done, until it has printed all of
  * `wanted`. */
 async function page(server, script, wanted, meanwhile = () => {}) {
-	const context = await browser.newContext({ bypassCSP: true });
-	const tab = await context.newPage();
-	const printed = [], faults = [];
-	tab.setDefaultTimeout(patience);
-	tab.on("console", (message) => printed.push(message.text()));
-	tab.on("pageerror", (error) => faults.push(error.message));
-	try {
+	await withPages(1, async (tab) => {
+		const printed = [];
+		const print = (message) => printed.push(message.text());
+		tab.on("console", print);
 		await tab.goto(`${server.url}/health`);
 		await tab.addScriptTag({ type: "module", content: here(server, script) });
 		await until(async () => {
 			await meanwhile();
-			assert.deepEqual(faults, [], script);
+			assert.deepEqual(tab.faults, [], script);
 			return wanted.every((pattern) => printed.some((line) => pattern.test(line)));
 		}, `${wanted} in ${printed}`);
-	} finally {
-		await context.close();
-	}
+		tab.off("console", print);
+	}, { bypassCSP: true });
 }
 
 /* ---- what each section promises ---- */
