@@ -298,7 +298,8 @@ describe("config: starting and ending", () => {
 		const version = await run(["version"]);
 		assert.equal(version.status, 0);
 		assert.match(version.stdout, /\d+\.\d+/);
-		for (const args of [["help"], ["help", "serve"]]) {
+		for (const args of [["help"], ["help", "serve"], ["--help"], ["serve", "-h"],
+			["serve", "--help"]]) {
 			const help = await run(args);
 			assert.equal(help.status, 0, help.stderr);
 			assert.match(help.stdout, /serve/);
