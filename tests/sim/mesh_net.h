@@ -37,6 +37,7 @@ enum net_event_kind {
 struct net_frame {
 	struct net_frame *next;
 	enum frame_type type;
+	uint16_t slot;
 	size_t len;
 	char bytes[];
 };
@@ -87,6 +88,9 @@ struct net {
 	size_t seed_count;
 	/* What the test wants to know. */
 	void (*changed)(struct net *net, struct node *node, const struct member *member);
+	/* Who stands above the membership: a node ran; a frame that is not about members. */
+	void (*ran)(struct net *net, struct node *node);
+	void (*take)(struct net *net, struct node *node, uint32_t from, const struct frame *frame);
 	bool prints; /* a line for each thing that happens */
 	uint64_t frames;
 };
@@ -221,16 +225,14 @@ static uint32_t number_of(struct node *node, const struct member *member)
 	return 0;
 }
 
-static void out_send(struct membership_out *out, struct member *to, enum frame_type type,
+static void net_send(struct node *node, uint32_t other, enum frame_type type, uint16_t slot,
                      struct slice body)
 {
-	struct node *node = node_of(out);
 	struct net *net = node->net;
-	uint32_t other = number_of(node, to);
 	struct net_end *end = &node->ends[other];
 	struct net_frame *frame = malloc(sizeof(*frame) + body.len);
 	CHECK(frame != NULL);
-	*frame = (struct net_frame){.type = type, .len = body.len};
+	*frame = (struct net_frame){.type = type, .slot = slot, .len = body.len};
 	memcpy(frame->bytes, body.at, body.len);
 	if (end->first == NULL)
 		end->first = frame;
@@ -244,6 +246,13 @@ static void out_send(struct membership_out *out, struct member *to, enum frame_t
 	                                 .a = node->number,
 	                                 .b = other,
 	                                 .link = end->link});
+}
+
+static void out_send(struct membership_out *out, struct member *to, enum frame_type type,
+                     struct slice body)
+{
+	struct node *node = node_of(out);
+	net_send(node, number_of(node, to), type, 0, body);
 }
 
 static void out_dial(struct membership_out *out, struct slice address)
@@ -415,12 +424,20 @@ static void net_frame(struct net *net, struct net_event event)
 	struct net_frame *sent = end->first;
 	CHECK(sent != NULL);
 	end->first = sent->next;
-	struct frame frame = {.type = sent->type, .body = slice_of(sent->bytes, sent->len)};
+	struct frame frame = {
+		.type = sent->type, .slot = sent->slot, .body = slice_of(sent->bytes, sent->len)};
 	net->frames++;
-	bool is_good =
-		membership_take(to->membership, to->ends[event.a].member, &frame, net->now_ms);
-	CHECK(is_good);
+	if (frame.type >= FRAME_MAP) {
+		membership_heard(to->membership, to->ends[event.a].member, net->now_ms);
+		net->take(net, to, event.a, &frame);
+	} else {
+		bool is_good = membership_take(to->membership, to->ends[event.a].member, &frame,
+		                               net->now_ms);
+		CHECK(is_good);
+	}
 	free(sent);
+	if (net->ran != NULL)
+		net->ran(net, to);
 	if (end->stalled_ms != 0 && net->now_ms - end->stalled_ms >= LINK_SILENCE_MS &&
 	    end->link == event.link)
 		link_down(net, from, event.b, false);
@@ -543,6 +560,8 @@ static void net_happen(struct net *net, struct net_event event)
 	default:
 		CHECK(false);
 	}
+	if (net->ran != NULL)
+		net->ran(net, node);
 }
 
 static void net_run_until(struct net *net, uint64_t until_ms)

@@ -224,13 +224,6 @@ static bool is_before(const struct event *a, const struct event *b)
 	return a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->order < b->order;
 }
 
-static void swap(struct world *world, size_t i, size_t j)
-{
-	struct event event = world->events[i];
-	world->events[i] = world->events[j];
-	world->events[j] = event;
-}
-
 static void plan(struct world *world, struct event event)
 {
 	if (world->event_count == world->event_room) {
@@ -239,28 +232,26 @@ static void plan(struct world *world, struct event event)
 		CHECK(world->events != NULL);
 	}
 	event.order = world->order++;
+	struct event *events = world->events;
 	size_t i = world->event_count++;
-	world->events[i] = event;
-	for (; i > 0 && is_before(&world->events[i], &world->events[(i - 1) / 2]); i = (i - 1) / 2)
-		swap(world, i, (i - 1) / 2);
+	for (; i > 0 && is_before(&event, &events[(i - 1) / 2]); i = (i - 1) / 2)
+		events[i] = events[(i - 1) / 2];
+	events[i] = event;
 }
 
 static struct event take_first(struct world *world)
 {
-	struct event first = world->events[0];
-	world->events[0] = world->events[--world->event_count];
-	for (size_t i = 0;;) {
-		size_t least = i;
-		for (size_t child = 2 * i + 1; child <= 2 * i + 2; child++) {
-			if (child < world->event_count &&
-			    is_before(&world->events[child], &world->events[least]))
-				least = child;
-		}
-		if (least == i)
-			return first;
-		swap(world, i, least);
-		i = least;
+	struct event *events = world->events, first = events[0];
+	size_t count = --world->event_count, i = 0, child;
+	const struct event last = events[count];
+	for (; (child = 2 * i + 1) < count; i = child) {
+		child += child + 1 < count && is_before(&events[child + 1], &events[child]);
+		if (!is_before(&events[child], &last))
+			break;
+		events[i] = events[child];
 	}
+	events[i] = last;
+	return first;
 }
 
 /* ---- the network ---- */

@@ -281,6 +281,7 @@ static void takeover_dies(uint64_t seed)
 	run(world, random_below(&world->random, 1000));
 	uint32_t home = home_number(world, 0);
 	world->entry_bytes = seed % 2 == 0 ? 70000 : 0;
+	world->publish_every_ms = seed % 2 == 0 ? 500 : 200;
 	stop(world, home, 5000);
 	run(world, 2000);
 	want_doom(world, 1 + (uint32_t)(seed / 8) % 6, die_at);
@@ -640,7 +641,7 @@ static void long_logs(uint64_t seed)
 	world->publish_every_ms = 4;
 	run(world, 4000);
 	world->entry_bytes = seed % 2 == 0 ? 70000 : 0;
-	world->publish_every_ms = 50;
+	world->publish_every_ms = seed % 2 == 0 ? 200 : 50;
 	run(world, 12000);
 	uint32_t others[NODES_MAX];
 	others_of(world, 0, others);
