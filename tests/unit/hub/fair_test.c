@@ -337,6 +337,60 @@ static void those_who_left_are_not_waited_for(void)
 	CHECK(hub_pace(hub) == HUB_KEEPS_UP);
 }
 
+/* What all lag, a channel at a time; in so many steps. */
+static uint64_t lag_in_steps(uint32_t *steps)
+{
+	uint32_t place = 0;
+	uint64_t bytes = 0;
+	for (*steps = 1; !hub_lag(hub, &place, 1, &bytes); ++*steps)
+		CHECK(*steps <= hub_channel_span(hub));
+	return bytes;
+}
+
+static void lag_is_added_up(void)
+{
+	uint32_t steps;
+	CHECK(lag_in_steps(&steps) == 0);
+	is_stuck = true;
+	publish_bytes();
+	while (turn())
+		;
+	uint64_t lag = lag_in_steps(&steps);
+	CHECK(steps > 1); /* there are two channels */
+	CHECK(lag % CROWD == 0);
+	CHECK(lag / CROWD >= BYTES);
+	CHECK(lag / CROWD < 2 * BYTES);
+	is_stuck = false;
+	for (uint32_t i = 0; i < CROWD / 2; i++) {
+		crowd[i].is_blocked = false;
+		hub_session_ready(hub, &crowd[i]);
+	}
+	CHECK(lag_in_steps(&steps) == lag / 2);
+}
+
+/* Who comes to a channel of many keys gets the latest of each, a burst at a time. */
+static void keys_come_in_bursts(void)
+{
+	uint32_t keys = WALK_RECORDS_MAX + WALK_RECORDS_MAX / 2;
+	rule.deliver_last = true;
+	rule.max_keys = keys;
+	for (uint32_t i = 0; i < 2 * keys; i++) {
+		char key[16];
+		int len = snprintf(key, sizeof(key), "%u", i % keys);
+		struct hub_command command = {.type = COMMAND_PUBLISH,
+		                              .channel = SLICE("keys"),
+		                              .publication.payload = SLICE("1"),
+		                              .publication.key = slice_of(key, (size_t)len)};
+		hub_execute(hub, &few[0], &command);
+	}
+	hub_session_close(hub, &few[1]);
+	memset(&few[1], 0, sizeof(few[1]));
+	subscribe(&few[1], SLICE("keys"));
+	CHECK(delivered_to_few == keys);
+	CHECK(gathered == 2);
+	rule.deliver_last = false;
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -352,6 +406,8 @@ static const struct {
 	{"by how much it is behind is told", crowd_is_outrun_by_far},
 	{"who is stuck makes no publisher wait", stuck_ones_are_not_waited_for},
 	{"nor who has left", those_who_left_are_not_waited_for},
+	{"what waits for those that lag is added up, some channels at a time", lag_is_added_up},
+	{"more keys than fit into a burst come in two", keys_come_in_bursts},
 };
 
 int main(void)
