@@ -4,7 +4,9 @@
  */
 #include "mesh/slots_state.h"
 
-#define REST_MS 2000u     /* between two INSTALL to one that lacks nothing */
+#define REST_MS                                                                                    \
+	2000u             /* between two INSTALL to one that lacks nothing; and longer by          \
+	                    its number, so that those of all slots do not come together */
 #define INSTALL_MS 10000u /* a new replica may copy so long before it is slow */
 #define SLOW_FOR_MS 30000u
 
@@ -224,7 +226,7 @@ static void watch_follower(struct slots *slots, struct slot *slot, unsigned i)
 
 static bool says_install(const struct slots *slots, const struct slot *slot)
 {
-	return slots->now_ms - slot->lead->said_ms >= REST_MS ||
+	return slots->now_ms - slot->lead->said_ms >= REST_MS + slot->number ||
 	       slot->lead->told_commit < slot->replica->commit;
 }
 
@@ -251,5 +253,6 @@ static void remind(struct slots *slots, struct slot *slot)
 void slot_home_tick(struct slots *slots, struct slot *slot)
 {
 	remind(slots, slot);
-	slot_plan(slots, slot);
+	if (!slot->is_queued)
+		slot_plan(slots, slot);
 }

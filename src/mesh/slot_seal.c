@@ -195,6 +195,7 @@ static struct takeover *begin(struct slots *slots, struct slot *slot, const stru
 		.lead = lead,
 		.advanced_ms = slots->now_ms};
 	slot->takeover = takeover;
+	slots->takeovers++;
 	slot_is_due(slot);
 	return takeover;
 }
@@ -219,6 +220,7 @@ static void takeover_free(struct slots *slots, struct slot *slot)
 	struct takeover *takeover = slot->takeover;
 	refuse_waiting(slots, slot);
 	slot->takeover = NULL;
+	slots->takeovers--;
 	slots->moving -= takeover->is_motion;
 	free(takeover->lead);
 	free(takeover);
@@ -355,6 +357,7 @@ static void check_installed(struct slots *slots, struct slot *slot)
 	if (count < slot_majority(takeover->entry.set.count))
 		return;
 	slot->takeover = NULL;
+	slots->takeovers--;
 	slot_lead(slots, slot, takeover);
 }
 

@@ -288,17 +288,24 @@ static bool is_busy(const struct slot *slot)
 	       slot->is_queued || (slot->replica != NULL && slot->replica->pull.is_on);
 }
 
+/* More would make all of them late, and then some give up and begin again. */
+static bool is_full(const struct slots *slots)
+{
+	uint32_t workers = slots->options.workers;
+	return slots->takeovers >= (SLOTS_TAKEOVERS_MAX + workers - 1) / workers;
+}
+
 static void slot_tick(struct slots *slots, struct slot *slot)
 {
 	if (slot->due_ms > slots->now_ms)
 		return;
-	slot->is_queued = false;
 	slot_want(slots, slot);
+	slot->is_queued = slot->takeover == NULL && is_full(slots);
 	if (slot->takeover != NULL)
 		slot_seal_tick(slots, slot);
 	else if (slot->lead != NULL)
 		slot_home_tick(slots, slot);
-	else
+	else if (!slot->is_queued)
 		slot_place_tick(slots, slot);
 	if (slot->replica != NULL)
 		slot_replica_tick(slots, slot);

@@ -32,7 +32,8 @@
  *            reference.
  * Limits:    SLOT_ENTRY_MAX bytes an entry, and a chunk of state; SLOTS_PENDING_* that are not
  *            committed; a window of SLOTS_WINDOW_*; SLOTS_MOVING_MAX slots of the node in motion
- *            that need not be; SLOTS_PULLS_MAX that copy at once. A lack of memory delays, and
+ *            that need not be; SLOTS_TAKEOVERS_MAX that change their home or set at all;
+ *            SLOTS_PULLS_MAX that copy at once. A lack of memory delays, and
  *            loses nothing that was acknowledged.
  * Source:    the take-over is the first phase of Paxos (Lamport 1998) with reconfiguration as in
  *            Vertical Paxos (Lamport, Malkhi, Zhou 2009); the matching of logs by (term, number) is
@@ -58,6 +59,7 @@
 #define SLOTS_WINDOW_MS 10000u /* and not for longer */
 #define SLOTS_MOVING_MAX 64u
 #define SLOTS_PULLS_MAX 64u
+#define SLOTS_TAKEOVERS_MAX 512u /* at once: what a node can answer in time */
 
 enum slots_member_state {
 	SLOTS_MEMBER_JOINING = 0,

@@ -153,7 +153,7 @@ struct slot {
 	uint8_t wanted_count, proposal_count;
 	uint8_t told; /* enum slots_place */
 	bool told_replica;
-	bool is_queued;   /* it would take over, and too many are in motion already */
+	bool is_queued;   /* it would take over, and too many do already */
 	uint8_t contests; /* promises to others since there was a home */
 	struct slot_term told_term;
 	uint32_t wanted_version;
@@ -183,7 +183,7 @@ struct slots {
 	enum slots_member_state own_state;
 	struct list dirty;
 	struct buf scratch;
-	uint32_t moving, pulls;
+	uint32_t moving, pulls, takeovers;
 	uint32_t gossip; /* the slot whose digest is sent next */
 	uint64_t forks;  /* made so far */
 	struct slots_counters counters;

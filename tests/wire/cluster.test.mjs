@@ -413,6 +413,36 @@ describe("cluster: a node that hangs", () => {
 		});
 	});
 
+	it("what a node takes on alone is put together with what the others have", async () => {
+		await withMesh(3, async (mesh) => {
+			await mesh.converged();
+			await served(mesh.nodes);
+			const [left, ...others] = mesh.nodes;
+			await Promise.all(channels.map((channel) => publish(left, channel, "before")));
+			others.forEach((node) => node.signal("SIGSTOP"));
+			/* Alone it opens a stream of its own for each slot. */
+			await Promise.all(channels.map((channel) => until(async () => {
+				const answer = await call(left, "POST",
+					`/publish?channel=${channel}&idempotency_key=alone`, {
+						headers: { "content-type": "application/json" }, body: '"alone"' });
+				return answer.status === 200;
+			}, `${channel} to be served by one node alone`)));
+			others.forEach((node) => node.signal("SIGCONT"));
+			await mesh.converged();
+			await served(mesh.nodes);
+			for (const channel of channels)
+				await publish(others[0], channel, "together");
+			for (const node of mesh.nodes) {
+				for (const channel of channels)
+					await until(async () => {
+						const kept = [...(await history(node, channel)).values()];
+						return ["alone", "together"].every((data) =>
+							kept.filter((one) => one === data).length === 1);
+					}, `${channel} to be whole at ${node.name}`);
+			}
+		}, keepsAll);
+	});
+
 	it("without a majority publications are refused, and taken again when it is back", async () => {
 		await withMesh(3, async (mesh) => {
 			await mesh.converged();
