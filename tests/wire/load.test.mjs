@@ -22,7 +22,8 @@ let runs = 0;
 /* Runs the generator to its end; what it found. */
 async function load(port, mode, options) {
 	const json = path.join(scratch, `${++runs}.json`);
-	const given = { warmup: 0, settle: 0, patience: 3, json, ...options };
+	/* Hubs of this process may stand still for seconds, as one works, or the machine is busy. */
+	const given = { warmup: 0, settle: 0, patience: 6, json, ...options };
 	const child = spawn(generator, [
 		mode, ...Object.entries(given).flatMap(([name, value]) => [`--${name}`, `${value}`]),
 		`127.0.0.1:${port}`,

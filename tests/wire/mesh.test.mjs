@@ -172,8 +172,8 @@ describe("mesh: ends", () => {
 			await seen(others(mesh, victim), "n5", "dead");
 			for (const node of others(mesh, victim)) {
 				const { mesh_links: links, mesh_members: members } = await figuresOf(node);
-				assert.deepEqual({ ...links, made: 0, dials_failed: 0 },
-					{ made: 0, closed: 1, lost: 0, dials_failed: 0 });
+				/* Where it had not read all, its end is a reset. */
+				assert.equal(links.closed + links.lost, 1);
 				assert.equal(members.dead, 1);
 			}
 		});
