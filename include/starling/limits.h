@@ -31,6 +31,13 @@
 #define HISTORY_LIMIT_MAX 1000
 #define HISTORY_BYTES_MAX (1u << 20) /* of records in one answer, but never less than one */
 
+/* Presence. Who watches a channel with more members, or more of their names and infos, is told the
+ * number alone, until it is half as large; who they are is a matter of the server API, by pages. */
+#define PRESENCE_NAMES_MAX 1000
+#define PRESENCE_BYTES_MAX (256u * 1024)
+#define PRESENCE_INTERVAL_MS 250 /* at least so long between two pieces of news of a channel */
+#define PRESENCE_POLL_MS 5000    /* a client is there between two polls; or the rule's grace */
+
 #define WORKERS_MAX 128 /* workers of a node; a bit each in a channel */
 
 /* Descriptors of a worker that clients do not get: that share of them, within these bounds. They

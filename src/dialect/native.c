@@ -21,16 +21,18 @@ enum field {
 	FIELD_IDEMPOTENCY_KEY,
 	FIELD_ECHO,
 	FIELD_TOKEN,
+	FIELD_PRESENCE,
 	FIELD_COUNT,
 };
 
 static const char *const field_names[FIELD_COUNT] = {
-	[FIELD_TYPE] = "type",       [FIELD_REF] = "ref",
-	[FIELD_CHANNEL] = "channel", [FIELD_SINCE] = "since",
-	[FIELD_LIMIT] = "limit",     [FIELD_CHANNELS] = "channels",
-	[FIELD_DATA] = "data",       [FIELD_EVENT] = "event",
-	[FIELD_KEY] = "key",         [FIELD_IDEMPOTENCY_KEY] = "idempotency_key",
-	[FIELD_ECHO] = "echo",       [FIELD_TOKEN] = "token",
+	[FIELD_TYPE] = "type",         [FIELD_REF] = "ref",
+	[FIELD_CHANNEL] = "channel",   [FIELD_SINCE] = "since",
+	[FIELD_LIMIT] = "limit",       [FIELD_CHANNELS] = "channels",
+	[FIELD_DATA] = "data",         [FIELD_EVENT] = "event",
+	[FIELD_KEY] = "key",           [FIELD_IDEMPOTENCY_KEY] = "idempotency_key",
+	[FIELD_ECHO] = "echo",         [FIELD_TOKEN] = "token",
+	[FIELD_PRESENCE] = "presence",
 };
 
 enum step {
@@ -96,6 +98,12 @@ static bool read_channel(struct reading *r)
 	       read_string(r, FIELD_CHANNEL, SIZE_MAX, &r->command->channel);
 }
 
+/* True or false; absent is false. */
+static bool is_bool(enum json_kind kind)
+{
+	return kind == JSON_NONE || kind == JSON_TRUE || kind == JSON_FALSE;
+}
+
 static enum dialect_result read_subscribe(struct reading *r)
 {
 	r->command->type = COMMAND_SUBSCRIBE;
@@ -104,6 +112,18 @@ static enum dialect_result read_subscribe(struct reading *r)
 	struct json_value since = field(r, FIELD_SINCE);
 	if (since.kind != JSON_NONE && !read_cursor(r, since))
 		return refuse(r, "since is not a cursor");
+	enum json_kind presence = field(r, FIELD_PRESENCE).kind;
+	if (!is_bool(presence))
+		return refuse(r, "presence is neither true nor false");
+	r->command->wants_presence = presence == JSON_TRUE;
+	return DIALECT_COMMAND;
+}
+
+static enum dialect_result read_presence(struct reading *r)
+{
+	r->command->type = COMMAND_PRESENCE;
+	if (!read_channel(r))
+		return refuse(r, "presence needs a channel, a string");
 	return DIALECT_COMMAND;
 }
 
@@ -133,7 +153,7 @@ static enum dialect_result read_publish(struct reading *r)
 	                 &publication->idempotency_key))
 		return refuse(r, "idempotency_key is not a string of at most 255 bytes");
 	enum json_kind echo = field(r, FIELD_ECHO).kind;
-	if (echo != JSON_NONE && echo != JSON_TRUE && echo != JSON_FALSE)
+	if (!is_bool(echo))
 		return refuse(r, "echo is neither true nor false");
 	r->command->is_unechoed = echo == JSON_FALSE;
 	return DIALECT_COMMAND;
@@ -209,7 +229,7 @@ static const struct {
 	{"\"publish\"", read_publish}, {"\"subscribe\"", read_subscribe},
 	{"\"ping\"", read_ping},       {"\"unsubscribe\"", read_unsubscribe},
 	{"\"history\"", read_history}, {"\"resume\"", read_resume},
-	{"\"auth\"", read_auth},
+	{"\"auth\"", read_auth},       {"\"presence\"", read_presence},
 };
 
 static enum dialect_result read_typed(struct reading *r)
@@ -226,7 +246,7 @@ static enum dialect_result read_typed(struct reading *r)
 			return types[i].read(r);
 	}
 	return refuse(r, "type is not one of subscribe, unsubscribe, publish, resume, history, "
-	                 "auth and ping");
+	                 "presence, auth and ping");
 }
 
 static enum dialect_result read_message(struct reading *r)
@@ -585,6 +605,60 @@ static void write_history(struct buf *out, const struct hub_event *event)
 	write_messages(out, event);
 }
 
+static void write_info(struct buf *out, struct slice info)
+{
+	if (info.len == 0)
+		return;
+	buf_string(out, ",\"info\":");
+	buf_slice(out, info);
+}
+
+void native_member(struct buf *out, struct slice user, uint64_t connections, struct slice info)
+{
+	buf_string(out, "{\"user\":");
+	json_string_append(out, user);
+	buf_string(out, ",\"connections\":");
+	buf_u64(out, connections);
+	write_info(out, info);
+	buf_char(out, '}');
+}
+
+static struct slice info_of(const struct turnout_entry *entry)
+{
+	return entry->info == NULL ? slice_of(NULL, 0) : blob_view(entry->info);
+}
+
+static void write_presence(struct buf *out, const struct hub_event *event)
+{
+	const struct turnout *turnout = event->turnout;
+	write_channel(out, event->channel);
+	buf_string(out, ",\"count\":");
+	buf_u64(out, turnout->occupant_count);
+	if (!turnout->has_names)
+		return;
+	buf_string(out, ",\"members\":[");
+	for (uint32_t i = 0; i < turnout->count; i++) {
+		const struct turnout_entry *entry = &turnout->entries[i];
+		if (i > 0)
+			buf_char(out, ',');
+		native_member(out, turnout_user(entry), entry->connections, info_of(entry));
+	}
+	buf_char(out, ']');
+}
+
+static void write_joined(struct buf *out, const struct hub_event *event)
+{
+	write_channel(out, event->channel);
+	write_optional(out, "user", event->user);
+	write_info(out, event->data);
+}
+
+static void write_left(struct buf *out, const struct hub_event *event)
+{
+	write_channel(out, event->channel);
+	write_optional(out, "user", event->user);
+}
+
 static void write_pong(struct buf *out, const struct hub_event *event)
 {
 	(void)out;
@@ -618,6 +692,9 @@ static void native_write(struct buf *out, const struct hub_event *event)
 		[EVENT_GAP] = {"gap", write_gap},
 		[EVENT_RECONNECT] = {"reconnect", write_reconnect},
 		[EVENT_ERROR] = {"error", write_error},
+		[EVENT_PRESENCE] = {"presence", write_presence},
+		[EVENT_JOINED] = {"joined", write_joined},
+		[EVENT_LEFT] = {"left", write_left},
 	};
 	CHECK(event->type < COUNT_OF(words));
 	buf_string(out, "{\"type\":\"");

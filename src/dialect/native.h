@@ -27,4 +27,6 @@ void native_error(struct buf *out, enum error_code error, const char *message);
 /* What HTTP answers with: the same objects without `type` and `ref`. */
 void native_ack(struct buf *out, const struct hub_event *event);
 void native_history(struct buf *out, const struct hub_event *event);
+/* One of the present; no info: empty. */
+void native_member(struct buf *out, struct slice user, uint64_t connections, struct slice info);
 void native_cursor(struct buf *out, uint64_t epoch, uint64_t seq); /* as JSON, with quotes */

@@ -127,6 +127,7 @@ void conn_set_transport(struct edge *edge, struct conn *conn, const struct trans
 	edge->clients[conn->transport->client]--;
 	conn->transport = transport;
 	edge->clients[transport->client]++;
+	conn->session.parting = (transport == &transport_poll ? PARTING_POLLED : PARTING_LOST) & 3;
 }
 
 /* ---- opening ---- */
@@ -541,6 +542,8 @@ void conn_end(struct edge *edge, struct conn *conn, enum close_reason reason)
 		return;
 	conn->session.is_ended = true;
 	conn->reason = (uint8_t)reason;
+	if (reason == CLOSE_DISCONNECTED)
+		conn->session.parting = PARTING_LEFT;
 	disarm_deadline(edge, conn);
 	if (list_is_linked(&conn->in_list))
 		list_remove(&conn->in_list);

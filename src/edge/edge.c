@@ -105,6 +105,7 @@ static struct hub *make_hub(struct edge *edge)
 		.wheel = loop_wheel(edge->loop),
 		.timer_kind = EDGE_TIMER_HUB,
 		.walk_timer_kind = EDGE_TIMER_HUB_WALK,
+		.presence_timer_kind = EDGE_TIMER_HUB_PRESENCE,
 		.hash_key = edge->options.node->hash_key,
 		.seed = random_next(&edge->random),
 		.channels_per_session = settings->channels_max,
@@ -384,6 +385,7 @@ void edge_timer(struct edge *edge, struct timer *timer)
 		break;
 	case EDGE_TIMER_HUB:
 	case EDGE_TIMER_HUB_WALK:
+	case EDGE_TIMER_HUB_PRESENCE:
 		hub_timer(edge->hub, timer);
 		break;
 	case EDGE_TIMER_ACCEPT:

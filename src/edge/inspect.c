@@ -3,6 +3,8 @@
  * of all. And what it does to the node as a whole, and the members of the cluster, of whom the
  * mesh thread knows.
  */
+#include "edge/inspect.h"
+
 #include <stdlib.h>
 
 #include "edge/parameter.h"
@@ -34,8 +36,7 @@ static void write_address(struct buf *out, struct address address)
 		json_string_append(out, slice_of(text, len));
 }
 
-/* What is said of a connection wherever it is shown; an object that is not closed yet. */
-static void write_conn(struct edge *edge, const struct conn *conn, struct buf *out)
+void inspect_conn(struct edge *edge, const struct conn *conn, struct buf *out)
 {
 	char id[CONN_ID_MAX];
 	buf_string(out, "{\"id\":\"");
@@ -62,7 +63,7 @@ static void describe_conn(struct edge *edge, struct note *note)
 	note->is_found = conn != NULL;
 	if (conn == NULL)
 		return;
-	write_conn(edge, conn, out);
+	inspect_conn(edge, conn, out);
 	buf_string(out, ",\"channels\":[");
 	const struct follower *follower = conn->session.first;
 	for (; follower != NULL; follower = follower->next_of_session) {
@@ -170,7 +171,7 @@ void api_send(struct edge *edge, struct conn *conn, const struct http_request *r
 /* A line of the body. */
 static void add_conn(struct edge *edge, struct note *note, const struct conn *conn)
 {
-	write_conn(edge, conn, &note->body);
+	inspect_conn(edge, conn, &note->body);
 	buf_string(&note->body, ",\"channels\":");
 	buf_u64(&note->body, conn->session.follower_count);
 	buf_string(&note->body, "}\n");

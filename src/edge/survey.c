@@ -6,6 +6,7 @@ static const struct survey_kind *const far_kinds[SURVEY_NUMBERS] = {
 	[SURVEY_CHANNELS] = &survey_channels, [SURVEY_CHANNEL] = &survey_channel,
 	[SURVEY_CONNECTIONS] = &survey_list,  [SURVEY_DESCRIBE] = &survey_describe,
 	[SURVEY_END] = &survey_end,           [SURVEY_SEND] = &survey_send,
+	[SURVEY_USER] = &survey_user,         [SURVEY_USER_END] = &survey_user_end,
 };
 
 /* What another node has still to say. */
@@ -175,6 +176,21 @@ void survey_one(struct edge *edge, struct conn *conn, const struct survey_kind *
 	buf_free(text);
 }
 
+void survey_worker(struct edge *edge, struct conn *conn, const struct survey_kind *kind,
+                   uint32_t worker, uint64_t number, struct buf *text, struct buf *after)
+{
+	bool is_broken = text->is_broken || after->is_broken;
+	struct survey *survey = is_broken ? NULL : survey_begin(edge, conn, kind, number);
+	CHECK(worker < edge->options.workers);
+	if (survey != NULL)
+		survey->left = 1;
+	if (survey == NULL || !ask(edge, survey->conn, worker, kind,
+	                           note_make(number, buf_view(text), buf_view(after))))
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
+	buf_free(text);
+	buf_free(after);
+}
+
 /* ---- answering, and taking answers ---- */
 
 /* The survey of the request that the connection is carrying out; NULL: it is another by now. */
@@ -322,7 +338,7 @@ bool edge_survey_for_node(struct edge *edge, const struct survey_question *quest
 		return false;
 	uint32_t workers = edge->options.workers;
 	uint32_t worker = (uint32_t)(question->number >> 56);
-	bool is_of_one = question->kind >= SURVEY_DESCRIBE;
+	bool is_of_one = question->kind >= SURVEY_DESCRIBE && question->kind <= SURVEY_SEND;
 	if (!is_of_one && question->number > kind->number_max)
 		return false;
 	if (is_of_one)

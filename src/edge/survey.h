@@ -31,8 +31,9 @@ struct note {
 	struct buf text; /* a name, a prefix, or data */
 	struct buf after;
 	/* The answer. */
-	bool goes_on;   /* it is not whole: the worker is to be asked again in its next turn */
-	uint32_t place; /* where that goes on */
+	bool goes_on;    /* it is not whole: the worker is to be asked again in its next turn */
+	uint32_t place;  /* where that goes on */
+	uint64_t layout; /* of the places, where they may change */
 	bool is_found;
 	struct buf body; /* of a list of connections: a line for each */
 	uint32_t worker;
@@ -61,6 +62,8 @@ enum survey_number {
 	SURVEY_DESCRIBE, /* these are asked of the worker that the number of a connection names */
 	SURVEY_END,
 	SURVEY_SEND,
+	SURVEY_USER, /* and these of all workers */
+	SURVEY_USER_END,
 	SURVEY_NUMBERS,
 };
 
@@ -76,7 +79,8 @@ struct survey_kind {
 
 extern const struct survey_kind survey_channels, survey_channel; /* channels.c */
 extern const struct survey_kind survey_list, survey_describe, survey_end,
-	survey_send; /* inspect.c */
+	survey_send;                                          /* inspect.c */
+extern const struct survey_kind survey_user, survey_user_end; /* users.c */
 
 /* Asks all workers, or the one that `number` of a connection names, on the node of that boot id.
  * Takes over text and after, also when there is no memory; then the request is refused. */
@@ -84,6 +88,9 @@ void survey_all(struct edge *edge, struct conn *conn, const struct survey_kind *
                 uint64_t number, struct buf *text, struct buf *after);
 void survey_one(struct edge *edge, struct conn *conn, const struct survey_kind *kind,
                 uint64_t boot_id, uint64_t number, struct buf *text);
+/* Or that worker of this node. */
+void survey_worker(struct edge *edge, struct conn *conn, const struct survey_kind *kind,
+                   uint32_t worker, uint64_t number, struct buf *text, struct buf *after);
 
 /* The same as of a note of this node, but for the note's being copied. */
 struct note *note_make(uint64_t number, struct slice text, struct slice after);

@@ -318,6 +318,10 @@ static void take_result(struct edge *edge, struct conn *conn, enum ws_result res
 		break;
 	case WS_CLOSE:
 		write_close(edge, conn, message->close_code, slice_of(NULL, 0));
+		/* A page that is left or loaded anew says 1001: its user may be back in a moment.
+		 */
+		if (message->close_code == WS_CLOSE_NORMAL || message->close_code == WS_CLOSE_NONE)
+			conn->session.parting = PARTING_LEFT;
 		conn_end(edge, conn, CLOSE_CLIENT);
 		break;
 	case WS_BAD:

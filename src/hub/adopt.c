@@ -70,6 +70,10 @@ static bool channel_adopt(struct hub *hub, struct channel *channel, const struct
 		channel->rule = before;
 		return false;
 	}
+	if (!presence_adopt(hub, channel, before)) {
+		channel->rule = before;
+		return false;
+	}
 	if (channel->keyed != NULL)
 		latest_set_max(&channel->keyed->latest, rule->max_keys);
 	if (before->throttle_ms != rule->throttle_ms)

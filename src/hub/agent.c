@@ -298,7 +298,8 @@ static void receive_follow(struct hub *hub, const struct hub_mail *mail, struct 
 
 	struct follow_result result =
 		agent_follow(hub, channel, ask->has_since ? &ask->since : NULL);
-	back->answer = agent_answer_follow(channel, &result, ask->has_since);
+	if (presence_prepare(hub, channel))
+		back->answer = agent_answer_follow(channel, &result, ask->has_since);
 	if (back->answer != NULL) {
 		back->error = ERROR_NONE;
 		back->epoch = result.epoch;
@@ -319,6 +320,8 @@ static void receive_unfollow(struct hub *hub, const struct hub_mail *mail)
 	CHECK(channel != NULL); /* it lives as long as it is followed */
 	CHECK(channel_is_followed_by(channel, mail->from));
 	channel_unfollow(channel, mail->from);
+	if (channel->has_presence)
+		presence_unfollow(hub, channel, mail->from);
 	agent_settle(hub, channel);
 }
 
@@ -505,7 +508,8 @@ void agent_settle(struct hub *hub, struct channel *channel)
 		channel->unused_since_ms = (uint32_t)hub->now_ms;
 	channel->was_followed = is_followed;
 	uint64_t delay = channel_keeps_ms(channel, hub->now_ms);
-	bool is_kept = channel->far != NULL && far_keeps(hub, channel);
+	bool is_kept = (channel->far != NULL && far_keeps(hub, channel)) ||
+	               (channel->has_presence && presence_is_held(hub, channel));
 	if (delay == UINT64_MAX && (is_followed || is_kept))
 		return;
 	uint32_t unused = unused_ms(hub, channel);
@@ -524,6 +528,7 @@ void agent_timer(struct hub *hub, struct channel *channel)
 	if (!is_used && channel->far != NULL)
 		far_give_up(hub, channel);
 	if (is_used || channel_holds_any(channel) ||
+	    (channel->has_presence && presence_is_held(hub, channel)) ||
 	    (channel->far != NULL && !far_may_end(hub, channel)))
 		agent_settle(hub, channel);
 	else

@@ -27,8 +27,10 @@ struct request *request_make(struct hub *hub, struct session *session, uint8_t k
 	request->ref_len = (uint32_t)ref.len;
 	request->kind = kind;
 	request->asked_us = hub->unix_us;
-	request->session = hub->out->handle(hub->out, session);
-	session->request_count++;
+	if (session != NULL) {
+		request->session = hub->out->handle(hub->out, session);
+		session->request_count++;
+	}
 	return request;
 }
 
@@ -89,6 +91,8 @@ void answer_subscribed(struct hub *hub, struct follower *follower, struct slice 
 	                          .has_recovered = has_since,
 	                          .is_recovered = result->is_recovered};
 	hub->out->event(hub->out, session, &event);
+	if (channel->rule->presence != RULE_PRESENCE_NO || follower->is_watching)
+		presence_join(hub, follower, ref);
 	hub_feed(hub, follower);
 	hub_settle(hub, channel);
 }
@@ -202,6 +206,8 @@ static void settle_follower(struct hub *hub, struct follower *follower, struct r
 	} else {
 		answer_again(hub, follower, request_ref(request),
 		             request->has_since ? &request->since : NULL);
+		if (request->wants_presence)
+			watcher_begin(hub, follower, request_ref(request));
 	}
 }
 
@@ -222,7 +228,7 @@ static void receive_followed(struct hub *hub, struct session *session, struct re
 	/* One that was made since, by subscribing anew, waits for an answer of its own. */
 	if (follower != NULL && follower->state == FOLLOWER_PENDING &&
 	    follower->request == request->generation)
-		session_unfollow(hub, session, follower);
+		session_unfollow(hub, session, follower, PARTING_LEFT);
 }
 
 /* ---- the others ---- */
@@ -243,6 +249,21 @@ static void receive_published(struct hub *hub, struct session *session,
 	                          .epoch = mail->epoch,
 	                          .seq = mail->seq,
 	                          .is_duplicate = mail->is_duplicate};
+	hub->out->event(hub->out, session, &event);
+}
+
+static void receive_presence(struct hub *hub, struct session *session,
+                             const struct request *request, const struct hub_mail *mail)
+{
+	if (mail->error != ERROR_NONE) {
+		hub_refuse(hub, session, request_ref(request), (enum error_code)mail->error,
+		           why_unavailable(hub));
+		return;
+	}
+	struct hub_event event = {.type = EVENT_PRESENCE,
+	                          .ref = request_ref(request),
+	                          .channel = turnout_channel(mail->turnout),
+	                          .turnout = mail->turnout};
 	hub->out->event(hub->out, session, &event);
 }
 
@@ -269,7 +290,8 @@ void answer_receive(struct hub *hub, const struct hub_mail *mail)
 {
 	struct request *request = slab_at(&hub->requests, mail->token);
 	CHECK(request != NULL); /* each is answered once */
-	struct session *session = hub->out->find(hub->out, request->session);
+	bool is_asked = request->session.generation != 0;
+	struct session *session = is_asked ? hub->out->find(hub->out, request->session) : NULL;
 	/* One that has ended has been closed, or will be: it counts nothing any more. */
 	if (session != NULL && session->is_ended)
 		session = NULL;
@@ -280,12 +302,18 @@ void answer_receive(struct hub *hub, const struct hub_mail *mail)
 	struct channel *channel = request->channel;
 	if (mail->kind == MAIL_FOLLOWED)
 		receive_followed(hub, session, request, mail);
+	else if (request->watcher.generation != 0)
+		watcher_shown(hub, request->watcher, mail);
+	else if (session != NULL && mail->kind == MAIL_PRESENCE_SHOWN)
+		receive_presence(hub, session, request, mail);
 	else if (session != NULL && mail->kind == MAIL_PUBLISHED)
 		receive_published(hub, session, request, mail);
 	else if (session != NULL)
 		receive_history(hub, session, request, mail);
 	request_drop(hub, request);
-	if (mail->kind != MAIL_PUBLISHED)
+	if (mail->kind == MAIL_PRESENCE_SHOWN)
+		turnout_drop(mail->turnout);
+	else if (mail->kind != MAIL_PUBLISHED)
 		answer_free(mail->answer);
 	if (session != NULL && !session->is_ended)
 		hub->out->answered(hub->out, session);

@@ -186,7 +186,7 @@ void channel_set_state(struct channel *channel, struct follower *follower,
 	if (follower->state == state)
 		return;
 	channel_unlink(channel, follower);
-	follower->state = state & 7;
+	follower->state = state & 3;
 	list_append(state == FOLLOWER_LIVE ? &channel->live : &channel->stuck,
 	            &follower->in_channel);
 }

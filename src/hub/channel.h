@@ -98,6 +98,7 @@ struct channel {
 	bool was_followed : 1;                 /* agent: when that was looked at last */
 	bool keeps_none : 1;                   /* agent: history is other nodes' affair */
 	bool is_behind : 1, is_far_behind : 1; /* by its backlog: see hub_pace() */
+	bool has_presence : 1;                 /* presence.h: there is one in hub->presences */
 };
 
 static_assert(sizeof(struct channel) <= 256 - 24,

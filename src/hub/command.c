@@ -111,7 +111,7 @@ static void refuse_no_memory(struct hub *hub, struct session *session,
 
 /* ---- letters to the agent ---- */
 
-static struct mail_ask *ask_make(const struct hub_command *command)
+struct mail_ask *ask_make(const struct hub_command *command)
 {
 	struct mail_ask *ask = malloc(sizeof(*ask) + command->channel.len);
 	if (ask == NULL)
@@ -119,15 +119,15 @@ static struct mail_ask *ask_make(const struct hub_command *command)
 	*ask = (struct mail_ask){.since = command->since,
 	                         .has_since = command->has_since,
 	                         .has_limit = command->has_limit,
+	                         .is_watch = command->wants_presence,
 	                         .limit = command->limit,
 	                         .name_len = (uint8_t)command->channel.len};
 	memcpy(ask->name, command->channel.at, command->channel.len);
 	return ask;
 }
 
-/* With the token of a request that remembers who asked; it is answered now, or later. */
-static void ask_agent(struct hub *hub, struct slice channel, const struct request *request,
-                      struct hub_mail *mail)
+void ask_agent(struct hub *hub, struct slice channel, const struct request *request,
+               struct hub_mail *mail)
 {
 	mail->token = slab_handle_of(&hub->requests, request);
 	mail->from = hub->options.worker;
@@ -182,6 +182,7 @@ static bool ask_to_follow(struct hub *hub, struct session *session,
 	request->channel = channel;
 	request->has_since = command->has_since;
 	request->since = command->since;
+	request->wants_presence = command->wants_presence;
 	channel->request_count++;
 	if (follower != NULL)
 		follower->request = request->generation;
@@ -198,6 +199,8 @@ static void subscribe_again(struct hub *hub, struct session *session,
 	if (follower->state != FOLLOWER_PENDING) {
 		answer_again(hub, follower, command->ref,
 		             command->has_since ? &command->since : NULL);
+		if (command->wants_presence)
+			watcher_begin(hub, follower, command->ref);
 	} else if (!ask_to_follow(hub, session, command, channel, NULL)) {
 		refuse_no_memory(hub, session, command);
 	}
@@ -227,6 +230,7 @@ static void subscribe(struct hub *hub, struct session *session, const struct hub
 		hub_settle(hub, channel);
 		return;
 	}
+	follower->is_watching = command->wants_presence;
 	const struct cursor *since = command->has_since ? &command->since : NULL;
 	if (channel->is_agent && far_is_home(hub, channel->slot) && order_renew(hub, channel)) {
 		struct follow_result result = agent_follow(hub, channel, since);
@@ -235,7 +239,7 @@ static void subscribe(struct hub *hub, struct session *session, const struct hub
 	}
 	if (!ask_to_follow(hub, session, command, channel, follower)) {
 		refuse_no_memory(hub, session, command);
-		session_unfollow(hub, session, follower);
+		session_unfollow(hub, session, follower, PARTING_LEFT);
 	}
 }
 
@@ -248,7 +252,7 @@ static void unsubscribe(struct hub *hub, struct session *session, const struct h
 		       "this connection is not subscribed to this channel");
 		return;
 	}
-	session_unfollow(hub, session, follower);
+	session_unfollow(hub, session, follower, PARTING_LEFT);
 	struct hub_event event = {
 		.type = EVENT_UNSUBSCRIBED, .ref = command->ref, .channel = command->channel};
 	hub->out->event(hub->out, session, &event);
@@ -262,10 +266,12 @@ void hub_review(struct hub *hub, struct session *session)
 		struct hub_event event = {.type = EVENT_UNSUBSCRIBED,
 		                          .channel = channel_name(follower->channel),
 		                          .reason = error_text(ERROR_FORBIDDEN)};
-		if (may(hub, session, event.channel, CLAIMS_READ) == ERROR_NONE)
+		if (may(hub, session, event.channel, CLAIMS_READ) == ERROR_NONE) {
+			presence_review(hub, follower);
 			continue;
+		}
 		hub->out->event(hub->out, session, &event);
-		session_unfollow(hub, session, follower);
+		session_unfollow(hub, session, follower, PARTING_LEFT);
 	}
 }
 
@@ -373,7 +379,53 @@ static void history(struct hub *hub, struct session *session, const struct hub_c
 	ask_agent(hub, command->channel, request, &mail);
 }
 
+/* ---- presence ---- */
+
+static void presence_by_letter(struct hub *hub, struct session *session,
+                               const struct hub_command *command)
+{
+	struct hub_mail mail = {.kind = MAIL_PRESENCE, .ask = ask_make(command)};
+	struct request *request =
+		mail.ask == NULL ? NULL : request_make(hub, session, mail.kind, command->ref);
+	if (request == NULL) {
+		free(mail.ask);
+		refuse_no_memory(hub, session, command);
+		return;
+	}
+	ask_agent(hub, command->channel, request, &mail);
+}
+
+static void presence(struct hub *hub, struct session *session, const struct hub_command *command)
+{
+	struct slice name = command->channel;
+	if (hub_rule(hub, name)->presence == RULE_PRESENCE_NO) {
+		refuse(hub, session, command, ERROR_NOT_FOUND,
+		       "this channel's rule has no presence");
+		return;
+	}
+	if (hub_agent_of(hub, name) != hub->options.worker) {
+		presence_by_letter(hub, session, command);
+		return;
+	}
+	struct turnout *turnout =
+		presence_show(hub, hub_find(hub, name, hub_hash(hub, name)), name);
+	struct hub_event event = {
+		.type = EVENT_PRESENCE, .ref = command->ref, .channel = name, .turnout = turnout};
+	if (turnout == NULL)
+		refuse_no_memory(hub, session, command);
+	else
+		hub->out->event(hub->out, session, &event);
+	turnout_drop(turnout);
+}
+
 /* ---- all of them ---- */
+
+static enum claims_right right_for(enum command_type type)
+{
+	return type == COMMAND_PUBLISH    ? CLAIMS_WRITE
+	       : type == COMMAND_PRESENCE ? CLAIMS_PRESENCE
+	                                  : CLAIMS_READ;
+}
 
 static void execute_in_channel(struct hub *hub, struct session *session,
                                const struct hub_command *command)
@@ -383,9 +435,8 @@ static void execute_in_channel(struct hub *hub, struct session *session,
 		return;
 	}
 	if (command->type != COMMAND_UNSUBSCRIBE) {
-		enum claims_right right =
-			command->type == COMMAND_PUBLISH ? CLAIMS_WRITE : CLAIMS_READ;
-		enum error_code error = may(hub, session, command->channel, right);
+		enum error_code error =
+			may(hub, session, command->channel, right_for(command->type));
 		if (error != ERROR_NONE) {
 			refuse(hub, session, command, error, why_not(error));
 			return;
@@ -407,6 +458,9 @@ static void execute_in_channel(struct hub *hub, struct session *session,
 		break;
 	case COMMAND_HISTORY:
 		history(hub, session, command);
+		break;
+	case COMMAND_PRESENCE:
+		presence(hub, session, command);
 		break;
 	case COMMAND_AUTH:
 	case COMMAND_PING:

@@ -15,6 +15,7 @@ enum command_type {
 	COMMAND_UNSUBSCRIBE,
 	COMMAND_PUBLISH,
 	COMMAND_HISTORY,
+	COMMAND_PRESENCE,
 	COMMAND_AUTH, /* carried out by the edge: the hub knows no keys */
 	COMMAND_PING,
 };
@@ -25,6 +26,7 @@ struct hub_command {
 	struct slice channel;
 	struct cursor since; /* when has_since */
 	bool has_since;
+	bool wants_presence; /* COMMAND_SUBSCRIBE: and news of who is there */
 	bool has_limit;
 	uint64_t limit;
 	struct publication publication; /* COMMAND_PUBLISH: all but channel, user and except */

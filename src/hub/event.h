@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "hub/occupants.h"
 #include "hub/record.h"
 #include "starling/error.h"
 
@@ -20,6 +21,10 @@ enum event_type {
 	EVENT_GAP,       /* channel, epoch, seq: messages before that position were left out */
 	EVENT_RECONNECT, /* after_ms: the server is going down, come back then */
 	EVENT_ERROR,     /* error, message; channel when it is about one of several */
+	EVENT_PRESENCE,  /* channel, turnout: its entries where it has names, else the number alone
+	                  */
+	EVENT_JOINED,    /* channel, user, data: the info, if any */
+	EVENT_LEFT,      /* channel, user */
 };
 
 struct hub_event {
@@ -33,6 +38,7 @@ struct hub_event {
 	const char *reason;  /* a word, or NULL */
 	struct record *const *records;
 	size_t record_count;
+	const struct turnout *turnout;
 	struct slice connection, node, user;
 	struct slice data; /* JSON */
 	uint64_t heartbeat_s, after_ms;

@@ -20,17 +20,19 @@ enum follower_state {
 	FOLLOWER_STUCK,
 };
 
-#define FOLLOWER_REPLAY_MAX 0xffffffu /* above what a rule's history_size can be */
+#define FOLLOWER_REPLAY_MAX 0x7fffffu /* above what a rule's history_size can be */
 
 struct follower {
 	uint32_t generation;        /* the slab's */
-	uint32_t state : 3;         /* enum follower_state */
+	uint32_t state : 2;         /* enum follower_state */
 	uint32_t is_lifted : 1;     /* stands nowhere in the log: nothing is kept for it */
 	uint32_t is_conflating : 1; /* lifted: gets the latest of each key */
 	uint32_t is_dropping : 1;   /* lifted: gets nothing until there is room, then a gap */
 	uint32_t is_in_prelude : 1; /* first gets the latest of each key from before `next` */
 	uint32_t is_fresh : 1;      /* throttled: was sent something since it was last walked */
-	uint32_t replay_count : 24; /* records that it began with, up to replay_end */
+	uint32_t is_occupant : 1;   /* makes its user present in the channel */
+	uint32_t is_watching : 1;   /* is told who is present, or, PENDING, wants to be */
+	uint32_t replay_count : 23; /* records that it began with, up to replay_end */
 	struct list_node in_channel;
 	struct follower *next_of_session;
 	struct session *session;

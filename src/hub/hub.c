@@ -20,19 +20,32 @@ struct hub *hub_create(const struct hub_options *options)
 	hub->random.state = options->seed;
 	list_init(&hub->dirty);
 	list_init(&hub->carried);
+	list_init(&hub->presences_due);
+	list_init(&hub->farewells);
 	if (slab_init(&hub->channels, sizeof(struct channel), SLAB_COUNT_MAX) != 0 ||
 	    slab_init(&hub->followers, sizeof(struct follower), SLAB_COUNT_MAX) != 0 ||
 	    slab_init(&hub->requests, sizeof(struct request), SLAB_COUNT_MAX) != 0 ||
-	    map_init(&hub->table) != 0) {
-		free(hub);
-		return NULL;
-	}
-	if (options->cluster != NULL && !far_init(hub)) {
-		map_free(&hub->table);
-		free(hub);
-		return NULL;
-	}
+	    slab_init(&hub->watchers, sizeof(struct watcher), SLAB_COUNT_MAX) != 0)
+		goto free_hub;
+	if (map_init(&hub->table) != 0)
+		goto free_hub;
+	if (map_init(&hub->presences) != 0)
+		goto free_table;
+	if (map_init(&hub->watching) != 0)
+		goto free_presences;
+	if (options->cluster != NULL && !far_init(hub))
+		goto free_watching;
 	return hub;
+
+free_watching:
+	map_free(&hub->watching);
+free_presences:
+	map_free(&hub->presences);
+free_table:
+	map_free(&hub->table);
+free_hub:
+	free(hub);
+	return NULL;
 }
 
 static void hub_drop_owed(struct hub *hub)
@@ -57,6 +70,7 @@ void hub_destroy(struct hub *hub)
 {
 	if (hub == NULL)
 		return;
+	presence_drop_owed(hub);
 	CHECK(hub->followers.count == 0); /* sessions are closed before */
 	hub_drop_requests(hub);
 	if (hub->far != NULL)
@@ -70,7 +84,10 @@ void hub_destroy(struct hub *hub)
 	slab_free(&hub->channels);
 	slab_free(&hub->followers);
 	slab_free(&hub->requests);
+	slab_free(&hub->watchers);
 	map_free(&hub->table);
+	map_free(&hub->presences);
+	map_free(&hub->watching);
 	if (hub->far != NULL)
 		far_free(hub);
 	free(hub);
@@ -215,6 +232,8 @@ void hub_close(struct hub *hub, struct channel *channel)
 		timer_stop(hub->options.wheel, &channel->keyed->timer);
 	if (list_is_linked(&channel->dirty))
 		list_remove(&channel->dirty);
+	if (channel->has_presence)
+		presence_close(hub, channel);
 	map_remove(&hub->table, &channel->in_table);
 	if (channel->far != NULL)
 		far_close(hub, channel);
@@ -235,6 +254,10 @@ static void post_unfollow(struct hub *hub, struct channel_name *name)
 /* An agent hears that its channel was given up before anything else about that channel. */
 bool hub_has_room(struct hub *hub)
 {
+	if (hub->entered_first != NULL || !list_is_empty(&hub->farewells))
+		presence_post_owed(hub);
+	if (hub->entered_first != NULL || !list_is_empty(&hub->farewells))
+		return false;
 	bool has_room = hub->out->has_room(hub->out);
 	while (has_room && hub->owed_first != NULL) {
 		struct channel_name *name = hub->owed_first;
@@ -303,8 +326,26 @@ struct follower *session_follower(const struct session *session, const struct ch
 	return follower;
 }
 
-void session_unfollow(struct hub *hub, struct session *session, struct follower *follower)
+/* What is to be told of its leaving, and cannot be yet, takes its place. */
+static void follower_free(struct hub *hub, struct follower *follower, const struct farewell *owed)
 {
+	if (owed == NULL) {
+		slab_release(&hub->followers, follower);
+		return;
+	}
+	struct farewell *farewell = (struct farewell *)follower;
+	uint32_t generation = follower->generation;
+	*farewell = *owed;
+	farewell->generation = generation;
+	list_append(&hub->farewells, &farewell->in_list);
+}
+
+void session_unfollow(struct hub *hub, struct session *session, struct follower *follower,
+                      enum parting parting)
+{
+	struct farewell farewell;
+	bool is_owed = (follower->is_occupant || follower->is_watching) &&
+	               presence_part(hub, follower, parting, &farewell);
 	struct follower **link = &session->first, *before = NULL;
 	while (*link != follower) {
 		CHECK(*link != NULL);
@@ -321,7 +362,7 @@ void session_unfollow(struct hub *hub, struct session *session, struct follower 
 	channel_leave(channel, follower);
 	CHECK(channel->follower_count > 0);
 	channel->follower_count--;
-	slab_release(&hub->followers, follower);
+	follower_free(hub, follower, is_owed ? &farewell : NULL);
 	hub->counters.followers--;
 	hub_settle(hub, channel);
 }
@@ -329,7 +370,7 @@ void session_unfollow(struct hub *hub, struct session *session, struct follower 
 void hub_session_close(struct hub *hub, struct session *session)
 {
 	while (session->first != NULL)
-		session_unfollow(hub, session, session->first);
+		session_unfollow(hub, session, session->first, (enum parting)session->parting);
 	CHECK(session->follower_count == 0);
 	/* Requests under way find no session when their answers come. */
 	session->request_count = 0;
@@ -339,6 +380,8 @@ void hub_session_ready(struct hub *hub, struct session *session)
 {
 	struct follower *follower = session->first;
 	for (; follower != NULL && session_takes(session); follower = follower->next_of_session) {
+		if (follower->is_watching)
+			watcher_ready(hub, follower);
 		if (follower->state != FOLLOWER_STUCK)
 			continue;
 		hub_feed(hub, follower);
@@ -412,7 +455,15 @@ void hub_receive(struct hub *hub, const struct hub_mail *mail)
 	case MAIL_PUBLISHED:
 	case MAIL_FOLLOWED:
 	case MAIL_HISTORY_READY:
+	case MAIL_PRESENCE_SHOWN:
 		answer_receive(hub, mail);
+		break;
+	case MAIL_ENTERED:
+	case MAIL_LEFT:
+	case MAIL_PRESENCE:
+	case MAIL_NEWS:
+	case MAIL_UNWATCH:
+		presence_receive(hub, mail);
 		break;
 	case MAIL_RECORD:
 		receive_record(hub, mail);
@@ -441,7 +492,15 @@ void hub_mail_discard(const struct hub_mail *mail)
 		break;
 	case MAIL_FOLLOW:
 	case MAIL_HISTORY:
+	case MAIL_PRESENCE:
 		free(mail->ask);
+		break;
+	case MAIL_ENTERED:
+		occupant_free(mail->occupant);
+		break;
+	case MAIL_PRESENCE_SHOWN:
+	case MAIL_NEWS:
+		turnout_drop(mail->turnout);
 		break;
 	case MAIL_FOLLOWED:
 	case MAIL_HISTORY_READY:
@@ -452,6 +511,8 @@ void hub_mail_discard(const struct hub_mail *mail)
 		free(mail->name);
 		break;
 	case MAIL_PUBLISHED:
+	case MAIL_LEFT:
+	case MAIL_UNWATCH:
 		break;
 	}
 }
@@ -468,6 +529,8 @@ void hub_timer(struct hub *hub, struct timer *timer)
 {
 	if (timer->kind == hub->options.timer_kind)
 		channel_timer(hub, CONTAINER_OF(timer, struct channel, timer));
+	else if (timer->kind == hub->options.presence_timer_kind)
+		presence_timer(hub, CONTAINER_OF(timer, struct presence, timer));
 	else
 		walk_timer(hub, CONTAINER_OF(timer, struct channel_keyed, timer));
 }
@@ -492,6 +555,10 @@ void hub_counters_add(struct hub_counters *sum, const struct hub_counters *count
 	sum->followers += counters->followers;
 	sum->throttled += counters->throttled;
 	sum->stuck += counters->stuck;
+	sum->members += counters->members;
+	sum->watchers += counters->watchers;
+	sum->presence_news += counters->presence_news;
+	sum->presence_shown += counters->presence_shown;
 	latency_add(&sum->publish, &counters->publish);
 	latency_add(&sum->delivery, &counters->delivery);
 }
@@ -571,4 +638,29 @@ bool hub_look_up(const struct hub *hub, struct slice name, struct hub_listed *ou
 		return false;
 	*out = listed(hub, channel);
 	return true;
+}
+
+enum rule_presence hub_presence_of(const struct hub *hub, struct slice name)
+{
+	return hub_rule(hub, name)->presence;
+}
+
+uint32_t hub_agent(const struct hub *hub, struct slice name)
+{
+	return hub_agent_of(hub, name);
+}
+
+const struct occupants *hub_occupants(const struct hub *hub, struct slice name)
+{
+	const struct channel *channel = hub_find(hub, name, hub_hash(hub, name));
+	const struct presence *presence = channel == NULL ? NULL : presence_of(hub, channel);
+	return presence == NULL ? NULL : &presence->occupants;
+}
+
+const struct occupant *hub_occupant(const struct hub *hub, const struct occupants *occupants,
+                                    struct slice user)
+{
+	const struct occupant *one =
+		occupants_find(occupants, user, hash_bytes(&hub->options.hash_key, user));
+	return one != NULL && one->is_present ? one : NULL;
 }

@@ -78,6 +78,7 @@ struct hub_options {
 	struct timer_wheel *wheel;
 	uint32_t timer_kind;      /* to mark the hub's timers with */
 	uint32_t walk_timer_kind; /* and those of walks that are put off */
+	uint32_t presence_timer_kind;
 	struct hash_key hash_key; /* the same on all workers of the node */
 	uint64_t seed;            /* for epochs: must differ from start to start */
 	uint32_t channels_per_session;
@@ -100,6 +101,9 @@ struct hub_counters {
 	uint64_t errands, errands_failed; /* asked of other nodes, and not answered in time */
 	uint64_t resyncs, gaps_far; /* slots told anew whom they follow; orders that broke off */
 	uint64_t merged;            /* records of forks that were published again */
+	uint32_t members, watchers; /* now: users present, in each channel; those who are told */
+	uint64_t presence_news;     /* pieces given out */
+	uint64_t presence_shown; /* times that a watcher was shown all members, or their number */
 };
 
 struct hub *hub_create(const struct hub_options *options); /* NULL: no memory */
@@ -178,6 +182,14 @@ bool hub_look_up(const struct hub *hub, struct slice name, struct hub_listed *ou
  * below the span, and keeps it as long as it lives. */
 uint32_t hub_channel_span(const struct hub *hub);
 bool hub_channel_at(const struct hub *hub, uint32_t place, struct hub_listed *out);
+
+/* What that channel's rule has of presence, and the worker that knows more. */
+enum rule_presence hub_presence_of(const struct hub *hub, struct slice name);
+uint32_t hub_agent(const struct hub *hub, struct slice name);
+/* Who is present, on that worker; NULL: nobody. And one of them by name, or NULL. */
+const struct occupants *hub_occupants(const struct hub *hub, struct slice name);
+const struct occupant *hub_occupant(const struct hub *hub, const struct occupants *occupants,
+                                    struct slice user);
 
 /* Adds up what lagging followers are still to be sent, some channels at a time from `*place` on,
  * which begins with 0. True: that was all. */

@@ -1,31 +1,34 @@
 /*
  * hub_state.h - the inside of a hub, shared by the files that make it: hub.c (table, sessions,
  * timers), walk.c (moving cursors), command.c (what clients ask), agent.c (what a channel's agent
- * does), answer.c (what comes back from agents) and adopt.c (other rules). Those of a cluster have
- * far_state.h beside it. Nobody else includes it, but for the simulation, which holds the inside
- * against what it should be.
+ * does), answer.c (what comes back from agents), presence.c (who is there) and adopt.c (other
+ * rules). Those of a cluster have far_state.h beside it. Nobody else includes it, but for the
+ * simulation, which holds the inside against what it should be.
  */
 #pragma once
 
 #include "base/random.h"
 #include "hub/hub.h"
+#include "hub/presence.h"
 
 /* A command that waits for its agent's answer. */
 struct request {
 	uint32_t generation;
 	uint8_t kind; /* enum mail_kind of the letter that asked */
 	bool has_since;
-	bool is_unanswered; /* MAIL_PUBLISH: only a refusal is told */
+	bool is_unanswered;  /* MAIL_PUBLISH: only a refusal is told */
+	bool wants_presence; /* MAIL_FOLLOW */
 	uint32_t ref_len;
 	struct slab_handle session;
-	struct channel *channel; /* MAIL_FOLLOW: counted in its request_count */
+	struct channel *channel; /* MAIL_FOLLOW, or of a watcher: counted in its request_count */
 	struct cursor since;     /* MAIL_FOLLOW, when has_since */
 	uint64_t asked_us;       /* when the turn began that asked */
 	union {
 		char ref_small[24];
 		char *ref_large; /* when ref_len is larger */
 	};
-	struct channel_name *name; /* MAIL_HISTORY: for the answer */
+	struct channel_name *name;  /* MAIL_HISTORY: for the answer */
+	struct slab_handle watcher; /* MAIL_PRESENCE: it is for that one */
 };
 
 /* What followers at one place are sent in one piece. */
@@ -53,6 +56,12 @@ struct hub {
 	struct list carried; /* those of them whose walk has begun, and goes on behind the others */
 	/* Channels given up whose agents are to be told, oldest first: the post had no room. */
 	struct channel_name *owed_first, *owed_last;
+	/* presence.h: by the places of channels and followers, those with a walk due, and letters
+	 * for which the post had no room. */
+	struct map presences, watching;
+	struct slab watchers;
+	struct list presences_due, farewells;
+	struct occupant *entered_first, *entered_last;
 	struct random random;
 	struct hub_counters counters;
 	uint32_t adopt_next; /* index of the channel to look at next; meanwhile is_adopting */
@@ -156,7 +165,14 @@ void agent_receive(struct hub *hub, const struct hub_mail *mail); /* MAIL_PUBLIS
 void agent_settle(struct hub *hub, struct channel *channel);
 void agent_timer(struct hub *hub, struct channel *channel);
 
+/* command.c: a letter to the channel's agent, with the token of a request that remembers who asked;
+ * it is answered now, or later. */
+struct mail_ask *ask_make(const struct hub_command *command); /* NULL: no memory */
+void ask_agent(struct hub *hub, struct slice channel, const struct request *request,
+               struct hub_mail *mail);
+
 /* answer.c: on the worker that asked. */
+/* No session: the hub itself asks. */
 struct request *request_make(struct hub *hub, struct session *session, uint8_t kind,
                              struct slice ref);
 void request_drop(struct hub *hub, struct request *request);
@@ -168,4 +184,5 @@ void answer_subscribed(struct hub *hub, struct follower *follower, struct slice 
 void answer_again(struct hub *hub, const struct follower *follower, struct slice ref,
                   const struct cursor *since);
 struct follower *session_follower(const struct session *session, const struct channel *channel);
-void session_unfollow(struct hub *hub, struct session *session, struct follower *follower);
+void session_unfollow(struct hub *hub, struct session *session, struct follower *follower,
+                      enum parting parting);

@@ -17,6 +17,7 @@
 #include "base/slab.h"
 #include "hub/channel.h"
 #include "hub/cursor.h"
+#include "hub/occupants.h"
 #include "starling/error.h"
 
 enum mail_kind {
@@ -29,11 +30,18 @@ enum mail_kind {
 	MAIL_HISTORY_READY, /* back: error, or epoch, seq (the cursor) and answer */
 	MAIL_RECORD,        /* from the agent to each worker that follows: record */
 	MAIL_REBASED,       /* the same: name; the order goes on in `epoch` behind `seq` */
+	MAIL_ENTERED,       /* to the agent: occupant, who has one connection more */
+	MAIL_LEFT,     /* to the agent: epoch and seq are hashes of channel and user; parting */
+	MAIL_PRESENCE, /* to the agent: ask */
+	MAIL_PRESENCE_SHOWN, /* back: error, or turnout of all */
+	MAIL_NEWS,           /* from the agent to each worker that watches: turnout of changes */
+	MAIL_UNWATCH,        /* to the agent: nobody watches; epoch is the hash of the channel */
 };
 
 struct mail_ask {
 	struct cursor since;
 	bool has_since, has_limit;
+	bool is_watch; /* MAIL_PRESENCE: and news, from then on */
 	uint64_t limit;
 	uint8_t name_len;
 	char name[];
@@ -52,6 +60,7 @@ struct hub_mail {
 	uint8_t kind;             /* enum mail_kind */
 	uint8_t error;            /* enum error_code */
 	bool is_duplicate;        /* MAIL_PUBLISHED: the id is that of an earlier record */
+	uint8_t parting;          /* MAIL_LEFT: enum parting */
 	uint32_t from;            /* the worker that posted it */
 	struct slab_handle token; /* the asker's request; all zero: no answer wanted */
 	uint64_t epoch, seq;
@@ -60,6 +69,8 @@ struct hub_mail {
 		struct mail_ask *ask;
 		struct mail_answer *answer;
 		struct channel_name *name;
+		struct occupant *occupant;
+		struct turnout *turnout;
 	};
 };
 

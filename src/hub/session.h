@@ -28,6 +28,7 @@ struct session {
 	bool is_held : 1;       /* nothing is delivered yet, though answers are */
 	bool is_publisher : 1;  /* has published: waits while the hub is behind */
 	bool is_ended : 1;      /* will be closed at the end of the turn; gets nothing more */
+	uint8_t parting : 2;    /* how it leaves its channels when it is closed: enum parting */
 };
 
 static inline struct slice session_user(const struct session *session)

@@ -657,11 +657,12 @@ static const struct list_node *last_of(const struct list *list)
 bool hub_walk(struct hub *hub, uint32_t budget)
 {
 	(void)hub_has_room(hub); /* what is owed goes as soon as it can */
+	bool has_news = !list_is_empty(&hub->presences_due) && watcher_walk(hub, budget);
 	const struct list_node *begun = last_of(&hub->carried);
 	uint32_t kept = budget / 2 < WALK_FOLLOWERS_MAX ? budget / 2 : WALK_FOLLOWERS_MAX;
 	uint32_t left = begun == NULL ? budget : budget - kept;
 	walk_to(hub, &hub->dirty, last_of(&hub->dirty), &left);
 	left += begun == NULL ? 0 : kept;
 	walk_to(hub, &hub->carried, begun, &left);
-	return !list_is_empty(&hub->dirty) || !list_is_empty(&hub->carried);
+	return has_news || !list_is_empty(&hub->dirty) || !list_is_empty(&hub->carried);
 }

@@ -32,6 +32,7 @@
 #define CLIENTS 12
 #define CHANNELS 6
 #define CHANNELS_PER_SESSION 4
+#define USERS 4
 #define UNIX_MS_AHEAD 1700000000000u
 #define THROTTLE_MS_MAX 900   /* of the rules */
 #define KEPT_OVER_MS_MAX 1100 /* what is too old goes within a second and two ticks */
@@ -151,9 +152,22 @@ static const struct scenario {
 /* A world has CHANNELS of these. The last rule is for no channel of ours; a set of rules ends
  * with it. */
 static struct rule rule_list[] = {
-	{.pattern = "none:*", .history_size = 0, .history_ttl_ms = 1000, .max_keys = 9},
-	{.pattern = "one:*", .history_size = 1, .history_ttl_ms = 60000, .max_keys = 9},
-	{.pattern = "few:*", .history_size = 3, .history_ttl_ms = 2000, .max_keys = 9},
+	{.pattern = "none:*",
+         .history_ttl_ms = 1000,
+         .max_keys = 9,
+         .presence = RULE_PRESENCE_FULL,
+         .presence_grace_ms = 1500},
+	{.pattern = "one:*",
+         .history_size = 1,
+         .history_ttl_ms = 60000,
+         .max_keys = 9,
+         .presence = RULE_PRESENCE_FULL},
+	{.pattern = "few:*",
+         .history_size = 3,
+         .history_ttl_ms = 2000,
+         .max_keys = 9,
+         .presence = RULE_PRESENCE_COUNT,
+         .presence_grace_ms = 20000},
 	{.pattern = "short:*", .history_size = 100, .history_ttl_ms = 500, .max_keys = 9},
 	{.pattern = "some:*", .history_size = 20, .history_ttl_ms = 8000, .max_keys = 9},
 	{.pattern = "long:*", .history_size = 150, .history_ttl_ms = 60000, .max_keys = 9},
@@ -167,7 +181,9 @@ static struct rule rule_list[] = {
          .history_size = 20,
          .history_ttl_ms = 8000,
          .max_keys = 9,
-         .throttle_ms = 200},
+         .throttle_ms = 200,
+         .presence = RULE_PRESENCE_FULL,
+         .presence_grace_ms = 100},
 	{.pattern = "slower:*",
          .history_size = 3,
          .history_ttl_ms = 2000,
@@ -183,7 +199,9 @@ static struct rule rule_list[] = {
          .history_size = 20,
          .history_ttl_ms = 8000,
          .max_keys = 9,
-         .overflow = RULE_OVERFLOW_DROP},
+         .overflow = RULE_OVERFLOW_DROP,
+         .presence = RULE_PRESENCE_FULL,
+         .presence_grace_ms = 5000},
 	{.pattern = "droplast:*",
          .history_ttl_ms = 8000,
          .deliver_last = true,
@@ -204,7 +222,9 @@ static struct rule rule_list[] = {
 };
 static const struct rules rules = {rule_list, COUNT_OF(rule_list)};
 
-enum hub_timers { TIMER_CHANNEL = 1, TIMER_WALK };
+enum hub_timers { TIMER_CHANNEL = 1, TIMER_WALK, TIMER_PRESENCE };
+
+static const char *const user_names[USERS] = {"ann", "bob", "cyd", "dee"};
 
 /* What a worker knows of a channel: its records up to `head`. */
 struct known {
@@ -223,8 +243,18 @@ struct worker {
 
 enum following_state { NOT_FOLLOWING = 0, ASKED, FOLLOWING };
 
+/* What a client has been told of who is present. */
+struct view {
+	bool is_watching; /* it asked for that */
+	bool is_shown;    /* and has been shown what there was */
+	bool has_names;
+	uint32_t count;
+	bool is_present[USERS];
+};
+
 struct following {
 	enum following_state state;
+	struct view view;
 	struct reader reader;
 	uint32_t overlooked; /* records that came though it lagged too far already */
 };
@@ -236,6 +266,7 @@ struct client {
 	uint32_t generation, unanswered;
 	struct worker *worker;
 	uint64_t number;
+	uint32_t user; /* USERS: none */
 	struct following following[CHANNELS];
 };
 
@@ -246,7 +277,7 @@ struct question {
 	uint32_t generation, channel;
 	enum command_type type;
 	struct cursor since;
-	bool has_since, is_unanswered;
+	bool has_since, is_unanswered, wants_presence;
 	bool is_answered, is_settled;
 	bool is_first; /* the client did not follow the channel: the answer makes it a follower */
 	enum error_code refusal; /* the answer is an error */
@@ -268,17 +299,20 @@ struct letter {
 
 static struct world {
 	const struct scenario *scenario;
-	struct claims *ann; /* what those of her connections hold that are not anonymous */
+	struct claims *claims[USERS + 1]; /* what connections of users hold; the last is NULL */
 	uint64_t seed, now_ms, next_number, next_once;
 	struct random random;
 	struct worker workers[SIM_WORKERS_MAX];
 	struct buf queues[SIM_WORKERS_MAX][SIM_WORKERS_MAX]; /* of letters: from, to */
 	struct client clients[CLIENTS];
 	struct model_channel channels[CHANNELS];
-	struct question *questions; /* all that were ever asked */
-	struct question *question;  /* the one that is being dealt with */
-	struct client *subscribed;  /* who has just been answered, */
-	uint32_t subscribed_to;     /* about which channel */
+	/* With one worker it is known who is away, and since when. */
+	uint64_t away_ms[CHANNELS][USERS];
+	uint64_t news_ms[CHANNELS][SIM_WORKERS_MAX]; /* when that worker was told last */
+	struct question *questions;                  /* all that were ever asked */
+	struct question *question;                   /* the one that is being dealt with */
+	struct client *subscribed;                   /* who has just been answered, */
+	uint32_t subscribed_to;                      /* about which channel */
 	uint32_t letters_posted;
 	bool is_calm;  /* every sink takes all, and there is memory */
 	bool is_short; /* there has been too little memory, or no room, at some time */
@@ -288,7 +322,8 @@ static struct world {
 static struct {
 	uint64_t recovered, gaps, again, cancelled, slow, renamed, pages, left_out, taken_in_part,
 		too_many, found_none, first, throttled, dropped, lost, conflated, duplicates,
-		forgotten, binary, unanswered, refused, abandoned, behind, far_behind;
+		forgotten, binary, unanswered, refused, abandoned, behind, far_behind, joined, left,
+		shown, numbers, asked, without;
 } seen;
 
 static uint32_t below(uint32_t bound)
@@ -309,6 +344,11 @@ static struct client *client_of(struct session *session)
 static uint32_t index_of(const struct worker *worker)
 {
 	return (uint32_t)(worker - world.workers);
+}
+
+static bool has_presence(uint32_t channel)
+{
+	return world.channels[channel].rule->presence != RULE_PRESENCE_NO;
 }
 
 static struct worker *agent_of(uint32_t channel)
@@ -405,6 +445,7 @@ static void subscribe_settle(struct question *question)
 
 static void question_settle(struct question *question, uint64_t epoch)
 {
+	CHECK(question->type != COMMAND_PRESENCE); /* it is of no epoch */
 	struct model_channel *channel = &world.channels[question->channel];
 	CHECK(!question->is_settled);
 	question->is_settled = true;
@@ -441,7 +482,9 @@ static void answered_first(struct client *client, const struct question *questio
 	CHECK(event->epoch == question->era->epoch);
 	CHECK(event->seq == position->from);
 	CHECK(event->is_recovered == position->is_recovered);
-	*following = (struct following){.state = FOLLOWING};
+	*following = (struct following){.state = FOLLOWING,
+	                                .view.is_watching = question->wants_presence &&
+	                                                    has_presence(question->channel)};
 	reader_begin(&following->reader, &world.channels[question->channel], client->number,
 	             position, &question->first);
 	world.channels[question->channel].followers++;
@@ -492,6 +535,8 @@ static void subscribe_answered(struct client *client, struct question *question,
 	CHECK(event->has_recovered == question->has_since);
 	if (client->following[question->channel].state == FOLLOWING) {
 		answered_again(client, question, event);
+		client->following[question->channel].view.is_watching |=
+			question->wants_presence && has_presence(question->channel);
 		return;
 	}
 	CHECK(client->following[question->channel].state == ASKED);
@@ -541,7 +586,8 @@ static void told_gap(struct client *client, const struct hub_event *event)
 	seen.lost += !is_drop;
 }
 
-static void unfollow(struct client *client, uint32_t channel);
+static void unfollow(struct client *client, uint32_t channel, bool is_lost);
+static void presence_answered(const struct question *question, const struct hub_event *event);
 static void cancel_asked(struct client *client, uint32_t channel);
 
 /* For want of memory, or of room in the post: what was asked has not been done. */
@@ -554,7 +600,7 @@ static void unavailable_answered(struct client *client, struct question *questio
 	if (!question->is_first || question->refusal != ERROR_NONE)
 		return;
 	CHECK(client->following[question->channel].state == ASKED);
-	unfollow(client, question->channel);
+	unfollow(client, question->channel, false);
 	/* Who asked again meanwhile has nothing to follow. */
 	cancel_asked(client, question->channel);
 }
@@ -581,11 +627,120 @@ static void event_check(struct client *client, const struct hub_event *event)
 		publish_answered(question, event);
 	} else if (question->type == COMMAND_HISTORY) {
 		history_answered(question, event);
+	} else if (question->type == COMMAND_PRESENCE) {
+		presence_answered(question, event);
 	} else if (question->type == COMMAND_UNSUBSCRIBE) {
 		CHECK(event->type == EVENT_UNSUBSCRIBED);
 	} else {
 		CHECK(event->type == EVENT_PONG);
 	}
+}
+
+/* ---- presence ---- */
+
+static uint32_t user_by_name(struct slice name)
+{
+	uint32_t i = 0;
+	while (!slice_is(name, user_names[i])) {
+		i++;
+		CHECK(i < USERS);
+	}
+	return i;
+}
+
+/* A list of all, or how many there are: it takes the place of whatever was known. */
+static void view_set(struct view *view, const struct turnout *turnout)
+{
+	*view = (struct view){.is_watching = view->is_watching,
+	                      .is_shown = true,
+	                      .has_names = turnout->has_names,
+	                      .count = turnout->occupant_count};
+	CHECK(!turnout->has_names || turnout->count == turnout->occupant_count);
+	for (uint32_t i = 0; turnout->has_names && i < turnout->count; i++) {
+		const struct turnout_entry *entry = &turnout->entries[i];
+		uint32_t user = user_by_name(turnout_user(entry));
+		CHECK(entry->is_present);
+		CHECK(!view->is_present[user]);
+		view->is_present[user] = true;
+	}
+}
+
+/* Each comes who was not there, and goes who was; oneself is not told of. */
+static void view_change(struct view *view, const struct client *client,
+                        const struct hub_event *event)
+{
+	bool *is_present = &view->is_present[user_by_name(event->user)];
+	CHECK(view->is_shown);
+	CHECK(view->has_names);
+	CHECK(user_by_name(event->user) != client->user);
+	CHECK(*is_present == (event->type == EVENT_LEFT));
+	*is_present = !*is_present;
+	view->count += event->type == EVENT_JOINED ? 1u : UINT32_MAX;
+	seen.joined += event->type == EVENT_JOINED;
+	seen.left += event->type == EVENT_LEFT;
+}
+
+static void told_presence(struct client *client, const struct hub_event *event)
+{
+	uint32_t channel = channel_by_name(event->channel);
+	struct view *view = &client->following[channel].view;
+	CHECK(session_takes(&client->session));
+	CHECK(event->ref.len == 0);
+	CHECK(client->following[channel].state == FOLLOWING);
+	CHECK(view->is_watching);
+	if (event->type != EVENT_PRESENCE) {
+		view_change(view, client, event);
+		return;
+	}
+	view_set(view, event->turnout);
+	CHECK(view->has_names == (world.channels[channel].rule->presence == RULE_PRESENCE_FULL));
+	/* Nobody who asks is told that there is nobody. */
+	CHECK(client->user == USERS || view->count > 0);
+	CHECK(client->user == USERS || !view->has_names || view->is_present[client->user]);
+	seen.shown += view->has_names;
+	seen.numbers += !view->has_names;
+}
+
+static void presence_answered(const struct question *question, const struct hub_event *event)
+{
+	struct view view = {.is_watching = false};
+	CHECK(event->type == EVENT_PRESENCE);
+	CHECK(slice_is(event->channel, world.channels[question->channel].name));
+	view_set(&view, event->turnout);
+	seen.asked++;
+}
+
+/* It subscribed, and wanted to be told what the channel has not. */
+static bool is_told_without(const struct client *client, const struct hub_event *event)
+{
+	const struct question *question = world.question;
+	bool is_it = event->type == EVENT_ERROR && event->error == ERROR_NOT_FOUND &&
+	             question != NULL && question->is_answered && question->wants_presence &&
+	             question->client == client && !has_presence(question->channel);
+	seen.without += is_it;
+	return is_it;
+}
+
+/* It could not be made a watcher. */
+static bool is_told_unavailable(struct client *client, const struct hub_event *event)
+{
+	const struct question *question = world.question;
+	bool is_it = event->type == EVENT_ERROR && event->error == ERROR_UNAVAILABLE &&
+	             question != NULL && question->is_answered && question->wants_presence &&
+	             question->client == client;
+	if (!is_it)
+		return false;
+	CHECK(has_memory_failed());
+	client->following[question->channel].view.is_watching = false;
+	return true;
+}
+
+static bool is_of_presence(const struct hub_event *event)
+{
+	bool is_answer = world.question != NULL && world.question->type == COMMAND_PRESENCE &&
+	                 !world.question->is_answered;
+	return event->type == EVENT_JOINED || event->type == EVENT_LEFT ||
+	       (event->type == EVENT_PRESENCE && !is_answer);
 }
 
 static void out_event(struct hub_out *out, struct session *session, const struct hub_event *event)
@@ -595,7 +750,9 @@ static void out_event(struct hub_out *out, struct session *session, const struct
 	failing_pause();
 	if (event->type == EVENT_GAP)
 		told_gap(client, event);
-	else
+	else if (is_of_presence(event))
+		told_presence(client, event);
+	else if (!is_told_without(client, event) && !is_told_unavailable(client, event))
 		event_check(client, event);
 	failing_resume();
 }
@@ -746,7 +903,41 @@ static void letter_check(const struct hub_mail *mail)
 	case MAIL_UNFOLLOW:
 	case MAIL_RECORD:
 	case MAIL_REBASED:
+	case MAIL_ENTERED:
+	case MAIL_LEFT:
+	case MAIL_PRESENCE:
+	case MAIL_PRESENCE_SHOWN:
+	case MAIL_NEWS:
+	case MAIL_UNWATCH:
 		break;
+	}
+}
+
+/* "A join of one member costs one diff per worker and interval." */
+static void news_check(uint32_t to, const struct turnout *news)
+{
+	uint32_t channel = channel_by_name(turnout_channel(news));
+	uint64_t *before_ms = &world.news_ms[channel][to];
+	CHECK(*before_ms == 0 || world.now_ms - *before_ms >= PRESENCE_INTERVAL_MS);
+	*before_ms = world.now_ms;
+}
+
+static bool is_about_question(const struct hub_mail *mail)
+{
+	switch ((enum mail_kind)mail->kind) {
+	case MAIL_UNFOLLOW:
+	case MAIL_RECORD:
+	case MAIL_ENTERED:
+	case MAIL_LEFT:
+	case MAIL_NEWS:
+	case MAIL_UNWATCH:
+		return false;
+	case MAIL_PRESENCE:
+		return !mail->ask->is_watch;
+	case MAIL_PRESENCE_SHOWN:
+		return world.question != NULL;
+	default:
+		return true;
 	}
 }
 
@@ -758,7 +949,9 @@ static void out_post(struct hub_out *out, uint32_t to, const struct hub_mail *ma
 	CHECK(to < world.scenario->workers);
 	CHECK(mail->from == from);
 	letter_check(mail);
-	bool is_about_it = mail->kind != MAIL_UNFOLLOW && mail->kind != MAIL_RECORD;
+	if (mail->kind == MAIL_NEWS)
+		news_check(to, mail->turnout);
+	bool is_about_it = is_about_question(mail);
 	struct letter letter = {*mail, is_about_it ? world.question : NULL};
 	CHECK(!is_about_it || letter.question != NULL);
 	buf_append(&world.queues[from][to], &letter, sizeof(letter));
@@ -825,8 +1018,9 @@ static void letter_deliver(uint32_t from, uint32_t to)
 	uint32_t others = world.scenario->workers - 1;
 	/* What was owed may come to it. */
 	CHECK(world.scenario->full_percent > 0 ||
-	      world.letters_posted <= 1 + (kind == MAIL_PUBLISH ? others : 0));
-	if (kind == MAIL_PUBLISHED || kind == MAIL_FOLLOWED || kind == MAIL_HISTORY_READY)
+	      world.letters_posted <= 1 + (kind == MAIL_PUBLISH ? others : kind == MAIL_FOLLOWED));
+	if (kind == MAIL_PUBLISHED || kind == MAIL_FOLLOWED || kind == MAIL_HISTORY_READY ||
+	    (kind == MAIL_PRESENCE_SHOWN && letter.question != NULL))
 		question_forget(letter.question);
 }
 
@@ -860,21 +1054,35 @@ static bool letter_deliver_any(void)
 
 static void client_open(struct client *client)
 {
+	static const uint8_t partings[] = {PARTING_LOST, PARTING_LOST, PARTING_POLLED,
+	                                   PARTING_LEFT};
 	uint32_t generation = client->generation + 1;
+	uint32_t user = chance(70) ? below(USERS) : USERS;
 	*client = (struct client){
 		.is_open = true,
 		.generation = generation,
 		.worker = &world.workers[below(world.scenario->workers)],
 		.session.is_backend = chance(20),
 		.session.is_held = chance(10),
-		.session.claims = chance(50) ? world.ann : NULL,
+		.session.parting = partings[below(COUNT_OF(partings))] & 3u,
+		.session.claims = world.claims[user],
+		.user = user,
 	};
 	client->number = hub_session_number(client->worker->hub, &client->session);
 }
 
-static void unfollow(struct client *client, uint32_t channel)
+/* Grace begins with the last connection that is lost. */
+static void unfollow(struct client *client, uint32_t channel, bool is_lost)
 {
 	struct following *following = &client->following[channel];
+	if (following->state == FOLLOWING && client->user < USERS) {
+		uint64_t grace = world.channels[channel].rule->presence_grace_ms;
+		bool is_poll = client->session.parting == PARTING_POLLED;
+		if (is_poll && grace < PRESENCE_POLL_MS)
+			grace = PRESENCE_POLL_MS;
+		world.away_ms[channel][client->user] = world.now_ms + (is_lost ? grace : 0);
+	}
+	following->view = (struct view){.is_watching = false};
 	if (following->state == FOLLOWING) {
 		CHECK(world.channels[channel].followers > 0);
 		world.channels[channel].followers--;
@@ -888,7 +1096,7 @@ static void client_close(struct client *client)
 	hub_enter(client->worker);
 	hub_session_close(client->worker->hub, &client->session);
 	for (uint32_t i = 0; i < CHANNELS; i++)
-		unfollow(client, i);
+		unfollow(client, i, client->session.parting != PARTING_LEFT);
 	client->is_open = false;
 }
 
@@ -996,6 +1204,7 @@ static void ask_subscribe(struct client *client)
 	question->has_since = chance(60);
 	if (question->has_since)
 		question->since = any_cursor(client, question->channel);
+	question->wants_presence = chance(50);
 	if (following->state == NOT_FOLLOWING) {
 		if (channels_of(client) == CHANNELS_PER_SESSION)
 			question->refusal = ERROR_TOO_MANY_CHANNELS;
@@ -1004,7 +1213,7 @@ static void ask_subscribe(struct client *client)
 		question->is_first = true;
 		seen.too_many += question->refusal != ERROR_NONE;
 	}
-	question_ask(question, &(struct hub_command){0});
+	question_ask(question, &(struct hub_command){.wants_presence = question->wants_presence});
 }
 
 /* Subscribing that was not answered yet has been given up. */
@@ -1030,7 +1239,7 @@ static void ask_unsubscribe(struct client *client)
 		cancel_asked(client, channel);
 	question_ask(question, &(struct hub_command){0});
 	CHECK(question->is_answered);
-	unfollow(client, channel);
+	unfollow(client, channel, false);
 }
 
 static uint64_t any_session_number(void)
@@ -1065,7 +1274,7 @@ static void ask_publish_to(struct client *client, uint32_t channel, uint64_t onc
 		.once = once,
 		.user = user.len == 0                ? NULL
 	                : client->session.is_backend ? "bob"
-	                                             : "ann",
+	                                             : user_names[client->user],
 		.len = chance(90) ? below(300) : below(MODEL_PAYLOAD_MAX),
 		.key = (uint8_t)(chance(60) ? below(MODEL_KEYS) : below(2)),
 		.event = (uint8_t)(chance(30) ? below(3) : 0),
@@ -1103,6 +1312,14 @@ static void ask_history(struct client *client)
 	if (question->has_since)
 		question->since = any_cursor(client, question->channel);
 	question_ask(question, &command);
+}
+
+static void ask_presence(struct client *client)
+{
+	struct question *question = question_make(client, COMMAND_PRESENCE);
+	if (!has_presence(question->channel))
+		question->refusal = ERROR_NOT_FOUND;
+	question_ask(question, &(struct hub_command){0});
 }
 
 /* ---- time ---- */
@@ -1298,6 +1515,102 @@ static void channel_check(struct worker *worker, const struct channel *channel)
 	known->head = head;
 }
 
+/* ---- who is present ---- */
+
+/* Connections of that user whose subscriptions were answered; or those of them that go on. One that
+ * could not be entered for want of memory was ended. */
+static uint32_t connections_of(uint32_t channel, uint32_t user, bool that_end)
+{
+	uint32_t count = 0;
+	for (const struct client *client = world.clients; client < world.clients + CLIENTS;
+	     client++)
+		count += client->is_open && client->user == user &&
+		         (that_end || !client->session.is_ended) &&
+		         client->following[channel].state == FOLLOWING;
+	return count;
+}
+
+static const struct presence *presence_at_agent(uint32_t channel)
+{
+	const struct hub *hub = agent_of(channel)->hub;
+	struct slice name = slice_string(world.channels[channel].name);
+	const struct channel *found = hub_find(hub, name, hub_hash(hub, name));
+	return found == NULL ? NULL : presence_of(hub, found);
+}
+
+/* What the agent has of each user; `away_ms` is where that is known. */
+static void occupants_check(uint32_t channel, bool is_exact)
+{
+	const struct presence *presence = presence_at_agent(channel);
+	uint32_t connections[USERS] = {0};
+	bool is_present[USERS] = {false};
+	for (uint32_t i = 0; presence != NULL && i < occupants_span(&presence->occupants); i++) {
+		const struct occupant *one = occupants_at(&presence->occupants, i);
+		for (; one != NULL; one = occupants_after(one)) {
+			uint32_t user = user_by_name(occupant_user(one));
+			connections[user] = occupant_connections(one);
+			is_present[user] = one->is_present;
+			CHECK(!one->is_present || connections[user] > 0 ||
+			      list_is_linked(&one->in_leaving));
+		}
+	}
+	for (uint32_t user = 0; user < USERS; user++) {
+		uint32_t known = connections_of(channel, user, false);
+		uint32_t most = connections_of(channel, user, true);
+		bool is_leaving = world.now_ms < world.away_ms[channel][user] ||
+		                  world.now_ms - world.away_ms[channel][user] < 2 * TIMER_TICK_MS;
+		CHECK(connections[user] >= known);
+		CHECK(connections[user] <= most);
+		CHECK(is_present[user] || known == 0);
+		if (!is_exact)
+			continue;
+		CHECK(!is_present[user] || connections[user] > 0 || is_leaving);
+		CHECK(is_present[user] || world.now_ms >= world.away_ms[channel][user]);
+	}
+}
+
+/* Of a worker by itself it is known at each moment; unless somebody may not have entered. */
+static void presence_check(void)
+{
+	if (world.scenario->workers > 1 || world.scenario->failing_percent > 0)
+		return;
+	for (uint32_t i = 0; i < CHANNELS; i++) {
+		if (has_presence(i))
+			occupants_check(i, true);
+	}
+}
+
+/* Whoever is told of a channel knows who is there. */
+static void view_check(const struct client *client, uint32_t channel)
+{
+	const struct presence *presence = presence_at_agent(channel);
+	const struct view *view = &client->following[channel].view;
+	CHECK(view->is_shown);
+	CHECK(presence != NULL);
+	CHECK(view->count == presence->occupants.count);
+	for (uint32_t user = 0; view->has_names && user < USERS; user++) {
+		bool is_known = view->is_present[user];
+		bool is_present = connections_of(channel, user, false) > 0;
+		CHECK(is_known || !is_present);
+	}
+}
+
+static void views_check(void)
+{
+	for (uint32_t i = 0; i < CHANNELS; i++) {
+		if (has_presence(i))
+			occupants_check(i, false);
+	}
+	for (const struct client *client = world.clients; client < world.clients + CLIENTS;
+	     client++) {
+		for (uint32_t i = 0; client->is_open && i < CHANNELS; i++) {
+			if (client->following[i].state == FOLLOWING &&
+			    client->following[i].view.is_watching)
+				view_check(client, i);
+		}
+	}
+}
+
 static void counters_check(const struct worker *worker, uint32_t channels, uint32_t followers)
 {
 	const struct hub_counters *counters = hub_counters(worker->hub);
@@ -1408,6 +1721,7 @@ static void world_check(void)
 	}
 	for (uint32_t i = 0; i < world.scenario->workers; i++)
 		world.workers[i].is_entered = false;
+	presence_check();
 }
 
 /* ---- steps ---- */
@@ -1446,8 +1760,10 @@ static void client_acts(struct client *client)
 		ask_again_in_time(client);
 	else if (what < 82)
 		ask_publish(client);
-	else if (what < 88)
+	else if (what < 86)
 		ask_history(client);
+	else if (what < 88)
+		ask_presence(client);
 	else if (what < 90)
 		question_ask(question_make(client, COMMAND_PING), &(struct hub_command){0});
 	else
@@ -1545,8 +1861,12 @@ static void calm(void)
 	for (int i = 0; i < 3; i++) {
 		time_passes(THROTTLE_MS_MAX);
 		walks_end();
+		while (letter_deliver_any()) /* news, and what is answered to it */
+			world_check();
+		walks_end();
 	}
 	nobody_lacks(true);
+	views_check();
 	world.is_calm = false;
 }
 
@@ -1574,6 +1894,7 @@ static void worker_begin(uint32_t i, struct hash_key hash_key)
 		.wheel = &worker->wheel,
 		.timer_kind = TIMER_CHANNEL,
 		.walk_timer_kind = TIMER_WALK,
+		.presence_timer_kind = TIMER_PRESENCE,
 		.hash_key = hash_key,
 		.seed = random_next(&world.random),
 		.channels_per_session = CHANNELS_PER_SESSION,
@@ -1585,9 +1906,13 @@ static void worker_begin(uint32_t i, struct hash_key hash_key)
 
 static void world_begin(const struct scenario *scenario, uint64_t seed)
 {
-	struct claims_content ann = {.user = SLICE("ann"), .expires_unix_ms = CLAIMS_NEVER};
 	world = (struct world){.scenario = scenario, .seed = seed, .random.state = seed};
-	CHECK((world.ann = claims_make(&ann)) != NULL);
+	for (uint32_t i = 0; i < USERS; i++) {
+		struct claims_content content = {.user = slice_string(user_names[i]),
+		                                 .info = i > 1 ? SLICE("{}") : SLICE(""),
+		                                 .expires_unix_ms = CLAIMS_NEVER};
+		CHECK((world.claims[i] = claims_make(&content)) != NULL);
+	}
 	/* Some begin shortly before 32 bits of milliseconds run over. */
 	world.now_ms = chance(30) ? UINT32_MAX - below(60000) : random_next(&world.random) >> 20;
 	struct hash_key hash_key = {{random_next(&world.random), random_next(&world.random)}};
@@ -1628,6 +1953,8 @@ static void world_fades(void)
 		const struct hub_counters *counters = hub_counters(world.workers[i].hub);
 		CHECK(counters->channels == 0);
 		CHECK(counters->followers == 0);
+		CHECK(counters->members == 0);
+		CHECK(counters->watchers == 0);
 		CHECK(world.workers[i].wheel.count == 0);
 	}
 }
@@ -1643,7 +1970,8 @@ static void world_breaks_off(void)
 
 static void world_end(void)
 {
-	claims_free(world.ann);
+	for (uint32_t i = 0; i < USERS; i++)
+		claims_free(world.claims[i]);
 	for (uint32_t from = 0; from < SIM_WORKERS_MAX; from++) {
 		for (uint32_t to = 0; to < SIM_WORKERS_MAX; to++) {
 			struct buf *queue = &world.queues[from][to];
@@ -1726,6 +2054,12 @@ static void seen_check(void)
 	CHECK(seen.unanswered > 0);
 	CHECK(seen.behind > 0);
 	CHECK(seen.far_behind > 0);
+	CHECK(seen.joined > 0);
+	CHECK(seen.left > 0);
+	CHECK(seen.shown > 0);
+	CHECK(seen.numbers > 0);
+	CHECK(seen.asked > 0);
+	CHECK(seen.without > 0);
 }
 
 int main(int argc, char **argv)

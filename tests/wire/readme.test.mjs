@@ -97,6 +97,8 @@ async function page(server, script, wanted, meanwhile = () => {}) {
 /* Rows: the section, then for each of its blocks in that language what it prints. */
 const shells = [
 	["In a minute", [[/"id":"\w+-\d+","duplicate":false/]]],
+	["Presence by example", [[/"count":1,"members":\[\{"user":"bob","connections":1\}\]/,
+		/"user":"bob","online":true/, /"disconnected":1/, /"count":0,"members":\[\]/]]],
 	["Chat that misses nothing", [[/"recovered":true,.*"while you were away"/]]],
 	["A live dashboard", [[/^data: 5000$/m, /^data: 41$/m,
 		/"messages":\[[^\]]*"data":5000[^\]]*"data":41[^\]]*\]/]]],

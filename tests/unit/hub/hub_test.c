@@ -20,6 +20,10 @@
 #define MERGE "merge:1"
 #define MERGE_THERE "merge:2"
 #define DROP "drop:2"
+#define ROOM "room:1" /* with presence */
+#define COUNTED "counted:1"
+#define GRACE_MS 3000
+#define TIMER_PRESENCE 2
 #define UNIX_MS 1700000000000u
 #define LETTERS_MAX 64
 
@@ -47,6 +51,11 @@ static struct rule rule_list[] = {
          .history_size = 5,
          .history_ttl_ms = 60000,
          .overflow = RULE_OVERFLOW_DROP},
+	{.pattern = "room:*",
+         .history_ttl_ms = 60000,
+         .presence = RULE_PRESENCE_FULL,
+         .presence_grace_ms = GRACE_MS},
+	{.pattern = "counted:*", .history_ttl_ms = 60000, .presence = RULE_PRESENCE_COUNT},
 	{.pattern = "brief:*", .history_size = 5, .history_ttl_ms = 500},
 	{.pattern = "*", .history_size = 5, .history_ttl_ms = 60000},
 };
@@ -108,6 +117,23 @@ static void tell_records(struct record *const *records, size_t count)
 	last_record = record_take(records[count - 1]);
 }
 
+/* How many, and who, by name: with connections where those are not 1. */
+static void tell_turnout(const struct turnout *turnout)
+{
+	buf_format(&told, " %u", turnout->occupant_count);
+	for (char name = 'a'; turnout->has_names && name <= 'z'; name++) {
+		for (uint32_t i = 0; i < turnout->count; i++) {
+			const struct turnout_entry *entry = &turnout->entries[i];
+			if (*entry->user != name)
+				continue;
+			buf_char(&told, ' ');
+			buf_slice(&told, turnout_user(entry));
+			if (entry->connections != 1)
+				buf_format(&told, "*%u", entry->connections);
+		}
+	}
+}
+
 static void out_event(struct hub_out *out, struct session *session, const struct hub_event *event)
 {
 	static const char *const words[] = {
@@ -117,6 +143,9 @@ static void out_event(struct hub_out *out, struct session *session, const struct
 		[EVENT_HISTORY] = "history",
 		[EVENT_PONG] = "pong",
 		[EVENT_GAP] = "gap",
+		[EVENT_PRESENCE] = "sees",
+		[EVENT_JOINED] = "joined",
+		[EVENT_LEFT] = "left",
 	};
 	unsigned long long seq = event->seq;
 	(void)out;
@@ -127,6 +156,12 @@ static void out_event(struct hub_out *out, struct session *session, const struct
 		tell(session, words[event->type], event->channel);
 	}
 	tell_records(event->records, event->record_count);
+	if (event->user.len > 0)
+		buf_format(&told, " %.*s", (int)event->user.len, event->user.at);
+	if (event->data.len > 0)
+		buf_format(&told, " %.*s", (int)event->data.len, event->data.at);
+	if (event->turnout != NULL)
+		tell_turnout(event->turnout);
 	if (event->type == EVENT_HISTORY)
 		buf_string(&told, " at");
 	if (event->epoch != 0)
@@ -357,6 +392,7 @@ static void begin(uint32_t count)
 			.rules = &rules,
 			.wheel = &wheels[i],
 			.walk_timer_kind = 1,
+			.presence_timer_kind = TIMER_PRESENCE,
 			.seed = i,
 			.channels_per_session = CHANNELS,
 			.outbound_bytes_max = LAG_MAX,
@@ -382,6 +418,8 @@ static void end(void)
 	for (uint32_t i = 0; i < workers; i++) {
 		CHECK(hub_counters(hubs[i])->followers == 0);
 		CHECK(hub_counters(hubs[i])->channels == 0);
+		CHECK(hub_counters(hubs[i])->members == 0);
+		CHECK(hub_counters(hubs[i])->watchers == 0);
 		hub_destroy(hubs[i]);
 	}
 	if (last_record != NULL)
@@ -1594,6 +1632,345 @@ static void reviewed_before_the_answer(void)
 	CHECK(a.session.follower_count == 0);
 }
 
+/* ---- presence ---- */
+
+/* Theirs is the name that they are written down by. */
+static void name_all(void)
+{
+	for (size_t i = 0; i < COUNT_OF(clients); i++) {
+		struct client *client = clients[i];
+		struct claims_content content = {.expires_unix_ms = CLAIMS_NEVER,
+		                                 .user = slice_of(&client->name, 1),
+		                                 .info = client == &c ? SLICE("{}") : SLICE("")};
+		claims_free(client->session.claims);
+		CHECK((client->session.claims = claims_make(&content)) != NULL);
+	}
+}
+
+static void subscribe_with_presence(struct client *client, const char *channel)
+{
+	struct hub_command command = {.type = COMMAND_SUBSCRIBE,
+	                              .channel = slice_string(channel),
+	                              .ref = SLICE("1"),
+	                              .wants_presence = true};
+	hub_execute(client->hub, &client->session, &command);
+}
+
+static void ask_presence(struct client *client, const char *channel)
+{
+	struct hub_command command = {
+		.type = COMMAND_PRESENCE, .channel = slice_string(channel), .ref = SLICE("6")};
+	hub_execute(client->hub, &client->session, &command);
+}
+
+static void part(struct client *client, enum parting parting)
+{
+	client->session.parting = parting & 3;
+	close_client(client);
+}
+
+/* Turns until nobody has anything to do. */
+static void turns(void)
+{
+	do {
+		deliver_all();
+		for (uint32_t i = 0; i < workers; i++) {
+			while (hub_walk(hubs[i], 100))
+				;
+		}
+	} while (letter_count > 0);
+}
+
+/* The first news comes at once, the next a while later. */
+static void news(void)
+{
+	turns();
+	pass(PRESENCE_INTERVAL_MS + 8);
+	turns();
+}
+
+/* a watches, on either worker. */
+static void begin_presence(uint32_t watcher)
+{
+	close_client(&a);
+	turns();
+	open_client(&a, 'a', watcher);
+	name_all();
+	subscribe_with_presence(&a, ROOM);
+	turns();
+	CHECK(were_told("a subscribed room:1 0 ref 1; a sees room:1 1 a"));
+}
+
+static void come_and_go(void)
+{
+	for (uint32_t watcher = 0; watcher < 2; watcher++) {
+		begin_presence(watcher);
+		subscribe(&b, ROOM);
+		subscribe(&c, ROOM);
+		news();
+		buf_clear(&told);
+		ask_presence(&b, ROOM);
+		turns();
+		CHECK(were_told("b sees room:1 3 a b c ref 6"));
+		unsubscribe(&b, ROOM);
+		news();
+		CHECK(were_told("b unsubscribed room:1; a left room:1 b"));
+		part(&c, PARTING_LOST);
+		news();
+		CHECK(were_told(""));
+		pass(GRACE_MS + 8);
+		turns();
+		CHECK(were_told("a left room:1 c {}"));
+		open_client(&c, 'c', 1);
+	}
+}
+
+static void back_in_time(void)
+{
+	begin_presence(0);
+	subscribe(&c, ROOM);
+	news();
+	buf_clear(&told);
+	part(&c, PARTING_LOST);
+	turns();
+	pass(GRACE_MS - 20);
+	open_client(&c, 'c', 0);
+	name_all();
+	subscribe(&c, ROOM);
+	turns();
+	pass(2 * GRACE_MS);
+	turns();
+	CHECK(were_told("c subscribed room:1 0"));
+}
+
+static void polls_are_there(void)
+{
+	begin_presence(0);
+	subscribe(&c, ROOM);
+	news();
+	buf_clear(&told);
+	part(&c, PARTING_POLLED);
+	turns();
+	pass(PRESENCE_POLL_MS - 20);
+	turns();
+	CHECK(were_told(""));
+	pass(40);
+	turns();
+	CHECK(were_told("a left room:1 c {}"));
+}
+
+static void one_piece_of_news(void)
+{
+	begin_presence(0);
+	uint64_t before =
+		hub_counters(hubs[0])->presence_news + hub_counters(hubs[1])->presence_news;
+	subscribe(&b, ROOM);
+	turns();
+	CHECK(were_told("b subscribed room:1 0; a joined room:1 b"));
+	unsubscribe(&b, ROOM);
+	subscribe(&c, ROOM);
+	turns();
+	pass(PRESENCE_INTERVAL_MS - 10);
+	turns();
+	CHECK(were_told("b unsubscribed room:1; c subscribed room:1 0"));
+	pass(18);
+	turns();
+	CHECK(were_told("a joined room:1 c {}; a left room:1 b"));
+	uint64_t after =
+		hub_counters(hubs[0])->presence_news + hub_counters(hubs[1])->presence_news;
+	CHECK(after - before == 2);
+}
+
+static void same_user(void)
+{
+	begin_presence(0);
+	b.name = 'a';
+	name_all();
+	subscribe_with_presence(&b, ROOM);
+	news();
+	CHECK(were_told("a subscribed room:1 0 ref 1; a sees room:1 1 a*2"));
+	part(&b, PARTING_LEFT);
+	pass(2 * GRACE_MS);
+	news();
+	CHECK(were_told(""));
+}
+
+static void no_user(void)
+{
+	begin_presence(0);
+	claims_free(b.session.claims);
+	b.session.claims = NULL;
+	subscribe_with_presence(&b, ROOM);
+	news();
+	CHECK(were_told("b subscribed room:1 0 ref 1; b sees room:1 1 a"));
+	name_all();
+	hub_review(b.hub, &b.session);
+	news();
+	CHECK(were_told("a joined room:1 b"));
+}
+
+static void numbers_alone(void)
+{
+	name_all();
+	subscribe_with_presence(&a, COUNTED);
+	turns();
+	CHECK(were_told("a subscribed counted:1 0 ref 1; a sees counted:1 1"));
+	subscribe(&b, COUNTED);
+	subscribe(&c, COUNTED);
+	news();
+	news();
+	CHECK(told.len > 0);
+	CHECK(slice_is(slice_after(buf_view(&told), told.len - strlen("a sees counted:1 3")),
+	               "a sees counted:1 3"));
+	buf_clear(&told);
+	part(&c, PARTING_LOST); /* without a grace in the rule */
+	news();
+	CHECK(were_told("a sees counted:1 2"));
+}
+
+static void without_presence(void)
+{
+	name_all();
+	subscribe_with_presence(&a, HERE);
+	turns();
+	CHECK(were_told("a subscribed here 0 ref 1; a not_found here ref 1"));
+	ask_presence(&a, HERE);
+	CHECK(were_told("a not_found here ref 6"));
+	CHECK(hub_counters(hubs[0])->members == 0);
+}
+
+/* Whose socket takes nothing is shown all when it does again, and told nothing twice. */
+static void slow_watcher(void)
+{
+	begin_presence(0);
+	a.session.is_blocked = true;
+	subscribe(&b, ROOM);
+	news();
+	subscribe(&c, ROOM);
+	news();
+	CHECK(were_told("b subscribed room:1 0; c subscribed room:1 0"));
+	ready(&a);
+	turns();
+	CHECK(were_told("a sees room:1 3 a b c"));
+	unsubscribe(&c, ROOM);
+	news();
+	CHECK(were_told("c unsubscribed room:1; a left room:1 c {}"));
+}
+
+/* It is owed, and told when there is room. */
+static void no_room_to_say(void)
+{
+	begin_presence(0);
+	subscribe(&c, ROOM);
+	subscribe(&b, ROOM);
+	news();
+	buf_clear(&told);
+	is_full[0] = is_full[1] = true;
+	part(&b, PARTING_LEFT);
+	part(&c, PARTING_LEFT);
+	news();
+	is_full[0] = is_full[1] = false;
+	news();
+	news();
+	CHECK(told.len > 0);
+	ask_presence(&a, ROOM);
+	turns();
+	CHECK(slice_is(slice_after(buf_view(&told), told.len - strlen("a sees room:1 1 a ref 6")),
+	               "a sees room:1 1 a ref 6"));
+	buf_clear(&told);
+}
+
+#define CROWD (PRESENCE_NAMES_MAX + 1)
+
+static void a_crowd(void)
+{
+	static struct client crowd[CROWD];
+	static char names[CROWD][6];
+	begin_presence(0);
+	for (size_t i = 1; i < CROWD; i++) {
+		snprintf(names[i], sizeof(names[i]), "x%04zu", i);
+		struct claims_content content = {.expires_unix_ms = CLAIMS_NEVER,
+		                                 .user = slice_string(names[i])};
+		open_client(&crowd[i], 'x', 0);
+		CHECK((crowd[i].session.claims = claims_make(&content)) != NULL);
+		subscribe(&crowd[i], ROOM);
+	}
+	news();
+	buf_clear(&told);
+	ask_presence(&a, ROOM);
+	CHECK(were_told("a sees room:1 1001 ref 6") == (CROWD == 1001));
+	for (size_t i = CROWD - 1; i > PRESENCE_NAMES_MAX / 2; i--)
+		close_client(&crowd[i]);
+	pass(GRACE_MS + 8);
+	turns();
+	CHECK(told.len > 0);
+	buf_clear(&told);
+	news();
+	buf_clear(&told);
+	close_client(&crowd[PRESENCE_NAMES_MAX / 2]);
+	pass(GRACE_MS + 8);
+	news();
+	/* The last one made it small again: all names, once. */
+	CHECK(slice_starts(buf_view(&told), SLICE("a sees room:1 500 a x")));
+	buf_clear(&told);
+	for (size_t i = 1; i < PRESENCE_NAMES_MAX / 2; i++)
+		close_client(&crowd[i]);
+}
+
+/* Members of a channel keep it, and nobody else does. */
+static void keeps_its_channel(void)
+{
+	name_all();
+	subscribe(&b, "room:long");
+	turns();
+	buf_clear(&told);
+	part(&b, PARTING_LOST);
+	CHECK(hub_counters(hubs[0])->members == 1);
+	pass(GRACE_MS + 8);
+	CHECK(hub_counters(hubs[0])->members == 0);
+	CHECK(hub_counters(hubs[0])->channels == 1);
+}
+
+static struct rule other_list[] = {
+	{.pattern = "counted:*",
+         .history_ttl_ms = 60000,
+         .presence = RULE_PRESENCE_FULL,
+         .presence_grace_ms = GRACE_MS},
+	{.pattern = HERE, .history_ttl_ms = 60000, .presence = RULE_PRESENCE_FULL},
+	{.pattern = "*", .history_size = 5, .history_ttl_ms = 60000},
+};
+static const struct rules other_rules = {other_list, COUNT_OF(other_list)};
+
+static void adopt(const struct rules *next)
+{
+	for (uint32_t i = 0; i < workers; i++) {
+		hub_set_rules(hubs[i], next);
+		while (hub_adopt(hubs[i], 100) != HUB_ADOPTED)
+			turns();
+	}
+	news();
+}
+
+static void another_rule(void)
+{
+	name_all();
+	subscribe_with_presence(&a, ROOM);
+	subscribe_with_presence(&a, COUNTED);
+	subscribe(&b, HERE);
+	turns();
+	buf_clear(&told);
+	adopt(&other_rules);
+	CHECK(were_told("a not_found room:1; a sees counted:1 1 a"));
+	ask_presence(&b, HERE);
+	turns();
+	CHECK(were_told("b sees here 1 b ref 6"));
+	adopt(&rules);
+	CHECK(were_told("a sees counted:1 1"));
+	ask_presence(&a, ROOM);
+	turns();
+	CHECK(were_told("a sees room:1 1 a ref 6"));
+}
+
 static const struct {
 	const char *name;
 	uint32_t workers;
@@ -1669,6 +2046,19 @@ static const struct {
 	{"other claims end what they do not allow", 1, reviewed},
 	{"and what is still to be answered", 2, reviewed_before_the_answer},
 	{"letters that nobody gets are let go whole", 2, discarded},
+	{"who watches is told who comes and who goes", 2, come_and_go},
+	{"who is back in time was never away", 2, back_in_time},
+	{"who polls is there between two polls", 2, polls_are_there},
+	{"what changes in an interval is one piece of news", 2, one_piece_of_news},
+	{"two connections of a user are one member", 2, same_user},
+	{"who has no user is none, and becomes one with a token", 2, no_user},
+	{"a rule may have the number told alone", 2, numbers_alone},
+	{"where a rule has no presence there is none", 1, without_presence},
+	{"who takes nothing is shown all when it takes again", 2, slow_watcher},
+	{"who leaves where the post has no room is gone when it has", 2, no_room_to_say},
+	{"of a crowd the number is told, until it is half as large", 1, a_crowd},
+	{"a channel lives as long as somebody may come back", 1, keeps_its_channel},
+	{"another rule begins presence, ends it, or has names told", 2, another_rule},
 };
 
 /* ---- rights ---- */

@@ -1,0 +1,171 @@
+/*
+ * occupants.h - who is present in one channel: a set of users, and what is still to be told of it.
+ *
+ * A user is present while any of its connections is, and a grace longer where the last one was
+ * lost and not closed: who comes back meanwhile was never away. Where connections are is known
+ * to *sources*: workers of a node, or nodes. Each reports who enters and leaves there; the set adds
+ * up. What a source said can be held against its digest and said anew, and goes with the source
+ * when that dies.
+ *
+ * Each coming and going gives the set another version. Where somebody is told of them
+ * (occupants_tell()), changes are kept until occupants_take() gives them out in one piece, those
+ * that took each other back left out. A list of all occupants (occupants_all()) may be given to
+ * somebody meanwhile: it is of a version, and who has it leaves out what of the next piece is not
+ * newer. Where that does not suffice, because a change that the list shows was taken back since,
+ * the piece says from which version on lists are worth nothing (`redo_from`).
+ *
+ * Threads:   the worker's own; pure. A turnout is immutable, and counted across threads.
+ * Ownership: occupants_enter() takes over the occupant. A occupant, and each entry of a turnout,
+ * holds a reference to its info. Limits:    OCCUPANT_BYTES and its names a occupant, and about 16
+ * for its place in the set; a second source of the same user costs as much again. Users are told
+ * apart by names, but leave by the 64 bits of a keyed hash: two users of one hash are not expected.
+ */
+#pragma once
+
+#include "base/blob.h"
+#include "base/check.h"
+#include "base/list.h"
+#include "base/map.h"
+
+/* How somebody left. */
+enum parting {
+	PARTING_LOST = 0, /* the connection ended, and may be made anew: the channel's grace */
+	PARTING_POLLED,   /* its poll was answered: the next one is to come */
+	PARTING_ORPHANED, /* its source died: twice the grace */
+	PARTING_LEFT,     /* it said so: at once */
+};
+
+#define PARTING_GRACES 3 /* of these have one */
+
+/* What has passed since, for each way to leave, until somebody is away. */
+struct parting_grace {
+	uint32_t ms[PARTING_GRACES];
+};
+
+/* One user of one source. The first one of a user is the occupant; those of other sources hang on
+ * it, and only their numbers count. */
+struct occupant {
+	struct map_node in_set;
+	struct list_node in_changed; /* linked while that it came, or went, is to be told */
+	struct list_node in_leaving; /* while it has no connection, and may come back */
+	struct occupant *next;       /* the same user elsewhere; or in a queue of the hub */
+	struct blob *info;           /* JSON; NULL: none */
+	uint64_t version;            /* of the set, when it last came or went */
+	uint32_t source, connections;
+	uint32_t left_ms; /* cut to 32 bits: when it lost the last one */
+	uint8_t user_len, channel_len;
+	bool is_present : 1;
+	bool is_told : 1;    /* it is present by what was told last */
+	bool is_doubted : 1; /* its source says anew whom it has, and has not named it yet */
+	uint8_t parting;     /* while it is leaving: enum parting */
+	char bytes[];        /* user, channel */
+};
+
+#define OCCUPANT_BYTES sizeof(struct occupant)
+static_assert(sizeof(struct occupant) <= 96, "what a occupant costs, with its names");
+
+struct occupants {
+	struct map by_user;
+	struct list changed, leaving[PARTING_GRACES]; /* the first to leave comes first */
+	uint64_t version;
+	uint64_t told;      /* the version that was taken last */
+	uint64_t shown;     /* the version of the last list of all */
+	uint64_t redo_from; /* lists from this version on are not good any more */
+	uint64_t bytes;     /* of names and infos */
+	uint32_t count;     /* present */
+	bool is_telling;
+};
+
+/* All occupants, or what has changed. */
+struct turnout {
+	_Atomic uint32_t refs;
+	uint32_t occupant_count; /* of the set */
+	uint64_t version;        /* of the set */
+	uint64_t base;           /* changes: they are all that was since this version */
+	uint64_t redo_from; /* changes: who has a list of this version or newer needs another */
+	bool has_names;     /* else only the number is told */
+	uint8_t channel_len;
+	uint32_t count;
+	struct turnout_entry {
+		struct blob *info;
+		const char *user;
+		uint64_t version; /* changes: when it came or went */
+		uint32_t connections;
+		uint8_t user_len;
+		bool is_present; /* else it went */
+	} entries[];
+	/* behind them: names of users, and of the channel */
+};
+
+MUST_CHECK int occupants_init(struct occupants *occupants); /* 0 or -ENOMEM */
+void occupants_free(struct occupants *occupants);           /* with all that are in it */
+bool occupants_is_empty(
+	const struct occupants *occupants); /* nobody is present, or to be told of */
+
+/* One that can enter; takes over info. NULL: no memory, and info is dropped. */
+struct occupant *occupant_make(struct slice user, struct slice channel, struct blob *info);
+void occupant_free(struct occupant *occupant);
+struct slice occupant_user(const struct occupant *occupant);
+struct slice occupant_channel(const struct occupant *occupant);
+uint32_t occupant_connections(const struct occupant *occupant); /* of all sources */
+
+/* NULL: there is none; one that has gone may be found until that was told. */
+struct occupant *occupants_find(const struct occupants *occupants, struct slice user,
+                                uint64_t hash);
+/* One more connection of that user. `hash` is that of the name. */
+void occupants_enter(struct occupants *occupants, uint32_t source, struct occupant *occupant,
+                     uint64_t hash);
+/* One less. False: the source has none. */
+bool occupants_leave(struct occupants *occupants, uint32_t source, uint64_t hash,
+                     enum parting parting, const struct parting_grace *grace, uint64_t now_ms);
+
+/* Those whose grace is over are away, at most `budget` of them. How long until the next one's is:
+ * 0: more are due now; UINT64_MAX: nobody is leaving. */
+uint64_t occupants_expire(struct occupants *occupants, const struct parting_grace *grace,
+                          uint64_t now_ms, uint32_t budget);
+
+/* Whether changes are to be kept until they are taken. When that begins, nobody knows anything. */
+void occupants_tell(struct occupants *occupants, bool is_telling);
+/* Those who know the set as it was told must be shown it anew: that counts as a change. */
+void occupants_redo(struct occupants *occupants);
+void occupants_skip(struct occupants *occupants); /* what has changed is nobody's concern */
+static inline bool occupants_have_news(const struct occupants *occupants)
+{
+	return occupants->told != occupants->version;
+}
+/* What has changed since it was taken last; of a set that is not telling, how many there are. NULL:
+ * no memory, and nothing is taken. */
+struct turnout *occupants_take(struct occupants *occupants, struct slice channel);
+/* All occupants, or only their number. NULL: no memory. */
+struct turnout *occupants_all(struct occupants *occupants, struct slice channel, bool has_names);
+
+struct turnout *turnout_take(struct turnout *turnout);
+void turnout_drop(struct turnout *turnout); /* NULL is fine */
+struct slice turnout_channel(const struct turnout *turnout);
+static inline struct slice turnout_user(const struct turnout_entry *entry)
+{
+	return slice_of(entry->user, entry->user_len);
+}
+
+/* ---- sources ---- */
+
+/* It died: its connections are gone, and who has none elsewhere is leaving. */
+void occupants_orphan(struct occupants *occupants, uint32_t source, uint64_t now_ms);
+/* What the set believes of a source, in one number: the sum over its users of the hash of the name
+ * mixed with the connections. */
+uint64_t occupants_digest(const struct occupants *occupants, uint32_t source);
+uint64_t occupant_digest(uint64_t hash, uint32_t connections);
+/* The source says anew whom it has: between begin and end it names each with all its connections.
+ * Whom it does not name it has lost. */
+void occupants_doubt(struct occupants *occupants, uint32_t source);
+void occupants_confirm(struct occupants *occupants, uint32_t source, struct occupant *occupant,
+                       uint64_t hash, uint32_t connections);
+void occupants_settle(struct occupants *occupants, uint32_t source, uint64_t now_ms);
+
+/* A walk over all of them, for lists in parts: as long as the layout is the same, each occupant
+ * that stays is in exactly one of the places 0 .. occupants_span() - 1. */
+uint64_t occupants_layout(const struct occupants *occupants);
+uint32_t occupants_span(const struct occupants *occupants);
+const struct occupant *occupants_at(const struct occupants *occupants, uint32_t place);
+const struct occupant *
+occupants_after(const struct occupant *occupant); /* the next in that place */

@@ -1,0 +1,521 @@
+/*
+ * A set of occupants by scripts, each played twice: with hashes of users, and with some that all
+ * fall into one bucket. Users are letters, sources digits (0 where none is named), and what comes
+ * out is written down.
+ *   +a1  enters at source 1       T  from here on changes are kept   t  no more
+ *   -a1  leaves for good          N  news is taken: +a or -a of each, * who must be shown all anew
+ *   ~a1  is lost                  L  a list of all: users, with connections where those are not 1
+ *   ?a1  waits for its next poll  R  all must be shown anew
+ *   x1   source 1 dies            d1 says anew whom it has: !a1 names a user, s1 is the end of it
+ *   w90  so many ms pass
+ * Then any steps, against arrays, with watchers that are told and shown at any time.
+ */
+#include "hub/occupants.h"
+
+#include "../../failing.h"
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/random.h"
+#include "base/text.h"
+
+#define GRACE_MS 50
+
+static const struct parting_grace grace = {.ms = {[PARTING_LOST] = GRACE_MS,
+                                                  [PARTING_POLLED] = 80,
+                                                  [PARTING_ORPHANED] = 2 * GRACE_MS}};
+
+static const struct {
+	const char *name, *script, *told;
+} cases[] = {
+	{"an empty set has nobody", "L", "[]"},
+	{"who enters is present", "+a +b L", "[a b]"},
+	{"two connections are one occupant", "+a +a L", "[a2]"},
+	{"so they are at two sources", "+a +a1 +a2 L", "[a3]"},
+	{"who leaves for good is away at once", "+a +b -a L", "[b]"},
+	{"the first of two to leave takes nobody away", "+a +a -a L", "[a]"},
+	{"nor does it elsewhere", "+a +a1 -a1 L -a L", "[a] []"},
+	{"in whichever order", "+a +a1 -a L +b2 -a1 L", "[a] [b]"},
+	{"a source speaks for itself alone", "+a -a1 L", "[a]"},
+	{"who left twice was away before", "+a -a -a L", "[]"},
+	{"who is lost has its grace", "+a ~a w49 L w1 L", "[a0] []"},
+	{"and stays when it is back in time", "+a ~a w49 +a w500 L", "[a]"},
+	{"from any source", "+a ~a w49 +a1 w500 L -a1 L", "[a] []"},
+	{"each loss has a grace of its own", "+a ~a w40 +a ~a w40 L w10 L", "[a0] []"},
+	{"a poll has its own", "+a ?a w79 L w1 L", "[a0] []"},
+	{"who said goodbye has none", "+a ~a w9 +a -a L", "[]"},
+	{"the last one to go decides", "+a +a ~a -a L", "[]"},
+	{"whichever it is", "+a +a -a ~a L", "[a0]"},
+	{"the end of 32 bits of ms is no end", "w100 +a ~a w40 L w10 L", "[a0] []"},
+
+	{"nobody is told where none watches", "+a -a N", "()"},
+	{"who enters is news", "T +a N", "(+a)"},
+	{"once", "T +a N N", "(+a) ()"},
+	{"what was there before is none", "+a T +b N", "(+b)"},
+	{"who leaves is news", "+a T -a N L", "(-a) []"},
+	{"who is lost is none before its grace is over", "+a T ~a N w50 N", "() (-a)"},
+	{"who is back in time is none at all", "+a T ~a w40 +a w90 N", "()"},
+	{"who came and went was never there", "T +a -a N L", "() []"},
+	{"who went and came never went", "+a T -a +a N L", "() [a]"},
+	{"nor did it a third time", "+a T -a +a -a N", "(-a)"},
+	{"of many all are told", "+a T +b +c -a +d N", "(-a +b +c +d)"},
+	{"a second connection is no news", "+a T +a +a1 -a N", "()"},
+	{"when telling ends what was kept goes", "T +a +b -a t T N L", "() [b]"},
+	{"and who has gone is gone", "+a T -a t L T +a N", "[] (+a)"},
+
+	{"a list shows what is so now", "T +a L N", "[a] (+a)"},
+	{"a list of what is taken back is no good", "T +a L -a N", "[a] (*)"},
+	{"nor of who went and came", "+a T -a L +a N L", "[] (*) [a]"},
+	{"one from before is", "+a T L -a +a N", "[a] ()"},
+	{"and one of something else", "T +a L +b -b N", "[a] (+a)"},
+	{"that is told once", "T +a L -a N +b N", "[a] (*) (+b)"},
+	{"who must be shown all is", "+a T R N", "(*)"},
+
+	{"the dead leave twice as late", "+a1 +b1 T x1 w99 N w1 N L", "() (-a -b) []"},
+	{"but not who is elsewhere", "+a1 +a2 +b1 T x1 w200 N L", "(-b) [a]"},
+	{"and not who is back", "+a1 +b1 T x1 w90 +a2 w200 N L", "(-b) [a]"},
+	{"what a source says anew holds", "+a1 +b1 T d1 !b1 s1 w50 N L", "(-a) [b]"},
+	{"and what it has not said before", "+a1 T d1 !a1 !b1 s1 N L", "(+b) [a b]"},
+	{"what others say holds on", "+a1 +b2 T d1 s1 w50 N L", "(-a) [b]"},
+	{"who enters meanwhile is in", "+a1 T d1 +b1 s1 w50 N L", "(-a +b) [b]"},
+	{"whom it has twice it names once", "+a1 +a1 T d1 !a1 s1 N L", "() [a]"},
+	{"who is doubted and lost has the grace of the loss", "+a1 T d1 ~a1 s1 w50 N", "(-a)"},
+};
+
+static struct occupants set;
+static struct buf told;
+static bool has_one_bucket;
+static uint64_t now_ms;
+
+static uint64_t hash_of(struct slice user)
+{
+	static const struct hash_key key = {{1, 2}};
+	return has_one_bucket ? (uint64_t)(unsigned char)user.at[0] << 8 : hash_bytes(&key, user);
+}
+
+static struct occupant *make(const char *user)
+{
+	struct blob *info = *user == 'c' ? blob_copy(SLICE("{}")) : NULL;
+	struct occupant *occupant = occupant_make(slice_of(user, 1), SLICE("room"), info);
+	CHECK(occupant != NULL);
+	return occupant;
+}
+
+/* ---- what the set says of itself ---- */
+
+static void set_check(void)
+{
+	uint32_t count = 0;
+	uint64_t bytes = 0;
+	for (uint32_t i = 0; i < occupants_span(&set); i++) {
+		const struct occupant *one = occupants_at(&set, i);
+		for (; one != NULL; one = occupants_after(one)) {
+			uint32_t connections = occupant_connections(one);
+			bool is_leaving = list_is_linked(&one->in_leaving);
+			CHECK(one->is_present == (connections > 0 || is_leaving));
+			CHECK(!is_leaving || connections == 0);
+			CHECK(list_is_linked(&one->in_changed) ==
+			      (one->is_present != one->is_told));
+			CHECK(one->is_present || set.is_telling);
+			count += one->is_present;
+			bytes += one->is_present ? one->user_len : 0;
+			bytes += one->is_present && one->info != NULL ? one->info->len : 0;
+		}
+	}
+	CHECK(count == set.count);
+	CHECK(bytes == set.bytes);
+}
+
+/* ---- scripts ---- */
+
+/* By name: those of a set have no order. */
+static void tell_news(void)
+{
+	struct turnout *news = occupants_take(&set, SLICE("room"));
+	CHECK(news != NULL);
+	CHECK(slice_is(turnout_channel(news), "room"));
+	CHECK(news->occupant_count == set.count);
+	buf_string(&told, told.len > 0 ? " (" : "(");
+	if (news->redo_from != UINT64_MAX)
+		buf_char(&told, '*');
+	bool is_first = true;
+	for (char user = 'a'; user <= 'z'; user++) {
+		for (uint32_t i = 0; i < news->count; i++) {
+			if (*news->entries[i].user != user)
+				continue;
+			buf_string(&told, is_first ? "" : " ");
+			buf_char(&told, news->entries[i].is_present ? '+' : '-');
+			buf_char(&told, user);
+			is_first = false;
+		}
+	}
+	buf_char(&told, ')');
+	turnout_drop(news);
+}
+
+static void tell_list(void)
+{
+	struct turnout *all = occupants_all(&set, SLICE("room"), true);
+	CHECK(all != NULL);
+	CHECK(all->count == set.count);
+	bool is_first = true;
+	buf_string(&told, told.len > 0 ? " [" : "[");
+	for (char user = 'a'; user <= 'z'; user++) {
+		for (uint32_t i = 0; i < all->count; i++) {
+			const struct turnout_entry *entry = &all->entries[i];
+			if (*entry->user != user)
+				continue;
+			CHECK((entry->info != NULL) == (user == 'c'));
+			buf_string(&told, is_first ? "" : " ");
+			buf_char(&told, user);
+			if (entry->connections != 1)
+				buf_u64(&told, entry->connections);
+			is_first = false;
+		}
+	}
+	buf_char(&told, ']');
+	turnout_drop(all);
+}
+
+static void pass(uint64_t ms)
+{
+	for (; ms > 0; ms--) { /* nobody is away before its time, and all are at it */
+		now_ms++;
+		uint64_t left = occupants_expire(&set, &grace, now_ms, 100);
+		CHECK(left > 0);
+		CHECK(left == UINT64_MAX || left <= 2 * GRACE_MS);
+	}
+}
+
+static uint64_t number(const char **at)
+{
+	uint64_t value = 0;
+	size_t len = strspn(*at, "0123456789");
+	CHECK(len == 0 || text_to_u64(slice_of(*at, len), &value));
+	*at += len;
+	return value;
+}
+
+static void play_user(char what, const char *user, uint32_t source)
+{
+	uint64_t hash = hash_of(slice_of(user, 1));
+	if (what == '+')
+		occupants_enter(&set, source, make(user), hash);
+	else if (what == '!')
+		occupants_confirm(&set, source, make(user), hash, 1);
+	else
+		(void)occupants_leave(&set, source, hash,
+		                      what == '-'   ? PARTING_LEFT
+		                      : what == '~' ? PARTING_LOST
+		                                    : PARTING_POLLED,
+		                      &grace, now_ms);
+}
+
+static void play_one(char what, const char **at)
+{
+	switch (what) {
+	case 'T':
+	case 't':
+		occupants_tell(&set, what == 'T');
+		break;
+	case 'N':
+		tell_news();
+		break;
+	case 'L':
+		tell_list();
+		break;
+	case 'R':
+		occupants_redo(&set);
+		break;
+	case 'w':
+		pass(number(at));
+		break;
+	case 'x':
+		occupants_orphan(&set, (uint32_t)number(at), now_ms);
+		break;
+	case 'd':
+		occupants_doubt(&set, (uint32_t)number(at));
+		break;
+	case 's':
+		occupants_settle(&set, (uint32_t)number(at), now_ms);
+		break;
+	default: {
+		const char *user = (*at)++;
+		play_user(what, user, (uint32_t)number(at));
+	}
+	}
+	set_check();
+}
+
+static void begin(void)
+{
+	now_ms = UINT32_MAX - 130;
+	CHECK(occupants_init(&set) == 0);
+}
+
+static void end(void)
+{
+	occupants_free(&set);
+	buf_free(&told);
+}
+
+static void run_cases(void)
+{
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		printf("occupants: %s%s\n", cases[i].name, has_one_bucket ? ", in one bucket" : "");
+		begin();
+		for (const char *at = cases[i].script; *at != '\0';) {
+			char what = *at++;
+			if (what != ' ')
+				play_one(what, &at);
+		}
+		if (!slice_is(buf_view(&told), cases[i].told))
+			fprintf(stderr, "told: %.*s\n", (int)told.len, told.at);
+		CHECK(slice_is(buf_view(&told), cases[i].told));
+		end();
+	}
+}
+
+/* ---- any steps ---- */
+
+#define USERS 26
+#define SOURCES 3
+#define WATCHERS 5
+#define STEPS 60000
+
+static struct model {
+	uint32_t connections[USERS][SOURCES];
+	bool is_leaving[USERS];
+	uint64_t away_ms[USERS];
+} model;
+
+/* Somebody who was shown a list, and is told news. */
+static struct watcher {
+	bool knows, is_present[USERS];
+	uint64_t seen;
+} watchers[WATCHERS];
+
+static bool has_any(uint32_t user)
+{
+	uint32_t any = 0;
+	for (uint32_t source = 0; source < SOURCES; source++)
+		any |= model.connections[user][source];
+	return any != 0;
+}
+
+static bool is_there(uint32_t user)
+{
+	return has_any(user) || model.is_leaving[user];
+}
+
+static void model_left(uint32_t user, enum parting parting)
+{
+	model.is_leaving[user] = !has_any(user) && parting != PARTING_LEFT;
+	model.away_ms[user] = now_ms + (parting == PARTING_LEFT ? 0 : grace.ms[parting]);
+}
+
+static void any_user(struct random *random)
+{
+	static const char users[] = "abcdefghijklmnopqrstuvwxyz";
+	uint32_t user = random_below(random, USERS), source = random_below(random, SOURCES);
+	uint32_t *connections = &model.connections[user][source];
+	uint64_t hash = hash_of(slice_of(&users[user], 1));
+	if (random_below(random, 2) == 0) {
+		occupants_enter(&set, source, make(&users[user]), hash);
+		++*connections;
+		model.is_leaving[user] = false;
+		return;
+	}
+	enum parting parting = (enum parting)random_below(random, PARTING_LEFT + 1);
+	CHECK(occupants_leave(&set, source, hash, parting, &grace, now_ms) == (*connections > 0));
+	if (*connections == 0)
+		return;
+	--*connections;
+	if (!has_any(user))
+		model_left(user, parting);
+}
+
+static void source_dies(uint32_t source)
+{
+	occupants_orphan(&set, source, now_ms);
+	for (uint32_t user = 0; user < USERS; user++) {
+		bool had_any = model.connections[user][source] > 0;
+		model.connections[user][source] = 0;
+		if (had_any && !has_any(user))
+			model_left(user, PARTING_ORPHANED);
+	}
+}
+
+/* What it says is what it has; the set believed something else, for a while. */
+static void source_is_repaired(uint32_t source, struct random *random)
+{
+	static const char users[] = "abcdefghijklmnopqrstuvwxyz";
+	uint64_t digest = 0;
+	occupants_doubt(&set, source);
+	for (uint32_t user = 0; user < USERS; user++) {
+		uint64_t hash = hash_of(slice_of(&users[user], 1));
+		uint32_t before = model.connections[user][source];
+		uint32_t now = random_below(random, 3) == 0 ? random_below(random, 3) : before;
+		model.connections[user][source] = now;
+		if (now > 0) {
+			occupants_confirm(&set, source, make(&users[user]), hash, now);
+			digest += occupant_digest(hash, now);
+			model.is_leaving[user] = false;
+		} else if (before > 0 && !has_any(user)) {
+			model_left(user, PARTING_LOST);
+		}
+	}
+	occupants_settle(&set, source, now_ms);
+	CHECK(occupants_digest(&set, source) == digest);
+}
+
+static void show(struct watcher *watcher)
+{
+	struct turnout *all = occupants_all(&set, SLICE("room"), true);
+	CHECK(all != NULL);
+	*watcher = (struct watcher){.knows = true, .seen = all->version};
+	for (uint32_t i = 0; i < all->count; i++)
+		watcher->is_present[*all->entries[i].user - 'a'] = true;
+	turnout_drop(all);
+}
+
+/* Each coming and going is told to those who do not know it, and to nobody twice. */
+static void tell(struct watcher *watcher, const struct turnout *news)
+{
+	CHECK(watcher->seen >= news->base);
+	if (watcher->seen >= news->version)
+		return;
+	if (watcher->seen >= news->redo_from) {
+		show(watcher);
+		return;
+	}
+	for (uint32_t i = 0; i < news->count; i++) {
+		const struct turnout_entry *entry = &news->entries[i];
+		bool *is_present = &watcher->is_present[*entry->user - 'a'];
+		if (entry->version <= watcher->seen)
+			continue;
+		CHECK(*is_present != entry->is_present);
+		*is_present = entry->is_present;
+	}
+	watcher->seen = news->version;
+}
+
+static uint32_t redone;
+
+static void take_news(void)
+{
+	struct turnout *news = occupants_take(&set, SLICE("room"));
+	CHECK(news != NULL);
+	redone += news->redo_from != UINT64_MAX;
+	for (int i = 0; i < WATCHERS; i++) {
+		if (!watchers[i].knows)
+			continue;
+		tell(&watchers[i], news);
+		for (uint32_t user = 0; user < USERS; user++)
+			CHECK(watchers[i].is_present[user] == is_there(user));
+	}
+	turnout_drop(news);
+}
+
+static void time_passes(uint64_t ms)
+{
+	now_ms += ms;
+	CHECK(occupants_expire(&set, &grace, now_ms, USERS) > 0);
+	for (uint32_t user = 0; user < USERS; user++) {
+		if (model.is_leaving[user] && model.away_ms[user] <= now_ms)
+			model.is_leaving[user] = false;
+	}
+}
+
+static void any_step(struct random *random)
+{
+	uint32_t what = random_below(random, 100);
+	if (what < 70)
+		any_user(random);
+	else if (what < 78)
+		time_passes(random_below(random, 60));
+	else if (what < 86)
+		show(&watchers[random_below(random, WATCHERS)]);
+	else if (what < 96)
+		take_news();
+	else if (what < 98)
+		source_dies(random_below(random, SOURCES));
+	else
+		source_is_repaired(random_below(random, SOURCES), random);
+}
+
+static void run_any_steps(void)
+{
+	struct random random = {.state = 1};
+	printf("occupants: in any order they are who arrays say, and watchers know it%s\n",
+	       has_one_bucket ? ", in one bucket" : "");
+	model = (struct model){0};
+	memset(watchers, 0, sizeof(watchers));
+	begin();
+	occupants_tell(&set, true);
+	for (int i = 0; i < STEPS; i++) {
+		uint32_t count = 0;
+		any_step(&random);
+		set_check();
+		for (uint32_t user = 0; user < USERS; user++)
+			count += is_there(user);
+		CHECK(count == set.count);
+	}
+	CHECK(redone > 0);
+	end();
+}
+
+/* ---- without memory, and its price ---- */
+
+static void run_without_memory(void)
+{
+	printf("occupants: what cannot be given out is not taken\n");
+	begin();
+	occupants_tell(&set, true);
+	occupants_enter(&set, 0, make("a"), hash_of(SLICE("a")));
+	struct occupant *second = make("b");
+	failing_arm(1, FAILING_ALL_FROM);
+	occupants_enter(&set, 0, second, hash_of(SLICE("b"))); /* that needs none */
+	CHECK(occupants_take(&set, SLICE("room")) == NULL);
+	CHECK(occupants_all(&set, SLICE("room"), true) == NULL);
+	CHECK(failing_disarm() == 2);
+	CHECK(occupants_have_news(&set));
+	tell_news();
+	CHECK(slice_is(buf_view(&told), "(+a +b)"));
+	end();
+}
+
+static void run_walk(void)
+{
+	static char names[5000][5];
+	printf("occupants: a walk over a layout comes to each once\n");
+	begin();
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		snprintf(names[i], sizeof(names[i]), "%04zu", i);
+		struct slice user = slice_of(names[i], 4);
+		struct occupant *occupant = occupant_make(user, SLICE(""), NULL);
+		CHECK(occupant != NULL);
+		occupants_enter(&set, 0, occupant, hash_of(user));
+	}
+	uint32_t seen = 0;
+	uint64_t layout = occupants_layout(&set);
+	for (uint32_t i = 0; i < occupants_span(&set); i++) {
+		const struct occupant *one = occupants_at(&set, i);
+		for (; one != NULL; one = occupants_after(one))
+			seen++;
+	}
+	CHECK(seen == COUNT_OF(names));
+	CHECK(layout == occupants_layout(&set));
+	end();
+}
+
+int main(void)
+{
+	run_cases();
+	run_any_steps();
+	run_without_memory();
+	run_walk();
+	has_one_bucket = true;
+	run_cases();
+	run_any_steps();
+	return 0;
+}
