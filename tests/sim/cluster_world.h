@@ -108,8 +108,13 @@ struct slot_log {
 	bool is_restored[NODES_MAX];
 	uint64_t told_term[NODES_MAX], told_stream[NODES_MAX], tell_ms[NODES_MAX];
 	struct fork *forks[NODES_MAX];
+	/* What the home before proposed in vain, as long as it may not know. */
+	int deposed; /* -1: nobody */
+	struct bytes *vain;
+	size_t vain_count;
 	struct known_order known[PASTS_MAX + 1];
 	size_t known_count;
+	bool has_state; /* it began with something: whoever is home needs that */
 };
 
 /* What a replica has of a stream that has ended. */
@@ -434,15 +439,17 @@ static inline void fork_end(struct slot_log *log, uint32_t node)
 
 /* The stream ends, but for what this replica has: what it applied, and some of what comes behind
  * that, committed or only proposed. */
-static inline void fork_begin(struct slot_log *log, uint32_t node)
+static inline void fork_begin(struct slot_log *log, uint32_t node, bool is_deposed)
 {
 	struct fork *fork = calloc(1, sizeof(*fork));
 	CHECK(fork != NULL);
 	fork->number = ++world.seen.forks;
 	fork->leave_ms = world.now_ms + below(4000);
-	for (size_t i = log->applied[node]; i < log->count; i++)
+	for (size_t i = 0; is_deposed && i < log->vain_count; i++)
+		bytes_keep(&fork->unsure, &fork->unsure_count, bytes_copy(&log->vain[i]));
+	for (size_t i = log->applied[node]; !is_deposed && i < log->count; i++)
 		bytes_keep(&fork->unsure, &fork->unsure_count, bytes_copy(&log->entries[i]));
-	const struct proposed *proposed = log->first;
+	const struct proposed *proposed = is_deposed ? NULL : log->first;
 	for (uint32_t i = below(8); i > 0 && proposed != NULL; i--, proposed = proposed->next)
 		bytes_keep(&fork->unsure, &fork->unsure_count, bytes_copy(&proposed->entry));
 	log->forks[node] = fork;
@@ -461,7 +468,7 @@ static inline void fork_read(const struct slot_log *log, uint32_t node, const st
 static inline const struct known_order *fork_known(const struct slot_log *log,
                                                    const struct hub_entry *entry)
 {
-	for (size_t i = 0; i < log->known_count && !entry->is_unsure; i++) {
+	for (size_t i = 0; i < log->known_count; i++) {
 		const struct known_order *known = &log->known[i];
 		if (known->epoch == entry->record->epoch && entry->record->seq <= known->seq)
 			return known;
@@ -511,8 +518,7 @@ static inline void fork_save(struct slot_log *log, uint32_t node)
 static inline void fork_check(struct slot_log *log, uint32_t node)
 {
 	struct fork *fork = log->forks[node];
-	/* Another one's may have come farther, and history had let the oldest of these go. */
-	for (size_t i = fork->saved_count / 2; i < fork->saved_count; i++) {
+	for (size_t i = 0; i < fork->saved_count; i++) {
 		struct hub_entry entry;
 		fork_read(log, node, &fork->saved[i], &entry);
 		if (fork_known(log, &entry) == NULL)
@@ -531,8 +537,8 @@ static inline void log_open(struct slot_log *log, uint32_t node)
 		const struct channel *channel =
 			CONTAINER_OF(at, struct channel_far, in_slot)->channel;
 		const struct past *past = channel->far->pasts.first;
-		/* The first makes room for the one that is left now. */
-		bool is_full = channel->far->pasts.count == PASTS_MAX;
+		/* Those that are left now, and marks of forks, need room. */
+		bool is_full = channel->far->pasts.count >= PASTS_MAX / 2;
 		bool is_kept = !is_full && channel->rule->history_ttl_ms >= 10000;
 		for (; past != NULL; past = past->next)
 			log->known[log->known_count++] =
@@ -543,7 +549,7 @@ static inline void log_open(struct slot_log *log, uint32_t node)
 	}
 	fork_leave(log, node, true);
 	fork_end(log, node);
-	log->is_restored[node] = true;
+	log->is_restored[node] = log->has_state = true;
 	world.seen.opened++;
 }
 
@@ -573,11 +579,12 @@ static inline void fork_give(struct slot_log *log, uint32_t node)
 	struct hub_entry entry;
 	fork_read(log, home, &fork->saved[fork->next], &entry);
 	const struct known_order *known = fork_known(log, &entry);
+	bool is_unsure = entry.is_unsure; /* there may be another one of that number */
 	hub_enter(hub);
 	uint64_t before = hub_counters(hub)->merged;
 	if (hub_merge(hub, log->slot, &entry))
 		fork->term = log->term;
-	CHECK(hub_counters(hub)->merged == before || known == NULL || !known->is_kept);
+	CHECK(hub_counters(hub)->merged == before || known == NULL || !known->is_kept || is_unsure);
 	world.seen.merged += hub_counters(hub)->merged - before;
 	relay_entry_free(&entry);
 }
@@ -648,9 +655,20 @@ static inline void log_restore(struct slot_log *log, uint32_t node)
 	world.seen.restored++;
 }
 
+static inline void vain_drop(struct slot_log *log)
+{
+	for (size_t i = 0; i < log->vain_count; i++)
+		free(log->vain[i].at);
+	free(log->vain);
+	log->vain = NULL;
+	log->vain_count = 0;
+}
+
 /* The present home is one no more. It may hear of that later. */
 static inline void log_depose(struct slot_log *log, bool finds_some)
 {
+	vain_drop(log);
+	log->deposed = log->home;
 	while (log->first != NULL) {
 		struct bytes entry = log_take_proposed(log);
 		finds_some &= below(100) < 80;
@@ -658,7 +676,7 @@ static inline void log_depose(struct slot_log *log, bool finds_some)
 			log_keep(log, entry);
 			world.seen.adopted++;
 		} else {
-			free(entry.at);
+			bytes_keep(&log->vain, &log->vain_count, entry);
 			world.seen.revoked++;
 		}
 	}
@@ -673,10 +691,12 @@ static inline void log_depose(struct slot_log *log, bool finds_some)
 static inline void log_lose(struct slot_log *log)
 {
 	for (uint32_t node = 0; node < world.scenario->nodes; node++) {
+		bool is_told = log->told_term[node] == log->term;
+		bool is_deposed = !is_told && log->deposed == (int)node && log->home >= 0;
 		bool has_it = world.nodes[node].is_up && log->in_set[node] &&
-		              log->is_restored[node] && log->told_term[node] == log->term;
+		              log->is_restored[node] && (is_told || is_deposed);
 		if (has_it && log->forks[node] == NULL && chance(world.scenario->fork_percent))
-			fork_begin(log, node);
+			fork_begin(log, node, is_deposed);
 	}
 	log_depose(log, false);
 	for (size_t i = 0; i < log->count; i++)
@@ -684,6 +704,7 @@ static inline void log_lose(struct slot_log *log)
 	log->count = 0;
 	log->stream = ++world.next_stream;
 	log->known_count = 0;
+	log->has_state = false;
 	memset(log->applied, 0, sizeof(log->applied));
 	memset(log->is_restored, 0, sizeof(log->is_restored));
 	world.seen.unclean++;
@@ -710,7 +731,7 @@ static inline void log_elect(struct slot_log *log)
 	for (uint32_t i = 0; i < world.scenario->nodes; i++) {
 		uint32_t node = (i + below(world.scenario->nodes)) % world.scenario->nodes;
 		bool is_holder = log->in_set[node] && log->is_restored[node];
-		if (world.nodes[node].is_up && (is_holder || log->count == 0))
+		if (world.nodes[node].is_up && (is_holder || (log->count == 0 && !log->has_state)))
 			found = (int)node;
 	}
 	bool has_holder = false;
