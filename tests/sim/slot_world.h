@@ -67,7 +67,9 @@ struct node {
 	struct list_of lists[SLOTS_HERE_MAX];
 	uint32_t in_flight[SLOTS_HERE_MAX][512]; /* proposed here and not yet applied */
 	uint32_t in_flight_count[SLOTS_HERE_MAX];
-	bool is_home[SLOTS_HERE_MAX]; /* as it was told */
+	uint32_t last_in_flight[SLOTS_HERE_MAX];  /* that was proposed */
+	uint32_t behind[SLOTS_HERE_MAX][IDS_MAX]; /* which one it was proposed behind; 0: none */
+	bool is_home[SLOTS_HERE_MAX];             /* as it was told */
 	struct slot_term told_stream[SLOTS_HERE_MAX];
 	uint64_t publish_ms;
 };
@@ -481,6 +483,9 @@ static void out_apply(struct slots_out *out, uint16_t slot, uint64_t lsn, struct
 	CHECK(list_find(list, id) == 0);                     /* I5 */
 	list_put(list, lsn, id);
 	forget_in_flight(node, slot, id);
+	/* It says what it says after what was there when it was proposed. */
+	if (cookie != 0 && lsn > 1 && list->ids[lsn - 1] != 0)
+		CHECK(node->behind[slot][id] == list->ids[lsn - 1]);
 	const struct replica *replica = slot_in(node, slot)->replica;
 	/* It was told of which stream that is, or that the replica leaves the one it had. */
 	const struct slot_term *told = &node->told_stream[slot];
@@ -547,10 +552,18 @@ static bool propose(struct node *node, uint32_t slot, uint32_t id)
 	CHECK(blob != NULL);
 	memset(blob->bytes, 0, blob->len);
 	memcpy(blob->bytes, &id, sizeof(id));
+	const struct list_of *list = &node->lists[slot];
+	uint32_t applied = list->count == 0 ? 0 : list->ids[list->count - 1];
+	node->behind[slot][id] =
+		node->in_flight_count[slot] > 0 ? node->last_in_flight[slot] : applied;
+	uint32_t before = node->last_in_flight[slot];
+	node->last_in_flight[slot] = id;
 	node->in_flight[slot][node->in_flight_count[slot]++] = id;
 	bool is_taken = slots_propose(node->slots, (uint16_t)slot, blob, id);
-	if (!is_taken)
+	if (!is_taken) {
 		forget_in_flight(node, slot, id);
+		node->last_in_flight[slot] = before;
+	}
 	blob_drop(blob);
 	return is_taken;
 }
