@@ -76,6 +76,13 @@ void occupant_free(struct occupant *occupant)
 	free(occupant);
 }
 
+struct occupant *occupant_arrive(struct occupant *occupant)
+{
+	occupant->channel_len = 0;
+	struct occupant *smaller = realloc(occupant, sizeof(*occupant) + occupant->user_len);
+	return smaller == NULL ? occupant : smaller;
+}
+
 struct slice occupant_user(const struct occupant *occupant)
 {
 	return slice_of(occupant->bytes, occupant->user_len);

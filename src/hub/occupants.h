@@ -105,6 +105,8 @@ bool occupants_is_empty(
 /* One that can enter; takes over info. NULL: no memory, and info is dropped. */
 struct occupant *occupant_make(struct slice user, struct slice channel, struct blob *info);
 void occupant_free(struct occupant *occupant);
+/* It has come to its channel, and need not name it any more. It may be elsewhere afterwards. */
+struct occupant *occupant_arrive(struct occupant *occupant);
 struct slice occupant_user(const struct occupant *occupant);
 struct slice occupant_channel(const struct occupant *occupant);
 uint32_t occupant_connections(const struct occupant *occupant); /* of all sources */

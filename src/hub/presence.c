@@ -262,8 +262,8 @@ static bool enter(struct hub *hub, struct follower *follower)
 	struct blob *kept = info.len == 0 ? NULL : blob_copy(info);
 	if (info.len > 0 && kept == NULL)
 		return false;
-	struct occupant *occupant =
-		occupant_make(session_user(session), channel_name(channel), kept);
+	struct slice named = channel->is_agent ? slice_of(NULL, 0) : channel_name(channel);
+	struct occupant *occupant = occupant_make(session_user(session), named, kept);
 	if (occupant == NULL)
 		return false;
 	follower->is_occupant = true;
@@ -359,7 +359,7 @@ static void receive_entered(struct hub *hub, const struct hub_mail *mail)
 	if (presence == NULL)
 		occupant_free(occupant);
 	else
-		agent_enter(hub, presence, mail->from, occupant);
+		agent_enter(hub, presence, mail->from, occupant_arrive(occupant));
 	if (channel != NULL)
 		agent_settle(hub, channel);
 }
