@@ -6,7 +6,8 @@ void roster_init(struct roster *roster, struct boot_id self)
 }
 
 /* A suspect is what it was before. */
-static uint8_t state_of(const struct mesh_mail *mail, uint8_t before)
+static enum slots_member_state state_of(const struct mesh_mail *mail,
+                                        enum slots_member_state before)
 {
 	if (mail->kind == MESH_MAIL_NODE && mail->is_gone)
 		return SLOTS_MEMBER_GONE;
@@ -47,7 +48,7 @@ static enum roster_link take_node(struct roster *roster, const struct mesh_mail 
 			.boot = mail->boot, .use = mail->seat.use, .state = SLOTS_MEMBER_READY};
 	if (mail->seat.index >= roster->end)
 		roster->end = mail->seat.index + 1u;
-	node->state = state_of(mail, node->state);
+	node->state = (uint8_t)state_of(mail, (enum slots_member_state)node->state);
 	node->is_linked = mail->is_linked && node->state != SLOTS_MEMBER_GONE;
 	if (!node->is_linked)
 		node->is_loaded = node->is_broken = false;
@@ -63,7 +64,7 @@ enum roster_link roster_take(struct roster *roster, const struct mesh_mail *mail
 		return take_node(roster, mail);
 	CHECK(mail->kind == MESH_MAIL_SELF);
 	CHECK(boot_id_equals(mail->boot, roster->self.boot));
-	roster->self.state = (enum slots_member_state)state_of(mail, roster->self.state);
+	roster->self.state = state_of(mail, roster->self.state);
 	return ROSTER_SAME;
 }
 

@@ -264,7 +264,7 @@ static bool look_at_members(struct shell *shell)
 	struct mesh_mail self = {.kind = MESH_MAIL_SELF,
 	                         .state = (uint8_t)membership_state(membership),
 	                         .boot = shell->roster.self.boot};
-	uint8_t before = shell->roster.self.state;
+	enum slots_member_state before = shell->roster.self.state;
 	(void)roster_take(&shell->roster, &self);
 	bool has_news = before != shell->roster.self.state;
 	const struct member *member;

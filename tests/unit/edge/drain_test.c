@@ -59,6 +59,7 @@ static void answer_follow(const struct hub_mail *mail)
 {
 	struct mail_answer *empty = calloc(1, sizeof(*empty));
 	CHECK(empty != NULL);
+	role_enter_worker();
 	empty->is_recovered = true;
 	edge_receive(edge, &(struct hub_mail){.kind = MAIL_FOLLOWED,
 	                                      .from = 1,
@@ -123,6 +124,7 @@ static bool was_told(const char *what)
 static void client_turn(void)
 {
 	static bool is_sent_away;
+	role_enter_worker();
 	CHECK(++turns < TURNS_MAX);
 	hear();
 	if (asked_count > 0 && !is_sent_away) {
