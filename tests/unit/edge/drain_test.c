@@ -117,7 +117,7 @@ static void hear(void)
 
 static bool was_told(const char *what)
 {
-	return memmem(answer.at, answer.len, what, strlen(what)) != NULL;
+	return answer.len > 0 && memmem(answer.at, answer.len, what, strlen(what)) != NULL;
 }
 
 /* Sent away while the other worker is silent; answered once that one has said its word. */
