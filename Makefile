@@ -79,7 +79,7 @@ unit wire:
 	$Qtests/run $@-$(MODE)
 
 sim:
-	$Qtests/run sim-asan
+	$Qtests/run sim-release sim-asan
 
 mutants:
 	$Qtests/sim/mutants && tests/sim/slot_mutants
