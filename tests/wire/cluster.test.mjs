@@ -8,12 +8,16 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 
 import { EventStream, NativeClient, opcodes } from "./clients.mjs";
-import { assertError, call, fresh, publish, scale, seqOf, until } from "./harness.mjs";
+import {
+	assertError, call, fresh, hasThreadSanitizer, publish, scale, seqOf, until,
+} from "./harness.mjs";
 import { Mesh, clusterOf, stateOf, withMesh } from "./meshes.mjs";
 
 const slotsInAll = 4096;
 const channels = Array.from({ length: 12 }, (_, i) => `log:${i}`);
 const keepsAll = ["channel.log:*.history_size=100000"];
+/* Nodes that are so slow run into the time-outs that they have for each other and for clients. */
+const tooSlow = hasThreadSanitizer && "a thread sanitizer slows nodes too much";
 
 /* Each slot has a home among `nodes`, and all of them know. */
 async function served(nodes) {
@@ -62,17 +66,24 @@ class Publisher {
 	async #run(server) {
 		for (let i = 0; !this.#isOver; i++) {
 			const channel = channels[i % channels.length], data = `${fresh(this.name)} ${channel}`;
-			const answer = await this.client.ask({ type: "publish", channel, data })
-				.catch((error) => {
-					assert.ok(this.isDoomed || !server.isAlive, error.message);
-					return null;
-				});
+			const answer = await this.#publish(channel, data).catch((error) => {
+				assert.ok(this.isDoomed || !server.isAlive, error.message);
+				return null;
+			});
 			if (answer === null)
 				return;
+			this.acked.set(answer.id, { channel, data });
+		}
+	}
+
+	/* As publishers are told to: what is unavailable just now is said again, under the same key. */
+	async #publish(channel, data) {
+		const command = { type: "publish", channel, data, idempotency_key: data };
+		for (;;) {
+			const answer = await this.client.ask(command);
 			if (answer.type === "ack")
-				this.acked.set(answer.id, { channel, data });
-			else
-				assert.equal(answer.error, "draining", JSON.stringify(answer));
+				return answer;
+			assert.equal(answer.code, "unavailable", JSON.stringify(answer));
 		}
 	}
 
@@ -374,7 +385,7 @@ describe("cluster: a node that ends under traffic", () => {
 		});
 	});
 
-	it("all are restarted, one after the other", async () => {
+	it("all are restarted, one after the other", { skip: tooSlow }, async () => {
 		await withTraffic(3, async (mesh, publishers, followers) => {
 			for (const [i, node] of mesh.nodes.entries()) {
 				const next = (i + 1) % mesh.nodes.length;
@@ -397,7 +408,7 @@ describe("cluster: a node that ends under traffic", () => {
 	});
 });
 
-describe("cluster: a node that hangs", () => {
+describe("cluster: a node that hangs", { skip: tooSlow }, () => {
 	it("others take over, and it finds its way back", async () => {
 		await withTraffic(3, async (mesh, publishers, followers) => {
 			await Promise.all(publishers.map((publisher) => publisher.more(some)));

@@ -43,7 +43,8 @@ export function speakPlainly() {
 export const isBuiltWith = (symbol) => fs.existsSync(binary) && fs.readFileSync(binary).includes(symbol);
 export const isSanitized = ["__asan_init", "__tsan_init"].some(isBuiltWith);
 /* To the thread sanitizer a number is one and the same descriptor in all threads. */
-export const hasOneTable = isBuiltWith("__tsan_init") &&
+export const hasThreadSanitizer = isBuiltWith("__tsan_init");
+export const hasOneTable = hasThreadSanitizer &&
 	"the thread sanitizer knows one descriptor table alone";
 export const scale = Number(process.env.STARLING_SCALE ?? (isSanitized ? 0.1 : 1));
 export const patience = isSanitized ? 60_000 : 20_000;

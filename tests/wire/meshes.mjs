@@ -35,8 +35,14 @@ export async function portOfNode() {
 
 export const secret = "a secret of these tests and of no other cluster";
 
+/* One that was stopped may close what it left waiting for too long: it is asked again. */
 export async function clusterOf(server) {
-	const answer = await call(server, "GET", "/api/cluster");
+	const ask = () => call(server, "GET", "/api/cluster");
+	const answer = await ask().catch((error) => {
+		if (error.code !== "ECONNRESET")
+			throw error;
+		return ask();
+	});
 	assert.equal(answer.status, 200, answer.text);
 	return answer.json();
 }
