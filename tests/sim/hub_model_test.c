@@ -8,7 +8,7 @@
  * room. What is refused for that must not have happened, and nobody must miss anything without
  * being told.
  *
- *   build/MODE/tests/sim/hub_model_test              seeds 0 to 999
+ *   build/MODE/tests/sim/hub_model_test              seeds 0 to 4999; with asan 0 to 999
  *   build/MODE/tests/sim/hub_model_test 4711         this one: the same to the last step
  *   build/MODE/tests/sim/hub_model_test 1000 99000   so many from there on
  *
@@ -25,7 +25,11 @@
 #include "hub/hub_state.h"
 #include "hub_reader.h"
 
+#ifdef __SANITIZE_ADDRESS__
 #define SEEDS_DEFAULT 1000
+#else
+#define SEEDS_DEFAULT 5000
+#endif
 #define ROUNDS 3 /* each ends in a calm in which everything must arrive */
 #define STEPS_PER_ROUND 300
 #define SIM_WORKERS_MAX 4
