@@ -242,11 +242,13 @@ describe("admission: limits.connections_per_ip", () => {
 			const ann = await enter(both, "a WebSocket", "user=ann");
 			for (let i = 0; i < 10; i++)
 				await assertRefused(both, "a WebSocket", 429, "connection_limit", "user=ann");
+			await settle(both); /* the address's home has heard that the last one is not there */
 			const bob = await enter(both, "a WebSocket", "user=bob");
 			for (const user of ["eve", "joe", "sue"])
 				await assertRefused(both, "a WebSocket", 429, "connection_limit", `user=${user}`);
 			bob.close();
 			await until(async () => await connections(both) === 1);
+			await settle(both);
 			const eve = await enter(both, "a WebSocket", "user=eve");
 			await leave(both, [ann, eve]);
 		}));
