@@ -4,30 +4,7 @@
  * request after another and counts the turns till each answer has come. The crowd is of this
  * thread, too.
  */
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include "edge/edge.h"
-#include "net/listen.h"
-
-#define TURNS_MAX 100000
-
-static struct rule rule = {.pattern = "*", .history_size = 1, .history_ttl_ms = 60000};
-static const struct rules rules = {&rule, 1};
-static const struct edge_node node = {.name = "node", .boot_id = 1};
-static const struct edge_settings settings = {
-	.is_open = true,
-	.connections_max = 10,
-	.channels_max = 10,
-	.message_bytes_max = 65536,
-	.outbound_bytes_max = 1 << 20,
-	.header_bytes_max = 16384,
-	.header_timeout_ms = 60000,
-	.idle_timeout_ms = 60000,
-	.heartbeat_interval_ms = 60000,
-	.heartbeat_timeout_ms = 60000,
-	.rules = &rules,
-};
+#include "edge_loop.h"
 
 struct letter {
 	bool is_edge;
@@ -37,14 +14,9 @@ struct letter {
 	};
 };
 
-static struct post_office *office;
-static struct loop *loop;
-static struct edge *edge;
-
 /* ---- the client ---- */
 
-static int client;
-static struct buf request, answer;           /* what is still to be sent, and what came */
+static struct buf request;                   /* what is still to be sent */
 static uint64_t turns;                       /* since the request was begun */
 static uint64_t published, published_a_turn; /* in all, and at most */
 
@@ -125,11 +97,6 @@ static bool crowd_is_gone(void)
 	return closed == CROWD;
 }
 
-static bool was_told(const char *what)
-{
-	return memmem(answer.at, answer.len, what, strlen(what)) != NULL;
-}
-
 static bool has_answer(void)
 {
 	return answer.len > 0 && was_told("\r\n\r\n{") && answer.at[answer.len - 1] == '}';
@@ -169,13 +136,10 @@ static void check_step(size_t step)
 
 static void move_bytes(void)
 {
-	char bytes[4096];
 	ssize_t put = send(client, request.at, request.len, MSG_DONTWAIT);
 	if (put > 0)
 		buf_use(&request, (size_t)put);
-	ssize_t got = recv(client, bytes, sizeof(bytes), MSG_DONTWAIT);
-	if (got > 0)
-		buf_append(&answer, bytes, (size_t)got);
+	hear();
 }
 
 static void count_published(void)
@@ -203,56 +167,22 @@ static void client_turn(void)
 		loop_stop(loop);
 }
 
-/* ---- the loop ---- */
+/* ---- letters ---- */
 
-static void on_begin(struct loop_handler *handler)
+static uint32_t letters_max(void)
 {
-	(void)handler;
-	edge_begin(edge);
-}
-
-static void on_ready(struct loop_handler *handler, uint64_t tag, unsigned ready)
-{
-	(void)handler;
-	role_enter_worker();
-	edge_ready(edge, tag, ready);
-}
-
-static uint32_t on_letters_max(struct loop_handler *handler)
-{
-	(void)handler;
 	return mailbox_has_room(office, 0, 2 * TURN_MAILS_MAX) ? TURN_MAILS_MAX : 0;
 }
 
-static void on_letter(struct loop_handler *handler, const void *bytes)
+static void take_letter(const void *bytes)
 {
 	const struct letter *letter = bytes;
-	(void)handler;
 	role_enter_worker();
 	if (letter->is_edge)
 		edge_receive_mail(edge, &letter->edge);
 	else
 		edge_receive(edge, &letter->hub);
 }
-
-static void on_timer(struct loop_handler *handler, struct timer *timer)
-{
-	(void)handler;
-	role_enter_worker();
-	edge_timer(edge, timer);
-}
-
-static bool on_after(struct loop_handler *handler)
-{
-	(void)handler;
-	role_enter_worker();
-	(void)edge_after(edge);
-	client_turn();
-	return true; /* nobody rings when the client has something to do */
-}
-
-static struct loop_handler handler = {on_begin,  on_ready, on_letters_max,
-                                      on_letter, on_timer, on_after};
 
 /* ---- the edge ---- */
 
@@ -322,47 +252,12 @@ static struct edge_up up = {.post = post,
                             .write_figures = write_figures,
                             .write_metrics = write_figures};
 
-/* ---- all of it ---- */
-
-static void open_all(void)
-{
-	struct listen_address address;
-	CHECK(listen_ip(&address, "127.0.0.1", 0));
-	CHECK(listen_claim(&address) == 0);
-	int listener = listen_open(&address, 60000);
-	CHECK(listener >= 0);
-	office = post_office_create(1, sizeof(struct letter));
-	loop = loop_create(&(struct loop_options){
-		.handler = &handler, .office = office, .letter_bytes = sizeof(struct letter)});
-	CHECK(loop != NULL);
-	edge = edge_create(&(struct edge_options){.node = &node,
-	                                          .settings = &settings,
-	                                          .up = &up,
-	                                          .loop = loop,
-	                                          .workers = 1,
-	                                          .descriptors_max = 1000});
-	CHECK(edge != NULL);
-	role_enter_worker();
-	CHECK(edge_listen(edge, listener, false) == 0);
-	client = socket(address.socket.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	CHECK(connect(client, (struct sockaddr *)&address.socket, address.len) == 0);
-}
-
-static void close_all(void)
-{
-	close(client);
-	buf_free(&request);
-	buf_free(&answer);
-	edge_destroy(edge);
-	loop_destroy(loop);
-	post_office_destroy(office);
-}
-
 int main(void)
 {
-	open_all();
+	open_all(&up, 1, sizeof(struct letter));
 	begin_step(STEP_CHANNELS);
 	loop_run(loop);
 	close_all();
+	buf_free(&request);
 	return 0;
 }
