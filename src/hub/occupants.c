@@ -178,7 +178,7 @@ static void adopt_info(struct occupants *occupants, struct occupant *occupant,
 		occupants->bytes += occupant_weight(occupant) - before;
 }
 
-/* A place for what the source says of a occupant that is there; takes over `newer`. */
+/* A place for what the source says of an occupant that is there; takes over `newer`. */
 static struct occupant *part_make(struct occupants *occupants, struct occupant *occupant,
                                   uint32_t source, struct occupant *newer)
 {

@@ -15,10 +15,11 @@
  * the piece says from which version on lists are worth nothing (`redo_from`).
  *
  * Threads:   the worker's own; pure. A turnout is immutable, and counted across threads.
- * Ownership: occupants_enter() takes over the occupant. A occupant, and each entry of a turnout,
- * holds a reference to its info. Limits:    OCCUPANT_BYTES and its names a occupant, and about 16
- * for its place in the set; a second source of the same user costs as much again. Users are told
- * apart by names, but leave by the 64 bits of a keyed hash: two users of one hash are not expected.
+ * Ownership: occupants_enter() takes over the occupant. An occupant, and each entry of a turnout,
+ *            holds a reference to its info.
+ * Limits:    OCCUPANT_BYTES and its names an occupant, and about 16 for its place in the set; a
+ *            second source of the same user costs as much again. Users are told apart by names, but
+ *            leave by the 64 bits of a keyed hash: two users of one hash are not expected.
  */
 #pragma once
 
@@ -62,7 +63,7 @@ struct occupant {
 };
 
 #define OCCUPANT_BYTES sizeof(struct occupant)
-static_assert(sizeof(struct occupant) <= 96, "what a occupant costs, with its names");
+static_assert(sizeof(struct occupant) <= 96, "what an occupant costs, with its names");
 
 struct occupants {
 	struct map by_user;
