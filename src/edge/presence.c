@@ -101,6 +101,8 @@ static void list_members(struct edge *edge, struct note *note)
 		note->channels = calloc((size_t)note->number, sizeof(*note->channels));
 	note->is_found = note->channels != NULL;
 	note->goes_on = false;
+	if (occupants == NULL) /* any more */
+		forget_names(note);
 	if (note->is_found && has_names && occupants != NULL)
 		look_at_occupants(note, occupants);
 	if (!note->is_found || note->goes_on)

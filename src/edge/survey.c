@@ -317,6 +317,12 @@ void survey_receive(struct edge *edge, const struct edge_mail *mail)
 /* ---- other nodes ---- */
 
 /* Each of these workers answers the asker by itself. */
+/* Of the worker that the number of a connection names; else of all. */
+static bool is_of_one(uint8_t kind)
+{
+	return kind >= SURVEY_DESCRIBE && kind <= SURVEY_SEND;
+}
+
 static void ask_for_node(struct edge *edge, const struct survey_question *question,
                          const struct far_asker *asker, uint32_t first, uint32_t count)
 {
@@ -338,10 +344,9 @@ bool edge_survey_for_node(struct edge *edge, const struct survey_question *quest
 		return false;
 	uint32_t workers = edge->options.workers;
 	uint32_t worker = (uint32_t)(question->number >> 56);
-	bool is_of_one = question->kind >= SURVEY_DESCRIBE && question->kind <= SURVEY_SEND;
-	if (!is_of_one && question->number > kind->number_max)
+	if (!is_of_one(question->kind) && question->number > kind->number_max)
 		return false;
-	if (is_of_one)
+	if (is_of_one(question->kind))
 		ask_for_node(edge, question, asker, worker < workers ? worker : 0, 1);
 	else
 		ask_for_node(edge, question, asker, 0, workers);
@@ -368,7 +373,7 @@ void edge_node_answered(struct edge *edge, uint32_t node, struct slab_handle tok
 		return;
 	}
 	if (!far->is_known)
-		far->left = kind >= SURVEY_DESCRIBE ? 1 : of;
+		far->left = is_of_one(kind) ? 1 : of;
 	far->is_known = true;
 	far->left--;
 	if (note != NULL)

@@ -79,7 +79,7 @@ static void finish_show(struct edge *edge, struct conn *conn, struct note *const
 	struct buf body = {0}, list = {0};
 	for (size_t i = 0; i < count; i++) {
 		struct slice rest = buf_view(&notes[i]->body), line;
-		list.is_broken |= notes[i]->body.is_broken;
+		list.is_broken |= notes[i]->body.is_broken || !notes[i]->is_found;
 		while (slice_cut(&rest, '\n', &line) && line.len > 0) {
 			if (list.len > 0)
 				buf_char(&list, ',');
@@ -102,8 +102,10 @@ static void finish_end(struct edge *edge, struct conn *conn, struct note *const 
 {
 	struct buf body = {0};
 	uint64_t ended = 0;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		body.is_broken |= notes[i]->body.is_broken || !notes[i]->is_found;
 		ended += notes[i]->body.len;
+	}
 	buf_string(&body, "{\"disconnected\":");
 	buf_u64(&body, ended);
 	buf_char(&body, '}');

@@ -341,6 +341,24 @@ async function withTraffic(count, body, options = []) {
 
 const some = Math.max(24, Math.round(120 * scale));
 
+describe("cluster: nodes of several workers", () => {
+	it("all connections of a user are found and ended, whichever worker they are at", () =>
+		withMesh(2, async (mesh) => {
+			await mesh.converged();
+			const [here, there] = mesh.nodes, clients = [];
+			for (let i = 0; i < 12; i++)
+				clients.push(await NativeClient.open(there, { query: "user=bob" }));
+			const { connections, online } = (await call(here, "GET", "/api/users/bob")).json();
+			assert.equal(online, true);
+			assert.deepEqual(connections.map(({ id }) => id).sort(),
+				clients.map(({ welcome }) => welcome.connection).sort());
+			const ended = await call(here, "POST", "/api/users/bob/disconnect");
+			assert.deepEqual(ended.json(), { disconnected: clients.length });
+			for (const client of clients)
+				assert.equal((await client.message()).opcode, opcodes.close);
+		}, ["workers.count=3"]));
+});
+
 describe("cluster: a node that ends under traffic", () => {
 	it("a node is killed: nothing acknowledged is lost, and its clients resume elsewhere", async () => {
 		await withTraffic(3, async (mesh, publishers, followers) => {

@@ -79,12 +79,14 @@ export class Mesh {
 		const seeds = join ?? this.meshPorts.slice(0, 2).map((seed) => `127.0.0.1:${seed}`);
 		const own = [
 			`mesh.listen=127.0.0.1:${port}`, `mesh.join=${seeds.join(",")}`,
-			`mesh.name=${name ?? `n${index + 1}`}`, "workers.count=1",
+			`mesh.name=${name ?? `n${index + 1}`}`,
 			...this.#options, ...options,
 		];
 		const given = own.map((option) => option.split("=")[0]);
 		if (!given.some((key) => key.startsWith("mesh.secret")) && !more.config)
 			own.push(`mesh.secret=${secret}`);
+		if (!given.includes("workers.count"))
+			own.push("workers.count=1");
 		const node = new Server({ port: await portOfNode(), ...more, options: own });
 		node.meshPort = port;
 		node.name = name ?? `n${index + 1}`;
