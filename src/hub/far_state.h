@@ -1,7 +1,12 @@
 /*
  * far_state.h - the inside of a hub in a cluster, shared by far.c (slots and their roles),
- * far_home.c (what a home does), far_tail.c (what is asked of a home elsewhere) and far_replica.c
- * (entries, saving, restoring). Nobody else includes it, but for hub.c and the simulation.
+ * far_home.c (what a home does), far_tail.c (what is asked of a home elsewhere), far_replica.c
+ * (entries, saving, restoring) and far_merge.c (streams that part and meet). Besides these hub.c,
+ * agent.c, answer.c, command.c and the simulation include it.
+ *
+ * Threads:   the worker's own.
+ * Ownership: the hub's; slots own their errands and proposals, and these their waiters and records.
+ * Limits:    the ERRAND constants below.
  */
 #pragma once
 

@@ -3,7 +3,7 @@
  *
  * A user is present while any of its connections is, and a grace longer where the last one was
  * lost and not closed: who comes back meanwhile was never away. Where connections are is known
- * to *sources*: workers of a node, or nodes. Each reports who enters and leaves there; the set adds
+ * to *sources*: the workers of a node. Each reports who enters and leaves there; the set adds
  * up. What a source said can be held against its digest and said anew, and goes with the source
  * when that dies.
  *
@@ -150,7 +150,7 @@ static inline struct slice turnout_user(const struct turnout_entry *entry)
 	return slice_of(entry->user, entry->user_len);
 }
 
-/* ---- sources ---- */
+/* ---- sources: other nodes are to be such; so far the tests alone call this ---- */
 
 /* It died: its connections are gone, and who has none elsewhere is leaving. */
 void occupants_orphan(struct occupants *occupants, uint32_t source, uint64_t now_ms);

@@ -9,9 +9,9 @@
  *
  * Threads:   the worker's own. Pure.
  * Ownership: a list owns its pasts, and they their keys, and hold references on their records. A
- * zeroed one is empty; pasts_free() gives back what it has. Limits:    PASTS_MAX orders a channel,
- * the one that was left first goes first. Its records go when history would have let them go, and
- * the rest when its keys are too old, too.
+ *            zeroed one is empty; pasts_free() gives back what it has.
+ * Limits:    PASTS_MAX orders a channel, the one that was left first goes first. Its records go
+ *            when history would have let them go, and the rest when its keys are too old, too.
  */
 #pragma once
 
