@@ -15,7 +15,6 @@
 #include "wire/json.h"
 
 #define CHANNELS_LIMIT_DEFAULT 100
-#define CHANNELS_LIMIT_MAX 1000
 
 /* ---- on each worker: its channels behind note->after with a prefix, by name ---- */
 

@@ -54,6 +54,8 @@ struct note {
 };
 
 /* What other nodes can be asked, too: a number between nodes, for ever. */
+#define CHANNELS_LIMIT_MAX 1000u /* of an answer; each is asked for one more */
+
 enum survey_number {
 	SURVEY_HERE = 0, /* this node alone */
 	SURVEY_CHANNELS,

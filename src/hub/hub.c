@@ -251,13 +251,19 @@ static void post_unfollow(struct hub *hub, struct channel_name *name)
 	hub->out->post(hub->out, agent, &mail);
 }
 
+static bool owes_presence(const struct hub *hub)
+{
+	return hub->entered_first != NULL || !list_is_empty(&hub->farewells);
+}
+
 /* An agent hears that its channel was given up before anything else about that channel. */
 bool hub_has_room(struct hub *hub)
 {
-	if (hub->entered_first != NULL || !list_is_empty(&hub->farewells))
+	if (owes_presence(hub)) {
 		presence_post_owed(hub);
-	if (hub->entered_first != NULL || !list_is_empty(&hub->farewells))
-		return false;
+		if (owes_presence(hub))
+			return false;
+	}
 	bool has_room = hub->out->has_room(hub->out);
 	while (has_room && hub->owed_first != NULL) {
 		struct channel_name *name = hub->owed_first;

@@ -4,9 +4,9 @@
  */
 #include "mesh/slots_state.h"
 
-#define REST_MS                                                                                    \
-	2000u             /* between two INSTALL to one that lacks nothing; and longer by          \
-	                    its number, so that those of all slots do not come together */
+/* Between two INSTALL to one that lacks nothing; and longer by the slot's number, so that those of
+ * all slots do not come together. */
+#define REST_MS 2000u
 #define INSTALL_MS 10000u /* a new replica may copy so long before it is slow */
 #define SLOW_FOR_MS 30000u
 

@@ -258,6 +258,15 @@ void slots_role(const struct slots *slots, uint16_t number, struct slots_role *r
 	                            .stream = slot->entry.stream};
 }
 
+static void tell_role(struct slots *slots, struct slot *slot, const struct slots_role *role,
+                      struct slot_term term)
+{
+	slot->told = (uint8_t)role->place;
+	slot->told_replica = role->is_replica;
+	slot->told_term = term;
+	slots->out->role(slots->out, slot->number, role);
+}
+
 void slot_tell_role(struct slots *slots, struct slot *slot)
 {
 	struct slots_role role;
@@ -265,10 +274,7 @@ void slot_tell_role(struct slots *slots, struct slot *slot)
 	if (slot->told == role.place && slot->told_replica == role.is_replica &&
 	    slot_term_equals(&slot->told_term, &slot->entry.term))
 		return;
-	slot->told = (uint8_t)role.place;
-	slot->told_replica = role.is_replica;
-	slot->told_term = slot->entry.term;
-	slots->out->role(slots->out, slot->number, &role);
+	tell_role(slots, slot, &role, slot->entry.term);
 }
 
 void slot_tell_leaving(struct slots *slots, struct slot *slot)
@@ -277,9 +283,7 @@ void slot_tell_leaving(struct slots *slots, struct slot *slot)
 	slots_role(slots, slot->number, &role);
 	role.place = SLOTS_NOWHERE;
 	role.stream = (struct slot_term){0};
-	slot->told = SLOTS_NOWHERE;
-	slot->told_term = (struct slot_term){0};
-	slots->out->role(slots->out, slot->number, &role);
+	tell_role(slots, slot, &role, (struct slot_term){0});
 }
 
 static bool is_busy(const struct slot *slot)

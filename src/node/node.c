@@ -16,6 +16,7 @@
 #include "node/mesher.h"
 #include "node/watch.h"
 #include "node/worker.h"
+#include "ops/host.h"
 #include "ops/journal.h"
 #include "ops/service.h"
 #include "starling/limits.h"
@@ -319,9 +320,7 @@ static int start_workers(struct node *node)
 		return fail(STATUS_FAILED, "cannot start", "", -errno);
 	node->worker_count = config_of(node)->workers.count;
 	if (node->worker_count == 0)
-		node->worker_count = (uint32_t)CPU_COUNT(&allowed);
-	if (node->worker_count > WORKERS_MAX)
-		node->worker_count = WORKERS_MAX;
+		node->worker_count = host_workers();
 	node->workers = calloc(node->worker_count, sizeof(*node->workers));
 	if (node->mesher != NULL)
 		node->relay_figures = calloc(node->worker_count, sizeof(*node->relay_figures));

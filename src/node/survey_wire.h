@@ -12,7 +12,7 @@
 #include "edge/survey.h"
 #include "mesh/pack.h"
 
-#define SURVEY_CHANNELS_MAX 1001u
+#define SURVEY_CHANNELS_MAX (CHANNELS_LIMIT_MAX + 1)
 
 /* From that worker. */
 void survey_write(struct buf *out, const struct survey_question *question, uint32_t worker);
