@@ -623,11 +623,6 @@ void native_member(struct buf *out, struct slice user, uint64_t connections, str
 	buf_char(out, '}');
 }
 
-static struct slice info_of(const struct turnout_entry *entry)
-{
-	return entry->info == NULL ? slice_of(NULL, 0) : blob_view(entry->info);
-}
-
 static void write_presence(struct buf *out, const struct hub_event *event)
 {
 	const struct turnout *turnout = event->turnout;
@@ -641,7 +636,8 @@ static void write_presence(struct buf *out, const struct hub_event *event)
 		const struct turnout_entry *entry = &turnout->entries[i];
 		if (i > 0)
 			buf_char(out, ',');
-		native_member(out, turnout_user(entry), entry->connections, info_of(entry));
+		native_member(out, turnout_user(entry), entry->connections,
+		              occupant_info(entry->info));
 	}
 	buf_char(out, ']');
 }

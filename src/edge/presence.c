@@ -83,7 +83,7 @@ static void write_members(struct edge *edge, struct note *note, const struct occ
 			buf_char(out, ',');
 		is_first = false;
 		native_member(out, occupant_user(one), occupant_connections(one),
-		              one->info == NULL ? slice_of(NULL, 0) : blob_view(one->info));
+		              occupant_info(one->info));
 	}
 	buf_char(out, ']');
 	if (note->count > limit) {
@@ -165,7 +165,7 @@ void api_presence(struct edge *edge, struct conn *conn, const struct http_reques
 		return;
 	}
 	exchange_refuse(edge, conn, why == NULL ? ERROR_NOT_FOUND : ERROR_BAD_REQUEST,
-	                why == NULL ? "this channel's rule has no presence" : why);
+	                why == NULL ? hub_why_no_presence : why);
 	buf_free(&name);
 	buf_free(&after);
 }

@@ -399,8 +399,7 @@ static void presence(struct hub *hub, struct session *session, const struct hub_
 {
 	struct slice name = command->channel;
 	if (hub_rule(hub, name)->presence == RULE_PRESENCE_NO) {
-		refuse(hub, session, command, ERROR_NOT_FOUND,
-		       "this channel's rule has no presence");
+		refuse(hub, session, command, ERROR_NOT_FOUND, hub_why_no_presence);
 		return;
 	}
 	if (hub_agent_of(hub, name) != hub->options.worker) {

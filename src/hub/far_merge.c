@@ -207,18 +207,20 @@ bool order_redeem(struct hub *hub, struct channel *channel)
 {
 	if (far_slot(hub, channel->slot)->home != HOME_HERE)
 		return true;
-	for (struct past *past = channel->far->pasts.first; past != NULL; past = past->next) {
-		uint32_t i = past_first_behind(past, past->seq);
-		while (i < past->count) {
+	bool is_done = true;
+	struct past *past = channel->far->pasts.first;
+	for (; past != NULL && is_done; past = past->next) {
+		uint32_t first = past_first_behind(past, past->seq), next = first;
+		while (is_done && next < past->count) {
 			struct hub_entry entry = {.kind = ENTRY_RECORD,
 			                          .is_unsure = true,
-			                          .record = past->items[i].record};
-			if (!merge_into(hub, channel, &entry))
-				return false;
-			past_remove(past, i);
+			                          .record = past->items[next].record};
+			is_done = merge_into(hub, channel, &entry);
+			next += is_done;
 		}
+		past_cut(past, first, next);
 	}
-	return true;
+	return is_done;
 }
 
 static bool merge_record(struct hub *hub, const struct hub_entry *entry)

@@ -186,6 +186,7 @@ bool hub_channel_at(const struct hub *hub, uint32_t place, struct hub_listed *ou
 /* What that channel's rule has of presence, and the worker that knows more. */
 enum rule_presence hub_presence_of(const struct hub *hub, struct slice name);
 uint32_t hub_agent(const struct hub *hub, struct slice name);
+extern const char *const hub_why_no_presence;
 /* Who is present, on that worker; NULL: nobody. And one of them by name, or NULL. */
 const struct occupants *hub_occupants(const struct hub *hub, struct slice name);
 const struct occupant *hub_occupant(const struct hub *hub, const struct occupants *occupants,

@@ -150,6 +150,11 @@ static inline struct slice turnout_user(const struct turnout_entry *entry)
 	return slice_of(entry->user, entry->user_len);
 }
 
+static inline struct slice occupant_info(const struct blob *info) /* NULL: empty */
+{
+	return info == NULL ? slice_of(NULL, 0) : blob_view(info);
+}
+
 /* ---- sources: other nodes are to be such; so far the tests alone call this ---- */
 
 /* It died: its connections are gone, and who has none elsewhere is leaving. */

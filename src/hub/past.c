@@ -169,12 +169,15 @@ uint32_t past_first_behind(const struct past *past, uint64_t seq)
 	return i;
 }
 
-void past_remove(struct past *past, uint32_t i)
+void past_cut(struct past *past, uint32_t from, uint32_t to)
 {
-	CHECK(i < past->count);
-	record_drop(past->items[i].record);
-	past->count--;
-	memmove(past->items + i, past->items + i + 1, (past->count - i) * sizeof(*past->items));
+	CHECK(from <= to && to <= past->count);
+	for (uint32_t i = from; i < to; i++)
+		record_drop(past->items[i].record);
+	if (to < past->count)
+		memmove(past->items + from, past->items + to,
+		        (past->count - to) * sizeof(*past->items));
+	past->count -= to - from;
 }
 
 bool past_holds(const struct past *past, uint64_t seq, struct slice once)

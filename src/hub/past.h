@@ -60,6 +60,7 @@ MUST_CHECK bool past_add(struct past *past, struct record *record, uint32_t adde
 MUST_CHECK bool past_extend(struct past *past, const struct past_item *older, size_t count);
 /* The first item whose number is above `seq`; `count`: none. */
 uint32_t past_first_behind(const struct past *past, uint64_t seq);
-void past_remove(struct past *past, uint32_t i);
+/* Drops the items from `from` on, before `to`. */
+void past_cut(struct past *past, uint32_t from, uint32_t to);
 /* Does it hold that very record, by number and idempotency key? */
 bool past_holds(const struct past *past, uint64_t seq, struct slice once);

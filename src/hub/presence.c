@@ -159,8 +159,8 @@ void presence_timer(struct hub *hub, struct presence *presence)
 	struct parting_grace grace = grace_of(presence->channel);
 	(void)occupants_expire(&presence->occupants, &grace, hub->now_ms, EXPIRED_MAX);
 	await_grace(hub, presence);
-	if (!list_is_empty(&presence->watchers))
-		watcher_make_due(hub, presence); /* some may have to be shown what they lack */
+	if (presence->is_retrying)
+		watcher_make_due(hub, presence);
 	presence_changed(hub, presence);
 }
 

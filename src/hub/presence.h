@@ -45,6 +45,7 @@ struct presence {
 	uint32_t counted;                       /* occupants, as the hub's counters have them */
 	bool is_large;                          /* names are not told */
 	bool is_walking;
+	bool is_retrying; /* some watcher could not be told, or asked for, what it lacks */
 };
 
 struct watcher {

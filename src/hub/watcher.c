@@ -14,7 +14,7 @@
 #define RETRY_MS 250        /* after something could not be had: memory, or room in the post */
 #define ENTRIES_PER_VISIT 8 /* of news: telling so many is as much work as a visit without */
 
-static const char *const why_no_presence = "this channel's rule has no presence";
+const char *const hub_why_no_presence = "this channel's rule has no presence";
 
 void watcher_make_due(struct hub *hub, struct presence *presence)
 {
@@ -24,6 +24,7 @@ void watcher_make_due(struct hub *hub, struct presence *presence)
 
 static void try_again(struct hub *hub, struct presence *presence)
 {
+	presence->is_retrying = true;
 	timer_arm_sooner(hub->options.wheel, &presence->timer, hub->now_ms, RETRY_MS);
 }
 
@@ -84,7 +85,7 @@ static void tell_entry(struct hub *hub, const struct watcher *watcher,
 		.type = entry->is_present ? EVENT_JOINED : EVENT_LEFT,
 		.channel = channel_name(watcher->follower->channel),
 		.user = turnout_user(entry),
-		.data = entry->info == NULL ? slice_of(NULL, 0) : blob_view(entry->info),
+		.data = occupant_info(entry->info),
 	};
 	hub->out->event(hub->out, session, &event);
 }
@@ -213,7 +214,7 @@ static struct watcher *watcher_make(struct hub *hub, struct follower *follower)
 void watcher_begin(struct hub *hub, struct follower *follower, struct slice ref)
 {
 	if (!presence_has_rule(follower->channel)) {
-		refuse_watcher(hub, follower, ref, ERROR_NOT_FOUND, why_no_presence);
+		refuse_watcher(hub, follower, ref, ERROR_NOT_FOUND, hub_why_no_presence);
 		return;
 	}
 	struct watcher *watcher = watcher_of(hub, follower);
@@ -246,7 +247,7 @@ void watcher_end(struct hub *hub, struct follower *follower)
 
 void watcher_refuse(struct hub *hub, const struct follower *follower)
 {
-	refuse_watcher(hub, follower, slice_of(NULL, 0), ERROR_NOT_FOUND, why_no_presence);
+	refuse_watcher(hub, follower, slice_of(NULL, 0), ERROR_NOT_FOUND, hub_why_no_presence);
 }
 
 void watcher_ready(struct hub *hub, struct follower *follower)
@@ -289,6 +290,7 @@ static void walk_begin(struct hub *hub, struct presence *presence)
 		give_out_news(hub, presence);
 	presence->walk = list_first(&presence->watchers);
 	presence->is_walking = true;
+	presence->is_retrying = false;
 }
 
 static uint32_t cost_of(const struct presence *presence)
@@ -315,6 +317,8 @@ static void walk_share(struct hub *hub, struct presence *presence, uint32_t *bud
 		return;
 	}
 	watcher_end_walk(presence);
+	if (presence->is_retrying) /* the timer may have come while this walk was under way */
+		try_again(hub, presence);
 	if (presence->channel->is_agent)
 		watcher_schedule(hub, presence);
 }

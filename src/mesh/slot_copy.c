@@ -41,9 +41,8 @@ void slot_pull_end(struct slots *slots, struct slot *slot)
 /* Whole states are heavy: so many at once. A take-over waits for nobody. */
 static bool may_begin(const struct slots *slots, const struct slot *slot)
 {
-	uint32_t workers = slots->options.workers;
 	return slot->replica->is_whole || slot->takeover != NULL ||
-	       slots->pulls < (SLOTS_PULLS_MAX + workers - 1) / workers;
+	       slots->pulls < slots_share(slots, SLOTS_PULLS_MAX);
 }
 
 void slot_pull(struct slots *slots, struct slot *slot, struct boot_id from,

@@ -74,12 +74,6 @@ static bool is_settled(const struct slots *slots, const struct known_member *mem
 	return slots->now_ms - member->ready_ms >= SLOTS_SETTLE_MS;
 }
 
-static uint32_t moving_max(const struct slots *slots)
-{
-	uint32_t workers = slots->options.workers;
-	return (SLOTS_MOVING_MAX + workers - 1) / workers;
-}
-
 /* ---- taking over ---- */
 
 /* Itself, those of the set that can be had, and only where they are fewer than it takes, others. */
@@ -201,7 +195,7 @@ void slot_place_tick(struct slots *slots, struct slot *slot)
 	slot->need_ms = 0;
 	if (slots->now_ms < slot->retry_ms || !relieves(slots, slot))
 		return;
-	slot->is_queued = slots->moving >= moving_max(slots);
+	slot->is_queued = slots->moving >= slots_share(slots, SLOTS_MOVING_MAX);
 	if (!slot->is_queued)
 		slot_take_over(slots, slot, &slot->entry.set, true);
 }
@@ -307,8 +301,8 @@ static void begin_learner(struct slots *slots, struct slot *slot, const struct p
 {
 	struct lead *lead = slot->lead;
 	slot_drop_learner(slots, slot);
-	if (!plan->is_urgent &&
-	    (slots->moving >= moving_max(slots) || slots->now_ms - slot->calm_ms < CALM_MS))
+	if (!plan->is_urgent && (slots->moving >= slots_share(slots, SLOTS_MOVING_MAX) ||
+	                         slots->now_ms - slot->calm_ms < CALM_MS))
 		return;
 	lead->has_learner = true;
 	lead->learner_is_urgent = plan->is_urgent;

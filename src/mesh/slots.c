@@ -295,8 +295,7 @@ static bool is_busy(const struct slot *slot)
 /* More would make all of them late, and then some give up and begin again. */
 static bool is_full(const struct slots *slots)
 {
-	uint32_t workers = slots->options.workers;
-	return slots->takeovers >= (SLOTS_TAKEOVERS_MAX + workers - 1) / workers;
+	return slots->takeovers >= slots_share(slots, SLOTS_TAKEOVERS_MAX);
 }
 
 static void slot_tick(struct slots *slots, struct slot *slot)

@@ -190,6 +190,12 @@ struct slots {
 };
 
 /* ---- slots.c ---- */
+/* One worker's part of what a node may have, rounded up. */
+static inline uint32_t slots_share(const struct slots *slots, uint32_t of_node)
+{
+	return (of_node + slots->options.workers - 1) / slots->options.workers;
+}
+
 static inline bool slots_is_self(const struct slots *slots, struct boot_id boot)
 {
 	return boot_id_equals(slots->options.boot, boot);
