@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "../../failing.h"
 #include "base/buf.h"
 
 #define HERE "here"   /* of two workers the agent of this channel is worker 0 */
@@ -1857,6 +1858,30 @@ static void slow_watcher(void)
 	CHECK(were_told("c unsubscribed room:1; a left room:1 c {}"));
 }
 
+/* Who could not be shown what it lacks for want of memory is, though nothing else comes to pass. */
+static void no_memory_to_show(void)
+{
+	for (uint32_t watcher = 0; watcher < 2; watcher++) {
+		begin_presence(watcher);
+		a.session.is_blocked = true;
+		subscribe(&b, ROOM);
+		news();
+		CHECK(were_told("b subscribed room:1 0"));
+		failing_arm(1, FAILING_ALL_FROM);
+		ready(&a);
+		uint32_t failed = failing_disarm();
+		turns();
+		CHECK(failed > 0 ? were_told("") : watcher == 1);
+		pass(250 + 8);
+		turns();
+		CHECK(were_told("a sees room:1 2 a b"));
+		part(&b, PARTING_LEFT);
+		news();
+		CHECK(were_told("a left room:1 b"));
+		open_client(&b, 'b', 1);
+	}
+}
+
 /* It is owed, and told when there is room. */
 static void no_room_to_say(void)
 {
@@ -2055,6 +2080,7 @@ static const struct {
 	{"a rule may have the number told alone", 2, numbers_alone},
 	{"where a rule has no presence there is none", 1, without_presence},
 	{"who takes nothing is shown all when it takes again", 2, slow_watcher},
+	{"who cannot be shown all for want of memory is when there is some", 2, no_memory_to_show},
 	{"who leaves where the post has no room is gone when it has", 2, no_room_to_say},
 	{"of a crowd the number is told, until it is half as large", 1, a_crowd},
 	{"a channel lives as long as somebody may come back", 1, keeps_its_channel},
