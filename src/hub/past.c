@@ -81,10 +81,11 @@ void pasts_mark(struct pasts *pasts, uint64_t epoch, uint64_t seq, uint64_t now_
 /* No key is younger than the past. */
 static uint64_t life_ms(const struct past *past, uint64_t ttl_ms)
 {
-	uint64_t keys_ms = past->keys != NULL      ? DUPLICATES_MS
-	                   : past->retries != NULL ? RETRIES_MS
-	                                           : 0;
-	return ttl_ms > keys_ms ? ttl_ms : keys_ms;
+	if (past->keys != NULL && past->keys->ttl_ms > ttl_ms)
+		ttl_ms = past->keys->ttl_ms;
+	if (past->retries != NULL && past->retries->ttl_ms > ttl_ms)
+		ttl_ms = past->retries->ttl_ms;
+	return ttl_ms;
 }
 
 void pasts_expire(struct pasts *pasts, uint64_t now_ms, uint64_t ttl_ms)

@@ -8,8 +8,6 @@ void node_drain_begin(struct node_drain *drain, uint64_t now_ms)
 {
 	CHECK(drain->step == DRAIN_NOT);
 	drain->up->refuse_new(drain->up);
-	if (drain->handover != NULL)
-		drain->handover->begin(drain->handover);
 	drain->step = DRAIN_HANDS_OVER;
 	drain->until_ms = now_ms + DRAIN_HANDOVER_MS;
 }

@@ -25,7 +25,6 @@ struct drain_up {
 };
 
 struct drain_handover {
-	void (*begin)(struct drain_handover *handover);
 	bool (*is_over)(const struct drain_handover *handover);
 };
 

@@ -502,11 +502,6 @@ static uint32_t up_clients(const struct drain_up *up)
 }
 
 /* Workers begin when they hear that the node drains, and say when they have done. */
-static void handover_begin(struct drain_handover *handover)
-{
-	(void)handover;
-}
-
 static bool handover_is_over(const struct drain_handover *handover)
 {
 	const struct node *node = CONTAINER_OF(handover, struct node, drain_handover);
@@ -763,7 +758,7 @@ int node_run(struct config *config)
 	}
 	CHECK(sem_init(&node.is_up, 0, 0) == 0);
 	node.drain_up = (struct drain_up){up_refuse_new, up_send_away, up_clients};
-	node.drain_handover = (struct drain_handover){handover_begin, handover_is_over};
+	node.drain_handover = (struct drain_handover){handover_is_over};
 	int useless = service_open(&node.service);
 	if (useless != 0)
 		(void)fail(STATUS_DONE, "cannot tell the service manager", "", useless);

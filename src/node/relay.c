@@ -25,14 +25,18 @@ struct relay {
 
 /* ---- frames out ---- */
 
+/* And some is left for what the hub has asked for. */
+static bool has_room(const struct relay_options *options)
+{
+	return mailbox_has_room(options->office, options->number, HUB_LETTERS_MAX + 1);
+}
+
 /* Takes over the body. False: no memory. */
 static bool post_frame(struct relay *relay, const struct roster_node *node, enum frame_type type,
                        uint16_t slot, struct blob *body, bool is_lossy)
 {
 	const struct relay_options *options = &relay->options;
-	/* And room is left for what the hub has asked for. */
-	if (body == NULL ||
-	    !mailbox_has_room(options->office, options->number, HUB_LETTERS_MAX + 1)) {
+	if (body == NULL || !has_room(options)) {
 		blob_drop(body);
 		relay->counters.lost++;
 		return false;
@@ -267,8 +271,7 @@ void relay_take(struct relay *relay, const struct mesh_mail *mail, uint64_t now_
 static void tell_homes(struct relay *relay)
 {
 	const struct relay_options *options = &relay->options;
-	if (relay->keeper.homes == relay->told_homes ||
-	    !mailbox_has_room(options->office, options->number, HUB_LETTERS_MAX + 1))
+	if (relay->keeper.homes == relay->told_homes || !has_room(options))
 		return;
 	relay->told_homes = relay->keeper.homes;
 	struct letter letter = {.kind = LETTER_MESH,

@@ -312,8 +312,9 @@ static int open_listeners(struct worker *worker)
 }
 
 /* What its part in the mesh needs before there is a hub. */
-static int make_relay(struct worker *worker) WORKER_ONLY;
-static int make_relay(struct worker *worker)
+/* False: no memory. */
+static bool make_relay(struct worker *worker) WORKER_ONLY;
+static bool make_relay(struct worker *worker)
 {
 	const struct worker_options *options = &worker->options;
 	struct relay_options relay_options = {
@@ -328,7 +329,7 @@ static int make_relay(struct worker *worker)
 		.seed = options->seed,
 	};
 	worker->relay = relay_create(&relay_options);
-	return worker->relay == NULL ? -ENOMEM : 0;
+	return worker->relay != NULL;
 }
 
 static void begin_relay(struct worker *worker) WORKER_ONLY;
@@ -355,7 +356,7 @@ static int set_up(struct worker *worker)
 	worker->loop = loop_create(&loop_options);
 	if (worker->loop == NULL)
 		return -errno;
-	if (options->has_mesh && make_relay(worker) != 0)
+	if (options->has_mesh && !make_relay(worker))
 		return -ENOMEM;
 	struct edge_options edge_options = {
 		.cluster = worker->relay == NULL ? NULL : relay_cluster(worker->relay),

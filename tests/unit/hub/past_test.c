@@ -167,10 +167,11 @@ static void records_are_known_by_their_keys(void)
 	CHECK(!past_holds(order('a'), 4, SLICE("4")));
 }
 
-static struct duplicates *make_keys(void)
+static struct duplicates *make_keys(uint32_t ttl_ms)
 {
 	struct duplicates *keys = malloc(sizeof(*keys));
 	CHECK(keys != NULL && duplicates_init(keys) == 0);
+	keys->ttl_ms = ttl_ms;
 	return keys;
 }
 
@@ -179,8 +180,8 @@ static void keys_keep_it(void)
 	printf("past: its keys are there for as long as they are good, its records are not\n");
 	begin();
 	play("oa +a1 ob +b1");
-	order('a')->keys = make_keys();
-	order('b')->retries = make_keys();
+	order('a')->keys = make_keys(DUPLICATES_MS);
+	order('b')->retries = make_keys(RETRIES_MS);
 	play("w100 x100");
 	CHECK(pasts.count == 2 && order('a')->count == 0 && order('b')->count == 0);
 	now_ms += RETRIES_MS - 101;
@@ -207,7 +208,7 @@ static void the_next_to_go_says_when(void)
 	play("w200");
 	CHECK(pasts_left_ms(&pasts, now_ms, 100) == 0);
 	play("x100 oc +c1");
-	order('c')->keys = make_keys();
+	order('c')->keys = make_keys(DUPLICATES_MS);
 	CHECK(pasts_left_ms(&pasts, now_ms, 100) == 100);
 	play("w100 x100");
 	CHECK(pasts_left_ms(&pasts, now_ms, 100) == DUPLICATES_MS - 100);
