@@ -7,3 +7,13 @@ enum close_reason {
 #undef CLOSE
 	CLOSE_COUNT
 };
+
+static inline const char *close_text(enum close_reason reason)
+{
+	static const char *const texts[] = {
+#define CLOSE(name, code, reason, sentence) [CLOSE_##name] = reason,
+#include "starling/close.def"
+#undef CLOSE
+	};
+	return texts[reason];
+}

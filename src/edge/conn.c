@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "edge/access.h"
+#include "edge/access_log.h"
 #include "edge/peer.h"
 #include "edge/registry.h"
 #include "edge/secure.h"
@@ -556,6 +557,7 @@ void conn_destroy(struct edge *edge, struct conn *conn)
 		edge->corked = NULL;
 		buf_clear(&edge->cork);
 	}
+	access_log_end(edge, conn);
 	hub_session_close(edge->hub, &conn->session);
 	registry_leave(edge, conn);
 	peer_end(edge, conn);

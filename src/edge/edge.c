@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "edge/access_log.h"
 #include "edge/peer.h"
 #include "edge/registry.h"
 #include "edge/secure.h"
@@ -291,8 +292,10 @@ static int accept_one(struct edge *edge, int listener, struct listen_address *pe
 	/* Others may have taken what was meant for us. */
 	if ((fd == -EMFILE || fd == -ENFILE) && crowd_out(edge))
 		fd = listen_accept(listener, peer);
-	if (fd < 0 && fd != -EAGAIN)
+	if (fd < 0 && fd != -EAGAIN) {
+		access_log_crowded(edge);
 		accept_later(edge);
+	}
 	return fd < 0 ? -EAGAIN : fd;
 }
 

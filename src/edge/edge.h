@@ -49,6 +49,7 @@ struct edge_node {
 struct edge_settings {
 	bool is_open, has_echo;
 	bool may_offload; /* TLS to the kernel, where it seals */
+	bool logs_access; /* edge_up.log is wanted */
 	enum edge_origins origins;
 	char *const *origin_list;
 	size_t origin_count;
@@ -111,9 +112,11 @@ struct edge_mail {
 
 static_assert(sizeof(struct edge_mail) <= 40, "letters are copied twice");
 
-/* What all workers write: the one number of clients on the node. */
+/* What all workers write: the one number of clients on the node, and what is hardly ever written.
+ */
 struct edge_common {
 	_Alignas(64) _Atomic uint32_t clients;
+	_Atomic uint64_t lines_lost; /* of the journal */
 };
 
 /* The transports that clients are counted by. */
@@ -148,6 +151,15 @@ struct survey_question {
 	struct slice text, after;
 };
 
+/* Of the access log. What is empty is not said. */
+struct edge_line {
+	const char *event; /* request or closed */
+	struct slice method, path, transport, reason, user, connection;
+	struct address address;
+	int status; /* 0: none */
+	uint64_t bytes, ms;
+};
+
 /* What the edge asks of the node around it. */
 struct edge_up {
 	void (*post)(struct edge_up *up, uint32_t worker, const struct hub_mail *mail);
@@ -171,6 +183,9 @@ struct edge_up {
 	 * Prometheus. */
 	void (*write_figures)(struct edge_up *up, struct buf *out);
 	void (*write_metrics)(struct edge_up *up, struct buf *out);
+	/* A line of the access log, and a word of warning of that kind, for the journal. */
+	void (*log)(struct edge_up *up, const struct edge_line *line);
+	void (*warn)(struct edge_up *up, const char *kind, const char *message);
 };
 
 struct edge_options {

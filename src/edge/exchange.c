@@ -4,6 +4,7 @@
 
 #include "dialect/native.h"
 #include "edge/access.h"
+#include "edge/access_log.h"
 #include "edge/registry.h"
 #include "edge/route.h"
 
@@ -40,6 +41,7 @@ void exchange_free(struct conn *conn)
 	buf_free(&exchange->held);
 	buf_free(&exchange->head);
 	buf_free(&exchange->body);
+	buf_free(&exchange->asked);
 	buf_free(&exchange->poll.messages);
 	if (exchange->work_kind != NULL)
 		exchange->work_kind->free(exchange->work);
@@ -163,6 +165,7 @@ void exchange_answer(struct edge *edge, struct conn *conn, const struct answer *
 		conn_end(edge, conn, CLOSE_NO_MEMORY);
 	} else {
 		conn_write(edge, conn, buf_view(&head));
+		access_log_answer(edge, conn, answer->status, answer->body.len);
 		exchange_over(edge, conn);
 	}
 	buf_free(&head);
@@ -242,6 +245,7 @@ void exchange_stream(struct edge *edge, struct conn *conn, struct slice type)
 		conn_end(edge, conn, CLOSE_NO_MEMORY);
 	else
 		conn_write(edge, conn, buf_view(&head));
+	access_log_answer(edge, conn, response.status, 0);
 	buf_free(&head);
 }
 
@@ -479,6 +483,7 @@ static size_t step_whole_head(struct edge *edge, struct conn *conn, const char *
 {
 	struct exchange *exchange = conn->exchange;
 	const struct http_request *request = &edge->request;
+	access_log_begin(edge, conn, request);
 	if (!may_send_body(edge, conn, request))
 		return len;
 	if (route_is_stream(request))

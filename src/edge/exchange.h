@@ -51,6 +51,9 @@ struct exchange {
 	enum close_reason reason; /* when it does not, and the answer is written */
 	bool is_preflight;        /* the answer says what else may be asked */
 	char *allow_origin;       /* for the answer's CORS header; NULL: none */
+	struct buf asked;         /* for the access log: method and path, by whom, since when */
+	struct address asked_by;
+	uint64_t asked_ms;
 	struct poll poll;
 	const struct work_kind *work_kind; /* NULL: the request is one command */
 	void *work;

@@ -11,12 +11,6 @@
 #include "starling/version.h"
 #include "wire/json.h"
 
-static const char *const close_reasons[] = {
-#define CLOSE(name, code, reason, sentence) reason,
-#include "starling/close.def"
-#undef CLOSE
-};
-
 /* ---- what a worker has to say ---- */
 
 /* What lags in its logs is added up channel by channel, in parts. */
@@ -76,9 +70,9 @@ static void write_errors(struct buf *out, const uint64_t *errors)
 static void write_closes(struct buf *out, const uint64_t *closes)
 {
 	write_name(out, "closes_total");
-	for (size_t i = 0; i < COUNT_OF(close_reasons); i++)
-		buf_format(out, "%c\"%s\":%" PRIu64, i == 0 ? '{' : ',', close_reasons[i],
-		           closes[i]);
+	for (enum close_reason reason = 0; reason < CLOSE_COUNT; reason++)
+		buf_format(out, "%c\"%s\":%" PRIu64, reason == 0 ? '{' : ',', close_text(reason),
+		           closes[reason]);
 	buf_char(out, '}');
 }
 
@@ -151,9 +145,9 @@ static void write_sums(struct buf *out, const struct edge_stats *stats)
 		                 stats->errors[error]);
 	metrics_family(out, "starling_closes_total", "counter",
 	               "Connections that ended, by the reason.");
-	for (size_t i = 0; i < COUNT_OF(close_reasons); i++)
-		metrics_labelled(out, "starling_closes_total", "reason", close_reasons[i],
-		                 stats->closes[i]);
+	for (enum close_reason reason = 0; reason < CLOSE_COUNT; reason++)
+		metrics_labelled(out, "starling_closes_total", "reason", close_text(reason),
+		                 stats->closes[reason]);
 	metrics_family(
 		out, "starling_publish_seconds", "histogram",
 		"From the turn that read a publication to the answer that it has its place.");
@@ -210,6 +204,11 @@ static void write_workers(struct buf *out, struct note *const *notes, size_t cou
 	write_worker_figures(out, notes, count);
 }
 
+static uint64_t lines_lost(const struct edge *edge)
+{
+	return atomic_load_explicit(&edge->options.common->lines_lost, memory_order_relaxed);
+}
+
 static void write_node(struct edge *edge, struct buf *out)
 {
 	metrics_family(out, "starling_build_info", "gauge", "Always 1; the version is a label.");
@@ -217,6 +216,9 @@ static void write_node(struct edge *edge, struct buf *out)
 	metrics_family(out, "starling_draining", "gauge",
 	               "1 while the node sends its clients away.");
 	metrics_value(out, "starling_draining", "", edge->is_draining);
+	metrics_family(out, "starling_log_lines_lost_total", "counter",
+	               "Lines of the journal that were not written: standard error was too slow.");
+	metrics_value(out, "starling_log_lines_lost_total", "", lines_lost(edge));
 }
 
 static void write_process(struct edge *edge, struct buf *out, struct note *const *notes,

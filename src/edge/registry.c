@@ -5,6 +5,7 @@
  */
 #include "edge/registry.h"
 
+#include "edge/access_log.h"
 #include "edge/exchange.h"
 #include "edge/peer.h"
 
@@ -243,11 +244,15 @@ static enum error_code verdict(const struct seat *seat, const char **why)
 enum error_code registry_enter(struct edge *edge, struct conn *conn, const char **why)
 {
 	*why = "this node has no descriptor left for a client";
-	if (!conn->is_counted && edge_is_crowded(edge))
+	if (!conn->is_counted && edge_is_crowded(edge)) {
+		access_log_crowded(edge);
 		return ERROR_OVERLOADED;
+	}
 	*why = "this node has as many connections as it may";
-	if (!conn->is_counted && !count_in(edge))
+	if (!conn->is_counted && !count_in(edge)) {
+		access_log_overloaded(edge);
 		return ERROR_OVERLOADED;
+	}
 	conn->is_counted = true;
 	return ERROR_NONE;
 }

@@ -10,6 +10,7 @@
 
 #include "dialect/native.h"
 #include "edge/access.h"
+#include "edge/access_log.h"
 #include "edge/exchange.h"
 #include "edge/registry.h"
 #include "edge/route.h"
@@ -87,6 +88,7 @@ static bool upgrade(struct edge *edge, struct conn *conn, const struct http_requ
 		return false;
 	}
 	struct buf rest;
+	access_log_answer(edge, conn, 101, 0);
 	exchange_leave(conn, &rest);
 	CHECK(rest.len == 0);
 	conn_set_transport(edge, conn, transport);

@@ -239,6 +239,11 @@ uint64_t mailbox_queued(const struct post_office *office, uint32_t me)
 	return office->member[me].queue.len / entry_bytes(office);
 }
 
+uint64_t mailbox_untaken(const struct post_office *office, uint32_t me, uint32_t to)
+{
+	return ring_count(ring_between(office, me, to)) + office->member[me].queued_to[to];
+}
+
 /* Those that wait, in order; who follows one that must stay for the same receiver stays too. */
 static void queue_move_on(struct post_office *office, uint32_t from)
 {

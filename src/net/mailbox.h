@@ -43,6 +43,8 @@ bool mailbox_is_congested(const struct post_office *office, uint32_t me);
 /* Letters under way to `me`, and those of `me` that wait for room. */
 uint64_t mailbox_incoming(const struct post_office *office, uint32_t me);
 uint64_t mailbox_queued(const struct post_office *office, uint32_t me);
+/* Letters of `me` to `to` that were not taken yet. */
+uint64_t mailbox_untaken(const struct post_office *office, uint32_t me, uint32_t to);
 
 /* Moves on letters that wait, and tells those who have mail; sleepers are woken. Once a turn. */
 void mailbox_flush(struct post_office *office, uint32_t me);

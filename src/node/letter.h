@@ -21,7 +21,8 @@ enum letter_kind {
 	LETTER_BEAT,  /* to a worker, and back: it goes round */
 	LETTER_DRAIN, /* to a worker: refuse new clients; to the mesh thread: say that we go down */
 	LETTER_SEND_AWAY,
-	LETTER_STOP,          /* to a worker: say goodbye and end */
+	LETTER_STOP,          /* to a worker: say goodbye and end; to the scribe: end */
+	LETTER_LINES,         /* to the scribe */
 	LETTER_MESH,          /* both ways */
 	LETTER_CLUSTER,       /* to the mesh thread: who are the members? And its answer */
 	LETTER_MESH_SETTINGS, /* to the mesh thread: others from here on */
@@ -54,6 +55,7 @@ struct letter {
 		struct mesh_mail mesh;           /* LETTER_MESH */
 		struct cluster_mail cluster;     /* LETTER_CLUSTER */
 		struct mesher_settings settings; /* LETTER_MESH_SETTINGS */
+		struct blob *lines;              /* LETTER_LINES: a reference */
 	};
 };
 
@@ -77,6 +79,9 @@ static inline void letter_discard(const struct letter *letter)
 		break;
 	case LETTER_MESH_SETTINGS:
 		psk_keys_drop(letter->settings.keys);
+		break;
+	case LETTER_LINES:
+		blob_drop(letter->lines);
 		break;
 	case LETTER_BEAT:
 	case LETTER_DRAIN:

@@ -11,9 +11,9 @@
 
 #include "net/loop.h"
 #include "node/letter.h"
+#include "node/pen.h"
 #include "node/thread.h"
 #include "ops/config_address.h"
-#include "ops/journal.h"
 #include "starling/limits.h"
 #include "starling/version.h"
 
@@ -66,7 +66,7 @@ struct mesher {
 	/* Names that are being looked up, and those that are to be next. */
 	struct lookup *lookup, *next_lookup;
 	struct asked asked[LOOKUP_NAMES_MAX], next_asked[LOOKUP_NAMES_MAX];
-	struct journal journal;
+	struct pen pen;
 };
 
 static uint64_t now_of(const struct mesher *mesher)
@@ -173,7 +173,7 @@ static void look_at_member(struct mesher *mesher, const struct member *member)
 	     chair->is_gone == member->is_gone && chair->incarnation == member->incarnation))
 		return;
 	if (chair->state != state)
-		journal_say(&mesher->journal,
+		journal_say(&mesher->pen.journal,
 		            state == MEMBER_SUSPECT || state == MEMBER_DEAD ? JOURNAL_WARN
 		                                                            : JOURNAL_INFO,
 		            "mesh_node", "mesh: %s is %s", member->name, member_state_name(state));
@@ -233,8 +233,8 @@ static void look_at_self(struct mesher *mesher)
 	    membership_incarnation(membership) == mesher->told_incarnation)
 		return;
 	if (state != mesher->told_state)
-		journal_say(&mesher->journal, JOURNAL_INFO, "mesh_self", "mesh: this node is %s",
-		            member_state_name(state));
+		journal_say(&mesher->pen.journal, JOURNAL_INFO, "mesh_self",
+		            "mesh: this node is %s", member_state_name(state));
 	tell_self(mesher, false);
 }
 
@@ -365,7 +365,7 @@ static void take_found(struct mesher *mesher, const struct lookup_name *name, st
 {
 	char numeric[LISTEN_TEXT_MAX];
 	if (name->count == 0) {
-		journal_say(&mesher->journal, JOURNAL_WARN, "mesh_dial",
+		journal_say(&mesher->pen.journal, JOURNAL_WARN, "mesh_dial",
 		            "mesh: %s: no address was found", name->host);
 		links_unknown(mesher->links, asked, now_of(mesher));
 	}
@@ -438,7 +438,7 @@ static void out_load(struct links_out *out, const struct member *member, bool is
 static void out_accused(struct links_out *out)
 {
 	struct mesher *mesher = mesher_under(out);
-	journal_say(&mesher->journal, JOURNAL_WARN, "mesh_self",
+	journal_say(&mesher->pen.journal, JOURNAL_WARN, "mesh_self",
 	            "mesh: this node was taken for dead, and is not");
 	tell_self(mesher, true);
 }
@@ -454,23 +454,23 @@ static void out_event(struct links_out *out, enum link_event event, const char *
 	struct mesher *mesher = mesher_under(out);
 	switch (event) {
 	case LINK_EVENT_UP:
-		journal_say(&mesher->journal, JOURNAL_INFO, "mesh_link", "mesh: linked to %s (%s)",
-		            who, why);
+		journal_say(&mesher->pen.journal, JOURNAL_INFO, "mesh_link",
+		            "mesh: linked to %s (%s)", who, why);
 		break;
 	case LINK_EVENT_DOWN:
-		journal_say(&mesher->journal, JOURNAL_WARN, "mesh_link",
+		journal_say(&mesher->pen.journal, JOURNAL_WARN, "mesh_link",
 		            "mesh: the link to %s ended: %s", who, why);
 		break;
 	case LINK_EVENT_REFUSED:
-		journal_say(&mesher->journal, JOURNAL_WARN, "mesh_refused", "mesh: refused %s: %s",
-		            who, why);
+		journal_say(&mesher->pen.journal, JOURNAL_WARN, "mesh_refused",
+		            "mesh: refused %s: %s", who, why);
 		break;
 	case LINK_EVENT_SENT_AWAY:
-		journal_say(&mesher->journal, JOURNAL_ERROR, "mesh_dial",
+		journal_say(&mesher->pen.journal, JOURNAL_ERROR, "mesh_dial",
 		            "mesh: sent away by %s: %s", who, why);
 		break;
 	case LINK_EVENT_FAILED:
-		journal_say(&mesher->journal, JOURNAL_ERROR, "mesh_dial",
+		journal_say(&mesher->pen.journal, JOURNAL_ERROR, "mesh_dial",
 		            "mesh: cannot link to %s: %s", who, why);
 		break;
 	}
@@ -542,8 +542,8 @@ static void adopt(struct mesher *mesher, const struct mesher_settings *settings)
 {
 	psk_keys_drop(mesher->keys);
 	mesher->keys = settings->keys;
-	mesher->journal.least = settings->least;
-	mesher->journal.is_json = settings->is_json;
+	mesher->pen.journal.least = settings->least;
+	mesher->pen.journal.is_json = settings->is_json;
 	links_set_keys(mesher->links, (uint8_t)psk_keys_count(mesher->keys));
 }
 
@@ -703,6 +703,7 @@ static bool on_after(struct loop_handler *handler)
 	has_more |= step_all(mesher);
 	count_bytes(mesher);
 	release_closed(mesher);
+	pen_flush(&mesher->pen);
 	return has_more;
 }
 
@@ -811,6 +812,9 @@ static void *mesher_main(void *argument)
 	if (is_good)
 		loop_run(mesher->loop);
 	tear_down(mesher);
+	pen_flush(&mesher->pen);
+	pen_free(&mesher->pen);
+	mailbox_flush(mesher->options.office, mesher->options.number);
 	return NULL;
 }
 
@@ -846,8 +850,10 @@ int mesher_start(struct mesher *mesher, const struct mesher_options *options)
 	mesher->options = *options;
 	mesher->told_state = MEMBER_STATE_COUNT;
 	mesher->keys = psk_keys_take(options->settings.keys);
-	mesher->journal.least = options->settings.least;
-	mesher->journal.is_json = options->settings.is_json;
+	pen_init(&mesher->pen, options->office, options->number, options->scribe,
+	         &options->common->lines_lost);
+	mesher->pen.journal.least = options->settings.least;
+	mesher->pen.journal.is_json = options->settings.is_json;
 	mesher->out = (struct links_out){.dial = out_dial,
 	                                 .connect = out_connect,
 	                                 .close = out_close,

@@ -25,10 +25,10 @@
 
 struct mesher_options {
 	uint32_t number, workers; /* in the post office; theirs are 0 .. workers - 1 */
-	uint32_t control;
+	uint32_t control, scribe;
 	struct post_office *office;
 	const struct edge_node *node;
-	const struct edge_common *common; /* clients are counted there */
+	struct edge_common *common; /* clients are counted there, and lines lost */
 	struct listen_address listen;
 	struct boot_id boot;
 	const char *address; /* as others dial it */

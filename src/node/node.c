@@ -14,6 +14,8 @@
 #include "node/drain.h"
 #include "node/generation.h"
 #include "node/mesher.h"
+#include "node/pen.h"
+#include "node/scribe.h"
 #include "node/watch.h"
 #include "node/worker.h"
 #include "ops/host.h"
@@ -22,8 +24,9 @@
 #include "starling/limits.h"
 #include "starling/version.h"
 
-#define JOIN_LOOK_MS 20 /* between looks for a second signal, while draining and stopping */
-#define STATUS_MS 5000  /* between words to the service manager of how it is */
+#define JOIN_LOOK_MS 20    /* between looks for a second signal, while draining and stopping */
+#define SCRIBE_END_MS 1000 /* for standard error to take the last lines */
+#define STATUS_MS 5000     /* between words to the service manager of how it is */
 
 struct node {
 	struct generation *generation; /* the one that holds; NULL before the first */
@@ -51,7 +54,9 @@ struct node {
 	unsigned stops;                 /* of which so many came */
 	struct service service;
 	struct service_sockets sockets; /* handed over */
-	struct journal journal;
+	struct pen pen; /* of this thread: it writes itself, until there is a scribe */
+	struct scribe scribe;
+	bool has_scribe; /* its thread runs */
 	struct watch watch;
 	uint64_t told_ms; /* when the service manager heard last how it is */
 	struct drain_up drain_up;
@@ -96,8 +101,14 @@ static const struct config *config_of(const struct node *node)
 static void set_journal(struct node *node)
 {
 	static_assert((int)JOURNAL_ERROR == (int)CONFIG_LOG_ERROR, "the same words");
-	node->journal.least = (enum journal_level)config_of(node)->log.level;
-	node->journal.is_json = config_of(node)->log.format == CONFIG_LOG_JSON;
+	node->pen.journal.least = (enum journal_level)config_of(node)->log.level;
+	node->pen.journal.is_json = config_of(node)->log.format == CONFIG_LOG_JSON;
+}
+
+static void flush_journal(struct node *node)
+{
+	pen_flush(&node->pen);
+	mailbox_flush(node->office, node->worker_count);
 }
 
 /* ---- addresses ---- */
@@ -253,9 +264,14 @@ static void wait_until_up(struct node *node)
 }
 
 /* In the post office: behind the workers and the control thread. */
-static uint32_t mesher_number(const struct node *node)
+static uint32_t scribe_number(const struct node *node)
 {
 	return node->worker_count + 1;
+}
+
+static uint32_t mesher_number(const struct node *node)
+{
+	return node->worker_count + 2;
 }
 
 static int start_worker(struct node *node, const cpu_set_t *allowed) CONTROL_ONLY;
@@ -267,6 +283,7 @@ static int start_worker(struct node *node, const cpu_set_t *allowed)
 		.workers = node->worker_count,
 		.control = node->worker_count,
 		.mesher = mesher_number(node),
+		.scribe = scribe_number(node),
 		.has_mesh = node->mesher != NULL,
 		.figures = node->mesher == NULL ? NULL : mesher_figures(node->mesher),
 		.relay_figures = node->relay_figures,
@@ -324,7 +341,7 @@ static int start_workers(struct node *node)
 	node->workers = calloc(node->worker_count, sizeof(*node->workers));
 	if (node->mesher != NULL)
 		node->relay_figures = calloc(node->worker_count, sizeof(*node->relay_figures));
-	node->office_members = node->worker_count + 1 + (node->mesher != NULL);
+	node->office_members = node->worker_count + 2 + (node->mesher != NULL);
 	node->office = post_office_create(node->office_members, sizeof(struct letter));
 	bool has_figures = node->mesher == NULL || node->relay_figures != NULL;
 	if (node->workers == NULL || node->office == NULL || !has_figures)
@@ -352,6 +369,7 @@ static int start_mesher(struct node *node)
 		.number = mesher_number(node),
 		.workers = node->worker_count,
 		.control = node->worker_count,
+		.scribe = scribe_number(node),
 		.office = node->office,
 		.node = &node->self,
 		.common = &node->common,
@@ -372,6 +390,28 @@ static int start_mesher(struct node *node)
 		error = mesher_error(node->mesher);
 	}
 	return error == 0 ? STATUS_DONE : fail(STATUS_FAILED, "cannot start the mesh", "", error);
+}
+
+/* And so does the scribe; from here on this thread leaves its lines to it. */
+static int start_scribe(struct node *node) CONTROL_ONLY;
+static int start_scribe(struct node *node)
+{
+	struct scribe *scribe = &node->scribe;
+	*scribe = (struct scribe){.office = node->office,
+	                          .number = scribe_number(node),
+	                          .control = node->worker_count,
+	                          .is_up = &node->is_up};
+	int error = scribe_start(scribe);
+	node->has_scribe = error == 0;
+	if (error == 0) {
+		wait_until_up(node);
+		error = scribe->error;
+	}
+	if (error != 0)
+		return fail(STATUS_FAILED, "cannot start", "", error);
+	pen_init(&node->pen, node->office, node->worker_count, scribe_number(node),
+	         &node->common.lines_lost);
+	return STATUS_DONE;
 }
 
 /* Waits for one of these signals; 0: none in that time. */
@@ -403,6 +443,17 @@ static int stop_workers(struct node *node)
 			_exit(STATUS_FAILED);
 	}
 	return status;
+}
+
+/* What it has is written. False: nobody takes it. */
+static bool stop_scribe(struct node *node) CONTROL_ONLY;
+static bool stop_scribe(struct node *node)
+{
+	if (!node->has_scribe)
+		return true;
+	flush_journal(node);
+	scribe_stop(&node->scribe);
+	return scribe_join(&node->scribe, SCRIBE_END_MS);
 }
 
 /* What was still under way between workers when they ended. */
@@ -455,13 +506,13 @@ static void reload(struct node *node)
 		next = NULL;
 	}
 	if (next == NULL) {
-		journal_say(&node->journal, JOURNAL_ERROR, "reload_failed",
+		journal_say(&node->pen.journal, JOURNAL_ERROR, "reload_failed",
 		            "the configuration stays as it was: %.*s", (int)error.len, error.at);
 	} else {
 		generation_drop(node->generation);
 		node->generation = next;
 		set_journal(node);
-		journal_say(&node->journal, JOURNAL_INFO, "reload",
+		journal_say(&node->pen.journal, JOURNAL_INFO, "reload",
 		            "the configuration was read again%s%.*s",
 		            restarts.len > 0 ? "; a restart is needed for " : "", (int)restarts.len,
 		            restarts.at);
@@ -511,7 +562,7 @@ static bool handover_is_over(const struct drain_handover *handover)
 static void begin_drain(struct node *node)
 {
 	uint64_t time_ms = node->drain.time_ms;
-	journal_say(&node->journal, JOURNAL_INFO, "drain",
+	journal_say(&node->pen.journal, JOURNAL_INFO, "drain",
 	            "draining %u clients over %" PRIu64 " ms; a second signal ends it at once",
 	            up_clients(&node->drain_up), time_ms);
 	service_tell(&node->service, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64,
@@ -552,7 +603,7 @@ static void beat(struct node *node)
 			node->handed_over++;
 	}
 	if (watch_is_late(&node->watch, now_ms()))
-		journal_say(&node->journal, JOURNAL_ERROR, "stuck",
+		journal_say(&node->pen.journal, JOURNAL_ERROR, "stuck",
 		            "%u of %u workers have not answered for %" PRIu64 " ms",
 		            node->watch.awaited, node->started, now_ms() - node->watch.sent_ms);
 	if (!watch_is_due(&node->watch, now_ms()))
@@ -594,6 +645,7 @@ static void serve(struct node *node)
 	node->told_ms = now_ms();
 	bool is_over = false;
 	while (!is_over) {
+		flush_journal(node);
 		int came = signal_wait(&node->signals, control_wait_ms(node));
 		if (came != 0)
 			take_signal(node, came);
@@ -665,17 +717,18 @@ static void greet(struct node *node)
 	const char *mode =
 		settings->is_open ? "open mode: anyone may do everything" : "keys required";
 	const char *plural = node->worker_count == 1 ? "" : "s";
-	if (node->journal.is_json)
-		journal_say(&node->journal, JOURNAL_INFO, "start", "starling %s: %s, %u worker%s",
-		            STARLING_VERSION, mode, node->worker_count, plural);
-	else if (node->journal.least <= JOURNAL_INFO)
+	if (node->pen.journal.is_json)
+		journal_say(&node->pen.journal, JOURNAL_INFO, "start",
+		            "starling %s: %s, %u worker%s", STARLING_VERSION, mode,
+		            node->worker_count, plural);
+	else if (node->pen.journal.least <= JOURNAL_INFO)
 		fprintf(stderr, "starling %s: %s, %u worker%s\n", STARLING_VERSION, mode,
 		        node->worker_count, plural);
 	if (has_weak_secret(settings->token_keys))
-		journal_say(&node->journal, JOURNAL_WARN, "weak_secret",
+		journal_say(&node->pen.journal, JOURNAL_WARN, "weak_secret",
 		            "warning: auth.jwt_secret has less than 32 bytes: it can be guessed "
 		            "from a token");
-	if (!node->journal.is_json && node->journal.least <= JOURNAL_INFO)
+	if (!node->pen.journal.is_json && node->pen.journal.least <= JOURNAL_INFO)
 		write_banner(node);
 }
 
@@ -729,13 +782,20 @@ static int start(struct node *node)
 	explicit_bzero(&node->tls_seed, sizeof(node->tls_seed));
 	if (status == STATUS_DONE)
 		status = start_mesher(node);
+	if (status == STATUS_DONE)
+		status = start_scribe(node);
 	return status;
 }
 
-static void stop(struct node *node) CONTROL_ONLY;
-static void stop(struct node *node)
+static void stop(struct node *node, int status) CONTROL_ONLY;
+static void stop(struct node *node, int status)
 {
 	stop_workers(node);
+	if (!stop_scribe(node)) {
+		release_entrances(node);
+		_exit(status); /* its thread holds on to the rest */
+	}
+	pen_free(&node->pen);
 	if (node->office != NULL)
 		discard_letters(node);
 	post_office_destroy(node->office);
@@ -771,7 +831,7 @@ int node_run(struct config *config)
 		greet(&node);
 		serve(&node);
 	}
-	stop(&node);
+	stop(&node, status);
 	service_close(&node.service);
 	generation_drop(node.generation);
 	sem_destroy(&node.is_up);

@@ -41,6 +41,7 @@ static uint32_t on_letters_max(struct loop_handler *handler)
 	return takes ? TURN_MAILS_MAX : 0;
 }
 
+static void set_journal(struct worker *worker);
 static void adopt(struct worker *worker, struct generation *generation) WORKER_ONLY;
 static void adopt(struct worker *worker, struct generation *generation)
 {
@@ -51,6 +52,7 @@ static void adopt(struct worker *worker, struct generation *generation)
 	}
 	worker->former = worker->generation;
 	worker->generation = generation;
+	set_journal(worker);
 	edge_adopt(worker->edge, &generation->settings);
 }
 
@@ -170,6 +172,7 @@ static bool on_after(struct loop_handler *handler)
 	if (worker->stop_by_ms != 0 &&
 	    (edge_is_empty(worker->edge) || loop_now_ms(worker->loop) >= worker->stop_by_ms))
 		loop_stop(worker->loop);
+	pen_flush(&worker->pen);
 	return has_more;
 }
 
@@ -278,6 +281,57 @@ static void up_write_metrics(struct edge_up *up, struct buf *out)
 		return;
 	mesh_figures_write_metrics(options->figures, out);
 	relay_figures_write_metrics(options->relay_figures, options->workers, out);
+}
+
+/* ---- the journal ---- */
+
+static void set_journal(struct worker *worker)
+{
+	const struct config *config = &worker->generation->config;
+	worker->pen.journal.least = (enum journal_level)config->log.level;
+	worker->pen.journal.is_json = config->log.format == CONFIG_LOG_JSON;
+}
+
+static void up_warn(struct edge_up *up, const char *kind, const char *message)
+{
+	journal_say(&worker_under(up)->pen.journal, JOURNAL_WARN, kind, "%s", message);
+}
+
+struct fields {
+	struct journal_field list[12];
+	size_t count;
+};
+
+static void add_text(struct fields *fields, const char *name, struct slice text)
+{
+	CHECK(fields->count < COUNT_OF(fields->list));
+	if (text.len > 0)
+		fields->list[fields->count++] = (struct journal_field){name, text, 0};
+}
+
+static void add_number(struct fields *fields, const char *name, uint64_t number)
+{
+	CHECK(fields->count < COUNT_OF(fields->list));
+	fields->list[fields->count++] = (struct journal_field){.name = name, .number = number};
+}
+
+static void up_log(struct edge_up *up, const struct edge_line *line)
+{
+	char address[ADDRESS_TEXT_MAX];
+	struct fields fields = {.count = 0};
+	add_text(&fields, "method", line->method);
+	add_text(&fields, "path", line->path);
+	if (line->status != 0) {
+		add_number(&fields, "status", (uint64_t)line->status);
+		add_number(&fields, "bytes", line->bytes);
+	}
+	add_text(&fields, "transport", line->transport);
+	add_text(&fields, "reason", line->reason);
+	add_number(&fields, "ms", line->ms);
+	add_text(&fields, "address", slice_of(address, address_write(address, &line->address)));
+	add_text(&fields, "user", line->user);
+	add_text(&fields, "connection", line->connection);
+	journal_tell(&worker_under(up)->pen.journal, line->event, fields.list, fields.count);
 }
 
 /* ---- the thread ---- */
@@ -394,6 +448,9 @@ static void *worker_main(void *argument)
 		timer_stop(loop_wheel(worker->loop), &worker->relay_timer);
 	relay_destroy(worker->relay);
 	loop_destroy(worker->loop);
+	pen_flush(&worker->pen);
+	pen_free(&worker->pen);
+	mailbox_flush(worker->options.office, worker->options.number);
 	generation_drop(worker->next);
 	generation_drop(worker->former);
 	generation_drop(worker->generation);
@@ -418,6 +475,8 @@ int worker_start(struct worker *worker, const struct worker_options *options)
 				.answer_node = up_answer_node,
 				.write_figures = up_write_figures,
 				.write_metrics = up_write_metrics,
+				.log = up_log,
+				.warn = up_warn,
 			},
 		.handler =
 			{
@@ -429,6 +488,9 @@ int worker_start(struct worker *worker, const struct worker_options *options)
 				.after = on_after,
 			},
 	};
+	pen_init(&worker->pen, options->office, options->number, options->scribe,
+	         &options->common->lines_lost);
+	set_journal(worker);
 	int error = -pthread_create(&worker->thread, NULL, worker_main, worker);
 	if (error != 0)
 		generation_drop(worker->generation);

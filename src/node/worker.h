@@ -18,6 +18,7 @@
 #include "net/mailbox.h"
 #include "node/cluster.h"
 #include "node/letter.h"
+#include "node/pen.h"
 #include "node/relay_figures.h"
 
 /* What a worker sends the process when the server API asks for the node to drain. */
@@ -35,6 +36,7 @@ struct worker_options {
 	uint32_t number, workers;
 	uint32_t control; /* the control thread's number in the post office */
 	uint32_t mesher;  /* the mesh thread's, where has_mesh */
+	uint32_t scribe;  /* that of the one who writes the journal */
 	bool has_mesh;
 	const struct mesh_figures *figures;  /* NULL without a mesh */
 	struct relay_figures *relay_figures; /* of all workers; NULL without a mesh */
@@ -65,6 +67,7 @@ struct worker {
 	struct edge *edge;
 	struct relay *relay; /* NULL without a mesh */
 	struct timer relay_timer;
+	struct pen pen;
 	struct generation *generation; /* a reference each */
 	struct generation *former;     /* while channels go over from it; or NULL */
 	struct generation *next;       /* came meanwhile; or NULL */

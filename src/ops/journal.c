@@ -65,8 +65,9 @@ static void write_quoted(struct buf *out, struct slice text)
 	buf_char(out, '"');
 }
 
-static void write_json(struct buf *out, enum journal_level level, const char *kind,
-                       uint64_t unix_ms, struct slice message, uint32_t left_out)
+/* What each object begins with. */
+static void write_stamp(struct buf *out, enum journal_level level, const char *kind,
+                        uint64_t unix_ms)
 {
 	time_t seconds = (time_t)(unix_ms / 1000);
 	struct tm utc;
@@ -75,6 +76,12 @@ static void write_json(struct buf *out, enum journal_level level, const char *ki
 	CHECK(strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc) > 0);
 	buf_format(out, "{\"time\":\"%s.%03" PRIu64 "Z\",\"level\":\"%s\",\"event\":\"%s\"", date,
 	           unix_ms % 1000, level_words[level], kind);
+}
+
+static void write_json(struct buf *out, enum journal_level level, const char *kind,
+                       uint64_t unix_ms, struct slice message, uint32_t left_out)
+{
+	write_stamp(out, level, kind, unix_ms);
 	buf_string(out, ",\"message\":");
 	write_quoted(out, message);
 	if (left_out > 0)
@@ -104,21 +111,84 @@ bool journal_line(struct journal *journal, struct buf *out, enum journal_level l
 	return !out->is_broken;
 }
 
+/* ---- fields ---- */
+
+/* Can it stand without quotes? */
+static bool is_plain_word(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.at[i];
+		if (c <= ' ' || c == 0x7f || c == '"' || c == '\\' || c == '=')
+			return false;
+	}
+	return text.len > 0;
+}
+
+static void write_value(struct buf *out, const struct journal_field *field, bool is_json)
+{
+	if (field->text.at == NULL)
+		buf_u64(out, field->number);
+	else if (!is_json && is_plain_word(field->text))
+		buf_slice(out, field->text);
+	else
+		write_quoted(out, field->text);
+}
+
+bool journal_fields(const struct journal *journal, struct buf *out, const char *event,
+                    uint64_t unix_ms, const struct journal_field *fields, size_t count)
+{
+	if (journal->least > JOURNAL_INFO)
+		return false;
+	if (journal->is_json)
+		write_stamp(out, JOURNAL_INFO, event, unix_ms);
+	else
+		buf_format(out, "starling: %s:", event);
+	for (size_t i = 0; i < count; i++) {
+		buf_format(out, journal->is_json ? ",\"%s\":" : " %s=", fields[i].name);
+		write_value(out, &fields[i], journal->is_json);
+	}
+	buf_string(out, journal->is_json ? "}\n" : "\n");
+	return !out->is_broken;
+}
+
+/* ---- writing ---- */
+
+uint64_t journal_now_ms(void)
+{
+	struct timespec now;
+	CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void write_line(const struct journal *journal, const struct buf *line)
+{
+	if (journal->out != NULL)
+		journal->out->write(journal->out, buf_view(line));
+	else
+		fprintf(stderr, "%.*s", (int)line->len, line->at);
+}
+
 void journal_say(struct journal *journal, enum journal_level level, const char *kind,
                  const char *format, ...)
 {
 	char text[2048];
 	struct buf line = {0};
-	struct timespec now;
 	va_list values;
 	va_start(values, format);
 	int len = vsnprintf(text, sizeof(text), format, values);
 	va_end(values);
 	CHECK(len >= 0);
 	size_t shown = (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1;
-	CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
-	uint64_t unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-	if (journal_line(journal, &line, level, kind, unix_ms, slice_of(text, shown)))
-		fprintf(stderr, "%.*s", (int)line.len, line.at);
+	if (journal_line(journal, &line, level, kind, journal_now_ms(), slice_of(text, shown)))
+		write_line(journal, &line);
+	buf_free(&line);
+}
+
+void journal_tell(struct journal *journal, const char *event, const struct journal_field *fields,
+                  size_t count)
+{
+	struct buf line = {0};
+	if (journal_fields(journal, &line, event, journal_now_ms(), fields, count))
+		write_line(journal, &line);
 	buf_free(&line);
 }

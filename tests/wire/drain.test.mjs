@@ -61,7 +61,8 @@ describe("drain: who comes while a node drains", () => {
 			await client.subscribe(channel);
 			await publish(server, channel, "still here");
 			assert.equal((await client.hear()).data, "still here");
-			assert.match(server.stderr(), /^starling: draining 1 clients? over 3600000 ms/m);
+			await until(() => /^starling: draining 1 clients? over 3600000 ms/m.test(server.stderr()),
+				"the journal to say so");
 			await server.kill();
 		});
 	}

@@ -141,6 +141,9 @@ static void counts_what_is_under_way(void)
 	CHECK(mailbox_queued(office, 0) == 5);
 	CHECK(mailbox_queued(office, 2) == 0);
 	CHECK(mailbox_incoming(office, 0) == 0);
+	CHECK(mailbox_untaken(office, 0, 1) == MAILBOX_CAPACITY + 5);
+	CHECK(mailbox_untaken(office, 2, 1) == 3);
+	CHECK(mailbox_untaken(office, 0, 2) == 0);
 	flush_all();
 	for (uint64_t i = 1; i <= 64; i++)
 		expect(0, 1, i);

@@ -74,7 +74,8 @@ static const char listing[] = "listen.http = 127.0.0.1:8000  # default\n"
 			      "mesh.partition = merge  # default\n"
 			      "drain.time = 30s  # default\n"
 			      "log.level = info  # default\n"
-			      "log.format = text  # default\n";
+			      "log.format = text  # default\n"
+			      "log.access = no  # default\n";
 
 /* `lines` stand in the listing in this order, each whole. */
 static const struct {

@@ -82,9 +82,47 @@ static void knows_many_kinds(void)
 	printf("journal: a kind too many is written whole\n");
 }
 
+/* ---- lines of fields ---- */
+
+static const struct journal_field fields[] = {
+	{"path", {"/a b", 4}, 0},
+	{"user", {"ann", 3}, 0},
+	{"odd", {"\x1b=\"", 3}, 0},
+	{"ms", {NULL, 0}, 12},
+};
+
+static void tells_fields(void)
+{
+	struct journal journal = {.least = JOURNAL_INFO};
+	struct buf out = {0};
+	CHECK(journal_fields(&journal, &out, "request", NOON, fields, COUNT_OF(fields)));
+	CHECK(slice_is(buf_view(&out), "starling: request: path=\"/a b\" user=ann "
+	                               "odd=\"\\u001b=\\\"\" ms=12\n"));
+	printf("journal: fields are names and values, in quotes where they are no plain word\n");
+	buf_clear(&out);
+	journal.is_json = true;
+	CHECK(journal_fields(&journal, &out, "request", NOON, fields, COUNT_OF(fields)));
+	CHECK(slice_is(buf_view(&out),
+	               "{\"time\":\"2026-09-21T14:13:20.123Z\",\"level\":\"info\",\"event\":"
+	               "\"request\",\"path\":\"/a b\",\"user\":\"ann\","
+	               "\"odd\":\"\\u001b=\\\"\",\"ms\":12}\n"));
+	printf("journal: or members of the object\n");
+	buf_clear(&out);
+	for (int i = 0; i <= JOURNAL_LINES_MAX; i++)
+		CHECK(journal_fields(&journal, &out, "request", NOON, fields, 1));
+	printf("journal: such lines are not cut short\n");
+	buf_clear(&out);
+	journal.least = JOURNAL_WARN;
+	CHECK(!journal_fields(&journal, &out, "request", NOON, fields, 1));
+	CHECK(out.len == 0);
+	printf("journal: but left out as others of the level info\n");
+	buf_free(&out);
+}
+
 int main(void)
 {
 	writes();
+	tells_fields();
 	cuts_short();
 	knows_many_kinds();
 	return 0;
