@@ -59,7 +59,7 @@ struct transport {
 };
 
 extern const struct transport transport_http, transport_websocket, transport_echo, transport_sse,
-	transport_poll;
+	transport_poll, transport_live;
 
 struct conn {
 	uint32_t generation; /* the slab's */
@@ -76,7 +76,7 @@ struct conn {
 		struct tls *tls;    /* is_secure: that is in tls->out */
 	};
 	union {
-		struct exchange *exchange;   /* HTTP: the request under way, or NULL */
+		struct exchange *exchange;   /* HTTP, /api/live: the request under way, or NULL */
 		struct socket_input *socket; /* WebSocket: input in part, or NULL */
 	};
 	uint64_t opened_unix_ms;

@@ -5,6 +5,7 @@
 #include "dialect/native.h"
 #include "edge/access.h"
 #include "edge/access_log.h"
+#include "edge/live.h"
 #include "edge/registry.h"
 #include "edge/route.h"
 
@@ -31,6 +32,14 @@ static struct exchange *exchange_of(struct edge *edge, struct conn *conn)
 	return exchange;
 }
 
+static void end_work(struct exchange *exchange)
+{
+	if (exchange->work_kind != NULL)
+		exchange->work_kind->free(exchange->work);
+	exchange->work_kind = NULL;
+	exchange->work = NULL;
+}
+
 void exchange_free(struct conn *conn)
 {
 	struct exchange *exchange = conn->exchange;
@@ -43,8 +52,8 @@ void exchange_free(struct conn *conn)
 	buf_free(&exchange->body);
 	buf_free(&exchange->asked);
 	buf_free(&exchange->poll.messages);
-	if (exchange->work_kind != NULL)
-		exchange->work_kind->free(exchange->work);
+	end_work(exchange);
+	live_free(exchange->live);
 	free(exchange);
 }
 
@@ -53,6 +62,11 @@ void exchange_set_work(struct conn *conn, const struct work_kind *kind, void *wo
 	CHECK(conn->exchange->work_kind == NULL);
 	conn->exchange->work_kind = kind;
 	conn->exchange->work = work;
+}
+
+void exchange_end_work(struct conn *conn)
+{
+	end_work(conn->exchange);
 }
 
 void exchange_leave(struct conn *conn, struct buf *rest)
@@ -141,6 +155,10 @@ void exchange_answer(struct edge *edge, struct conn *conn, const struct answer *
 {
 	struct exchange *exchange = conn->exchange;
 	CHECK(exchange != NULL);
+	if (conn->state == CONN_LIVE) {
+		live_answered(edge, conn, answer->status, answer->body);
+		return;
+	}
 	struct http_response response = {
 		.status = answer->status,
 		.date = date_now(edge),
@@ -222,6 +240,8 @@ void exchange_refuse(struct edge *edge, struct conn *conn, enum error_code error
 bool exchange_is_backend(struct edge *edge, struct conn *conn, const struct http_request *request)
 {
 	const char *why;
+	if (conn->state == CONN_LIVE)
+		return live_may_ask(edge, conn);
 	enum error_code error = access_identify_backend(edge, conn, request, &why);
 	if (error != ERROR_NONE)
 		exchange_refuse(edge, conn, error, why);
@@ -596,7 +616,7 @@ static void http_input(struct edge *edge, struct conn *conn, char *bytes, size_t
 	buf_free(&all);
 }
 
-static void http_event(struct edge *edge, struct conn *conn, const struct hub_event *event)
+void exchange_event(struct edge *edge, struct conn *conn, const struct hub_event *event)
 {
 	struct buf body = {0};
 	const struct work_kind *work_kind = conn->exchange->work_kind;
@@ -619,7 +639,7 @@ static void http_event(struct edge *edge, struct conn *conn, const struct hub_ev
 	exchange_made(edge, conn, &body);
 }
 
-static size_t http_deliver(struct edge *edge, struct conn *conn, const struct delivery *delivery)
+size_t exchange_deliver(struct edge *edge, struct conn *conn, const struct delivery *delivery)
 {
 	(void)edge;
 	(void)conn;
@@ -657,8 +677,8 @@ const struct transport transport_http = {
 	.name = "http",
 	.client = EDGE_HTTP,
 	.input = http_input,
-	.event = http_event,
-	.deliver = http_deliver,
+	.event = exchange_event,
+	.deliver = exchange_deliver,
 	.timer = http_timer,
 	.goodbye = http_goodbye,
 };

@@ -55,6 +55,7 @@ struct exchange {
 	struct address asked_by;
 	uint64_t asked_ms;
 	struct poll poll;
+	struct live *live;                 /* of CONN_LIVE */
 	const struct work_kind *work_kind; /* NULL: the request is one command */
 	void *work;
 };
@@ -71,8 +72,16 @@ struct answer {
  * whatever else it was going to be. */
 extern const char *const why_no_memory;
 
+/* Is a request under way? */
+static inline bool exchange_is_open(const struct conn *conn)
+{
+	bool has_one = conn->transport == &transport_http || conn->transport == &transport_live;
+	return has_one && !conn->session.is_ended && conn->exchange != NULL;
+}
+
 /* The exchange takes over `work`. */
 void exchange_set_work(struct conn *conn, const struct work_kind *kind, void *work);
+void exchange_end_work(struct conn *conn); /* if there is any */
 
 /* Answers the request that is being carried out. A connection that is not kept alive ends. */
 void exchange_answer(struct edge *edge, struct conn *conn, const struct answer *answer);
@@ -88,6 +97,9 @@ MUST_CHECK bool exchange_is_backend(struct edge *edge, struct conn *conn,
 void exchange_refuse_plain(struct edge *edge, struct conn *conn);
 /* The head of an answer that goes on until the connection ends (server-sent events). */
 void exchange_stream(struct edge *edge, struct conn *conn, struct slice type);
+/* What the hub says to a request; it follows nothing. */
+void exchange_event(struct edge *edge, struct conn *conn, const struct hub_event *event);
+size_t exchange_deliver(struct edge *edge, struct conn *conn, const struct delivery *delivery);
 /* What the client sent behind its request, for the protocol that is spoken from here on; the
  * exchange is over. The caller frees `rest`. */
 void exchange_leave(struct conn *conn, struct buf *rest);

@@ -283,8 +283,7 @@ void api_cluster(struct edge *edge, struct conn *conn, const struct http_request
 void edge_tell_cluster(struct edge *edge, struct slab_handle asker, const struct blob *answer)
 {
 	struct conn *conn = slab_at(&edge->conns, asker);
-	bool waits = conn != NULL && !conn->session.is_ended &&
-	             conn->transport == &transport_http && conn->exchange != NULL &&
+	bool waits = conn != NULL && exchange_is_open(conn) &&
 	             conn->exchange->work_kind == &cluster_work;
 	if (!waits)
 		return; /* it is another one by now */

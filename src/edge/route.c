@@ -31,6 +31,7 @@ static const struct route {
 	{"/api/connections/*/send", POSTS, BODY_OF_API, api_send},
 	{"/api/cluster", READS, BODY_SMALL, api_cluster},
 	{"/api/stats", READS, BODY_SMALL, api_stats},
+	{"/api/live", READS, BODY_SMALL, api_live},
 	{"/api/drain", POSTS, BODY_SMALL, api_drain},
 	{"/api/channels/*/history", READS, BODY_SMALL, api_history},
 	{"/api/channels/*/presence", READS, BODY_SMALL, api_presence},

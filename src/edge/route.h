@@ -31,6 +31,8 @@ route_handler api_channels, api_channel;
 route_handler api_stats, metrics_get;
 /* `inspect.c`: */
 route_handler api_connection, api_connections, api_send, api_drain, api_cluster;
+/* `live.c`: */
+route_handler api_live;
 /* `presence.c`, `users.c`: */
 route_handler api_presence, api_user, api_user_disconnect;
 /* `page.c`: */

@@ -196,8 +196,7 @@ void survey_worker(struct edge *edge, struct conn *conn, const struct survey_kin
 /* The survey of the request that the connection is carrying out; NULL: it is another by now. */
 static struct survey *survey_of(const struct conn *conn)
 {
-	bool is_one = !conn->session.is_ended && conn->transport == &transport_http &&
-	              conn->exchange != NULL && conn->exchange->work_kind == &survey_work;
+	bool is_one = exchange_is_open(conn) && conn->exchange->work_kind == &survey_work;
 	return is_one ? conn->exchange->work : NULL;
 }
 

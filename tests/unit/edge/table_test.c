@@ -104,6 +104,7 @@ static const struct {
 	{"a WebSocket is never HTTP again", STATE_SOCKET, STATE_IDLE},
 	{"nor asks anything", STATE_SOCKET, STATE_ANSWER},
 	{"an event stream is never HTTP again", STATE_STREAM, STATE_IDLE},
+	{"nor what is had live", STATE_LIVE, STATE_IDLE},
 	{"nothing is answered before its head is whole", STATE_IDLE, STATE_ANSWER},
 	{"nor before anything came", STATE_ACCEPTED, STATE_ANSWER},
 	{"a body has a head before it", STATE_IDLE, STATE_BODY},
