@@ -103,6 +103,77 @@ describe("the console", () => {
 		});
 	});
 
+	it("turns the pages of a channel's history", async () => {
+		const channel = fresh("pages");
+		const ids = await publishCount(server, channel, 60);
+		await withConsole(server, {}, async (page) => {
+			await isReady(page);
+			await page.fill("#channel", channel);
+			await page.press("#channel", "Enter");
+			await page.click("#history summary");
+			const shows = async (first, last) => {
+				await says(page, "#history-note", `${ids[first]} to ${ids[last]}`);
+				const held = await page.$$eval("#held li", (items) => items.map((item) =>
+					item.lastChild.textContent));
+				assert.deepEqual(held, ids.slice(first, last + 1).map((_, i) => String(first + i + 1)));
+			};
+			await shows(35, 59);
+			await page.click("#history-older");
+			await shows(10, 34);
+			await page.click("#history-older");
+			await shows(0, 24);
+			await page.click("#history-newer");
+			await shows(25, 49);
+			await page.click("#history-newer");
+			await shows(50, 59);
+			await page.click("#history-newer");
+			await says(page, "#history-note", "nothing newer");
+			await page.click("#history-start");
+			await shows(0, 24);
+			await page.click("#history-newest");
+			await shows(35, 59);
+			await take(page, "console-history");
+			await page.fill("#channel", fresh("empty"));
+			await page.press("#channel", "Enter");
+			await says(page, "#history-note", "Nothing is held");
+			assert.equal(await page.$$eval("#held li", (items) => items.length), 0);
+		});
+	});
+
+	it("shows what is asked for alone: channels by their beginning, connections of a user", async () => {
+		const [one, other] = [fresh("one"), fresh("other")];
+		const clients = [await NativeClient.open(server, { query: "user=ann" }),
+			await NativeClient.open(server, { query: "user=bob" })];
+		await Promise.all(clients.map((client, i) => client.subscribe([one, other][i])));
+		await withConsole(server, {}, async (page) => {
+			await isReady(page);
+			await says(page, "#channels", one);
+			await page.fill("#prefix", "other");
+			await page.waitForFunction((name) =>
+				!document.querySelector("#channels").textContent.includes(name), one);
+			await says(page, "#channels", other);
+			await page.fill("#user", "bob");
+			await page.waitForFunction(() =>
+				!document.querySelector("#connections").textContent.includes("ann"));
+			await says(page, "#connections", "bob");
+		});
+		clients.forEach((client) => client.close());
+	});
+
+	it("comes back when the node does, and is live again", async () => {
+		await withServer({}, async (own) => {
+			await withConsole(own, {}, async (page) => {
+				await isReady(page);
+				await own.stop();
+				await page.waitForSelector('#state[data-state="lost"]');
+				await own.start();
+				await isReady(page);
+				await publish(own, "after", 1);
+				await says(page, "#channels", "after");
+			});
+		});
+	});
+
 	it("publishes JSON and words, by keyboard", async () => {
 		const channel = fresh("publish");
 		await withConsole(server, {}, async (page) => {
@@ -130,7 +201,7 @@ describe("the console", () => {
 			await page.fill("#user", "mallory");
 			await page.click(`button[aria-label="Disconnect ${id}"]`);
 			assert.deepEqual(await client.closing(), { code: 1008, reason: "disconnected" });
-			await says(page, "#connections-note", "was disconnected");
+			await says(page, "#disconnected", "was disconnected");
 			await page.waitForFunction(() =>
 				document.querySelector("#connections").rows.length === 0);
 			await says(page, "#troubles", "ended disconnected");
@@ -152,9 +223,10 @@ describe("the console", () => {
 				await page.fill("#channel", channel);
 				await page.press("#channel", "Enter");
 				for (let i = 0; i < (process.env.PICTURES ? 3 : 1); i++) { /* for the plots */
-					const looked = page.waitForResponse((answer) => answer.url().endsWith("/metrics"));
+					const before = await page.getAttribute(".plot polyline", "points");
 					await publishCount(server, channel, 15);
-					await looked;
+					await page.waitForFunction((points) => points !==
+						document.querySelector(".plot polyline").getAttribute("points"), before);
 				}
 				await says(page, "#tail", "15");
 				await page.waitForFunction(() => document.documentElement.scrollWidth <=

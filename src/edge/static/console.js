@@ -1,15 +1,18 @@
 /*
  * console.js - the operator's page.
  *
- * Figures come from /metrics, every other second while the page is seen; a channel's messages from
- * /events, as they are published. The key, where one is needed, goes in a header and nowhere else.
+ * All that it shows of the node comes over one event stream, /api/live, as it changes, while the
+ * page is seen; a channel's messages over another one, /events. The key, where one is needed, goes in
+ * a header and nowhere else.
  */
 
-const PERIOD_MS = 2000;
+const PERIOD_S = 2;
+const RETRY_MS = 2000;
 const POINTS = 90; /* of a plot: three minutes */
 const TOP_CHANNELS = 20;
 const CONNECTIONS = 50;
 const TAIL = 200; /* messages that are kept on the page */
+const PAGE = 25; /* of history */
 const KEY = "starling-api-key";
 
 const $ = (id) => document.getElementById(id);
@@ -233,9 +236,7 @@ function showTroubles(now) {
 		element("dd", { textContent: whole.format(value) }))));
 }
 
-async function showChannels() {
-	const prefix = encodeURIComponent($("prefix").value);
-	const { channels, next } = await askJson(`/api/channels?limit=1000&prefix=${prefix}`);
+function showChannels({ channels, next }) {
 	channels.sort((a, b) => b.subscribers - a.subscribers || a.channel.localeCompare(b.channel));
 	fill($("channels"), channels.slice(0, TOP_CHANNELS), (item) => item.channel, (item) => [
 		button(item.channel, `Watch ${item.channel}`, () => watch(item.channel)),
@@ -249,30 +250,24 @@ async function showChannels() {
 async function disconnect(id) {
 	try {
 		await ask(`/api/connections/${encodeURIComponent(id)}`, { method: "DELETE" });
-		$("connections-note").textContent = `${id} was disconnected.`;
-		await showConnections(true);
+		$("disconnected").textContent = `${id} was disconnected.`;
+		again();
 	} catch (error) {
-		$("connections-note").textContent = `${id}: ${error.message}`;
+		$("disconnected").textContent = `${id}: ${error.message}`;
 	}
 }
 
-async function showConnections(keepsNote = false) {
-	const user = encodeURIComponent($("user").value);
-	const { connections, more } =
-		await askJson(`/api/connections?limit=${CONNECTIONS}&user=${user}`);
+function showConnections({ connections, more }) {
 	fill($("connections"), connections, (item) => item.id, (item) => [
 		item.id, item.user, item.transport, item.address,
 		new Date(item.since).toLocaleTimeString(), item.channels,
 		button("Disconnect", `Disconnect ${item.id}`, () => disconnect(item.id), "danger")]);
-	if (!keepsNote && more)
-		$("connections-note").textContent =
-			`${CONNECTIONS} of them; say of which user to see others.`;
-	else if (!keepsNote)
-		$("connections-note").textContent = connections.length === 0 ? "None." : "";
+	$("connections-note").textContent = more
+		? `${CONNECTIONS} of them; say of which user to see others.`
+		: connections.length === 0 ? "None." : "";
 }
 
-async function showMembers() {
-	const { members } = await askJson("/api/cluster");
+function showMembers({ members }) {
 	fill($("members"), members, (item) => item.node, (item) => [
 		item.node, item.state, item.address, item.version, item.connections, item.slots]);
 }
@@ -281,18 +276,18 @@ async function showMembers() {
 
 let watched = null; /* { channel, abort, hasPresence } */
 
-function addToTail(className, ...parts) {
-	const tail = $("tail");
-	tail.prepend(element("li", { className }, ...parts));
-	while (tail.children.length > TAIL)
-		tail.lastChild.remove();
-}
-
-function showMessage({ id, event, key: of, user, ts, data }) {
+function itemOf({ id, event, key: of, user, ts, data }) {
 	const meta = [ts && new Date(ts).toLocaleTimeString(), id, event && `event ${event}`,
 		of && `key ${of}`, user && `by ${user}`].filter(Boolean).join("  ");
-	addToTail("", element("span", { className: "meta", textContent: `${meta}  ` }),
+	return element("li", {}, element("span", { className: "meta", textContent: `${meta}  ` }),
 		JSON.stringify(data));
+}
+
+function addToTail(item) {
+	const tail = $("tail");
+	tail.prepend(item);
+	while (tail.children.length > TAIL)
+		tail.lastChild.remove();
 }
 
 /* Events of a stream, as they come: { event, data, id }. */
@@ -320,20 +315,33 @@ async function* eventsOf(body) {
 	}
 }
 
+const pathOf = (channel, what) => `/api/channels/${encodeURIComponent(channel)}/${what}`;
+
+/* The newest messages held, and where the live ones begin. */
+async function showNewest({ channel, abort }) {
+	const { messages, cursor } =
+		await askJson(pathOf(channel, `history?limit=${PAGE}`), { signal: abort.signal });
+	messages.forEach((message) => addToTail(itemOf(message)));
+	return messages.length > 0 ? cursor : "start";
+}
+
 /* From history on, and again from where it was when the stream ends. */
-async function follow({ channel, abort }) {
-	let since = "start";
+async function follow(one) {
+	const { channel, abort } = one;
+	let since = null;
 	while (!abort.signal.aborted) {
 		try {
+			since ??= await showNewest(one);
 			const { body } = await ask(`/events?format=full&channel=${
 				encodeURIComponent(channel)}&since=${since}`, { signal: abort.signal });
 			$("tail-state").textContent = `${channel}: live.`;
 			for await (const { event, data, id } of eventsOf(body)) {
 				since = id || since;
 				if (event === "gap")
-					addToTail("gap", "Some messages are gone.");
+					addToTail(element("li",
+						{ className: "gap", textContent: "Some messages are gone." }));
 				else if (data)
-					showMessage(JSON.parse(data));
+					addToTail(itemOf(JSON.parse(data)));
 			}
 		} catch (error) {
 			if (abort.signal.aborted)
@@ -342,7 +350,7 @@ async function follow({ channel, abort }) {
 			if (error.status >= 400 && error.status < 500 && error.status !== 429)
 				return;
 		}
-		await new Promise((resolve) => setTimeout(resolve, PERIOD_MS));
+		await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
 	}
 }
 
@@ -351,28 +359,59 @@ function watch(channel) {
 	watched = { channel, abort: new AbortController(), hasPresence: true };
 	$("channel").value = channel;
 	$("tail").replaceChildren();
+	$("held").replaceChildren();
+	page = null;
 	$("presence").textContent = "";
 	$("tail-state").textContent = `${channel}: connecting.`;
 	follow(watched);
-	showPresence();
+	again();
+	if ($("history").open)
+		turnTo("newest");
 }
 
-/* Where the channel's rule has presence; where it has none it is not asked again. */
-async function showPresence() {
-	const one = watched;
-	if (!one?.hasPresence)
+function showPresence({ count, members = [] }) {
+	const names = members.map((member) => member.user).join(", ");
+	$("presence").textContent = `${count} there${names && `: ${names}`}`;
+}
+
+/* ---- its history, by pages ---- */
+
+let page = null; /* ids of its first and last message; null: none */
+
+const parse = (id) => ({ epoch: id.split("-")[0], seq: Number(id.split("-")[1]) });
+
+/* The cursor that a page begins behind; "": it is the newest one. */
+function sinceOf(where) {
+	if (where === "start" || (page === null && where === "newer"))
+		return "start";
+	if (where === "newest" || page === null)
+		return "";
+	if (where === "newer")
+		return page.last;
+	const { epoch, seq } = parse(page.first);
+	return `${epoch}-${Math.max(0, seq - 1 - PAGE)}`;
+}
+
+async function turnTo(where) {
+	const { channel } = watched ?? { channel: $("channel").value };
+	if (!channel)
 		return;
-	let text = "";
 	try {
-		const { count, members } =
-			await askJson(`/api/channels/${encodeURIComponent(one.channel)}/presence`);
-		const names = (members ?? []).map((member) => member.user).join(", ");
-		text = `${count} there${names && `: ${names}`}`;
+		const since = sinceOf(where);
+		const { messages, more } = await askJson(pathOf(channel,
+			`history?limit=${PAGE}${since && `&since=${since}`}`));
+		const first = messages[0]?.id, last = messages.at(-1)?.id;
+		if (messages.length === 0 && where === "newer") {
+			$("history-note").textContent = "There is nothing newer.";
+			return;
+		}
+		page = first ? { first, last } : null;
+		$("held").replaceChildren(...messages.map(itemOf));
+		$("history-note").textContent = !first ? "Nothing is held."
+			: `${first} to ${last}${more && since ? ", and newer ones" : ""}`;
 	} catch (error) {
-		one.hasPresence = error.status !== 404;
+		$("history-note").textContent = error.message;
 	}
-	if (one === watched)
-		$("presence").textContent = text;
 }
 
 /* As the shell's `pub`: JSON where it is JSON, else a string. */
@@ -415,24 +454,37 @@ function say(state, text) {
 		$("state").textContent = text;
 }
 
-async function look() {
-	const now = parseMetrics(await (await ask("/metrics")).text());
+function showFigures(text) {
+	const now = parseMetrics(text);
 	const nowMs = performance.now();
-	if (before)
+	/* A stream that begins anew tells at once: too little for a rate has come by then. */
+	if (before && nowMs - beforeMs >= PERIOD_S * 500)
 		feedPlots(now, before, (nowMs - beforeMs) / 1000);
-	[before, beforeMs] = [now, nowMs];
+	if (!before || nowMs - beforeMs >= PERIOD_S * 500)
+		[before, beforeMs] = [now, nowMs];
 	const isDraining = now.get("starling_draining") === 1;
 	say(isDraining ? "draining" : "ready", isDraining ? "draining" : "ready");
 	$("drain").disabled = isDraining;
 	showTroubles(now);
-	await Promise.all([showChannels(), showConnections(), showMembers(), showPresence()]);
 }
 
-async function name() {
-	const { node, version, workers } = await askJson("/api/stats");
+function showNode({ node, version, workers }) {
 	$("node").textContent = node;
 	$("version").textContent = `${version}, ${workers} worker${workers === 1 ? "" : "s"}`;
 	document.title = `${node}: Starling`;
+}
+
+/* What is asked, and who shows it. */
+function questions() {
+	const of = (id) => encodeURIComponent($(id).value);
+	const asJson = (show) => (text) => show(JSON.parse(text));
+	return new Map([
+		["/metrics", showFigures],
+		["/api/cluster", asJson(showMembers)],
+		[`/api/channels?limit=1000&prefix=${of("prefix")}`, asJson(showChannels)],
+		[`/api/connections?limit=${CONNECTIONS}&user=${of("user")}`, asJson(showConnections)],
+		...(watched?.hasPresence ? [[pathOf(watched.channel, "presence"), asJson(showPresence)]] : []),
+	]);
 }
 
 /* Asks for the key until one is good. */
@@ -451,32 +503,80 @@ async function unlock(error) {
 	sessionStorage.setItem(KEY, key);
 }
 
+let asking = null; /* what ends the stream of figures */
+
+/* Other things are to be shown: the stream begins anew. */
+function again() {
+	asking?.abort();
+}
+
+/* A channel without presence is not asked who is there again; the rest may be in a moment. */
+function leaveOut(path) {
+	if (!watched || path !== pathOf(watched.channel, "presence"))
+		return;
+	watched.hasPresence = false;
+	again();
+}
+
+/* Until the stream ends: by itself, by again(), or as the page is seen no more. */
+async function look() {
+	const abort = asking = new AbortController();
+	const shown = questions();
+	const paths = [...shown.keys()].map((path) => `get=${encodeURIComponent(path)}`);
+	try {
+		const { body } = await ask(`/api/live?every=${PERIOD_S}&${paths.join("&")}`,
+			{ signal: abort.signal });
+		for await (const { event, data } of eventsOf(body)) {
+			if (event === "refused")
+				leaveOut(JSON.parse(data).get);
+			else
+				shown.get(event)?.(data);
+		}
+	} catch (error) {
+		if (!abort.signal.aborted)
+			throw error;
+	}
+	return abort.signal.aborted;
+}
+
+const toBeSeen = () => new Promise((resolve) => {
+	if (document.hidden)
+		document.addEventListener("visibilitychange", resolve, { once: true });
+	else
+		resolve();
+});
+
 async function run() {
 	for (let isNamed = false, isFirst = true; ;) {
 		try {
 			if (!isNamed)
-				await name();
+				showNode(await askJson("/api/stats"));
 			isNamed = true;
 			$("forget").hidden = !key;
-			await look();
+			if (await look()) {
+				await toBeSeen();
+				continue;
+			}
+			say("lost", "no answer");
 		} catch (error) {
 			if (error.status === 401 || error.status === 403) {
 				await unlock(isFirst && !key ? "" : "This is not a key of the server.");
 				isFirst = false;
 				continue;
 			}
-			before = null;
 			say("lost", error instanceof Refused ? error.message : "no answer");
 		}
-		await new Promise((resolve) => setTimeout(resolve, PERIOD_MS));
-		if (document.hidden) {
-			before = null;
-			await new Promise((resolve) => document.addEventListener("visibilitychange",
-				resolve, { once: true }));
-		}
+		before = null;
+		await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+		await toBeSeen();
 	}
 }
 
+document.addEventListener("visibilitychange", () => {
+	before = null;
+	if (document.hidden)
+		again();
+});
 $("open").addEventListener("submit", (event) => {
 	event.preventDefault();
 	watch($("channel").value);
@@ -486,8 +586,14 @@ $("publish").addEventListener("submit", (event) => {
 	if ($("channel").reportValidity())
 		publish();
 });
-$("prefix").addEventListener("input", () => showChannels().catch(() => {}));
-$("user").addEventListener("input", () => showConnections().catch(() => {}));
+$("prefix").addEventListener("input", again);
+$("user").addEventListener("input", again);
+for (const where of ["start", "older", "newer", "newest"])
+	$(`history-${where}`).addEventListener("click", () => turnTo(where));
+$("history").addEventListener("toggle", () => {
+	if ($("history").open)
+		turnTo("newest");
+});
 $("forget").addEventListener("click", () => {
 	sessionStorage.removeItem(KEY);
 	location.reload();
