@@ -2,8 +2,10 @@
  * Server-sent events (WHATWG HTML 9.2): one answer that goes on, of any number of channels.
  *
  * Nothing is sent before all channels have answered, because each event's id is the cursors of
- * all of them. The id of where the stream begins is sent too, without an event: a client
- * that loses its connection before the first message then resumes from there.
+ * all of them, and because to a client that sees the answer's head the stream is open: what is
+ * published from then on, it gets. Until then the exchange is kept, and what is to be said first
+ * is collected in its body. The id of where the stream begins is sent too, without an event: a
+ * client that loses its connection before the first message then resumes from there.
  */
 #include <stdlib.h>
 
@@ -41,13 +43,21 @@ static const char *read_format(const struct http_request *request, struct conn *
 	return why;
 }
 
+static bool is_begun(const struct conn *conn)
+{
+	return conn->exchange == NULL;
+}
+
 /* What a stream must not lack: it ends where there is no memory for it. Frees `text`. */
 static void write_text(struct edge *edge, struct conn *conn, struct buf *text)
 {
 	if (text->is_broken)
 		conn_end(edge, conn, CLOSE_NO_MEMORY);
-	else
+	else if (is_begun(conn))
 		conn_write(edge, conn, buf_view(text));
+	else
+		buf_slice(&conn->exchange->body,
+		          buf_view(text)); /* broken: begin_stream() sees it */
 	buf_free(text);
 }
 
@@ -60,17 +70,18 @@ static void write_retry(struct edge *edge, struct conn *conn)
 	write_text(edge, conn, &retry);
 }
 
+/* The head, and what was to be said before. */
 static void begin_stream(struct edge *edge, struct conn *conn)
 {
-	struct buf rest;
+	struct buf rest, said = {0};
 	exchange_stream(edge, conn, SLICE("text/event-stream"));
 	if (conn->session.is_ended)
 		return;
+	buf_swap(&said, &conn->exchange->body);
 	exchange_leave(conn, &rest); /* an SSE client has nothing more to say */
 	buf_free(&rest);
-	conn_set_transport(edge, conn, &transport_sse);
-	conn_enter(edge, conn, CONN_STREAM);
 	write_retry(edge, conn);
+	write_text(edge, conn, &said);
 }
 
 static void answer_head(struct edge *edge, struct conn *conn)
@@ -101,7 +112,8 @@ void sse_open(struct edge *edge, struct conn *conn, const struct http_request *r
 	if (error == ERROR_NONE && !is_client) {
 		answer_head(edge, conn);
 	} else if (error == ERROR_NONE && !conn->exchange->is_put_aside) {
-		begin_stream(edge, conn);
+		conn_set_transport(edge, conn, &transport_sse);
+		conn_enter(edge, conn, CONN_STREAM);
 		following_subscribe(edge, conn, &following);
 		begin_delivery(edge, conn);
 	} else if (error != ERROR_NONE) {
@@ -163,6 +175,7 @@ static void begin_delivery(struct edge *edge, struct conn *conn)
 {
 	if (!following_is_complete(conn))
 		return;
+	begin_stream(edge, conn);
 	struct buf id = {0};
 	write_id(&id, conn, NULL, 0);
 	write_text(edge, conn, &id);
@@ -248,11 +261,17 @@ static void sse_input(struct edge *edge, struct conn *conn, char *bytes, size_t 
 
 static void sse_timer(struct edge *edge, struct conn *conn)
 {
-	conn_heartbeat(edge, conn, SLICE(":\n\n"), false);
+	struct slice beat = is_begun(conn) ? SLICE(":\n\n") : slice_of(NULL, 0);
+	conn_heartbeat(edge, conn, beat, false);
 }
 
 static bool sse_goodbye(struct edge *edge, struct conn *conn)
 {
+	/* Without an answer it comes again, as EventSource does by itself then alone. */
+	if (!is_begun(conn)) {
+		exchange_free(conn);
+		return false;
+	}
 	/* Half an event that is stuck will not be missed: the client resumes before it. */
 	if (conn_out(conn) != NULL)
 		return false;

@@ -19,7 +19,7 @@ static void take_letter(const void *letter);
 static struct rule rule = {.pattern = "*", .history_size = 1, .history_ttl_ms = 60000};
 static const struct rules rules = {&rule, 1};
 static const struct edge_node node = {.name = "node", .boot_id = 1};
-static const struct edge_settings settings = {
+static struct edge_settings settings = {
 	.is_open = true,
 	.connections_max = 10,
 	.channels_max = 10,

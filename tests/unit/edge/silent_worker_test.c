@@ -1,0 +1,235 @@
+/*
+ * What is done for clients while others are slow. A loop with an edge, which is one worker of two:
+ * the other one is this test, and answers when it likes.
+ */
+#include <stdlib.h>
+
+#include "edge_loop.h"
+
+#define CHANNELS 8 /* some of them the other worker's */
+#define HEADER_TIMEOUT_MS 20
+
+static struct hub_mail asked[CHANNELS];
+static size_t asked_count;
+static unsigned turns;
+static bool is_lost; /* what was before the cursor is gone */
+static bool is_full; /* no letter can be posted now */
+
+/* ---- the other worker ---- */
+
+static void post(struct edge_up *up, uint32_t worker, const struct hub_mail *mail)
+{
+	(void)up;
+	CHECK(worker == 1);
+	if (mail->kind == MAIL_FOLLOW) {
+		CHECK(asked_count < CHANNELS);
+		asked[asked_count++] = *mail;
+	} else {
+		hub_mail_discard(mail);
+	}
+}
+
+/* The channel is there, and nothing in it. */
+static void answer_follow(const struct hub_mail *mail)
+{
+	struct mail_answer *empty = calloc(1, sizeof(*empty));
+	CHECK(empty != NULL);
+	role_enter_worker();
+	empty->is_recovered = !is_lost;
+	edge_receive(edge, &(struct hub_mail){.kind = MAIL_FOLLOWED,
+	                                      .from = 1,
+	                                      .token = mail->token,
+	                                      .epoch = 1,
+	                                      .answer = empty});
+	hub_mail_discard(mail);
+}
+
+static void post_edge(struct edge_up *up, uint32_t worker, const struct edge_mail *mail)
+{
+	(void)up;
+	(void)worker;
+	(void)mail;
+	CHECK(false);
+}
+
+static bool has_room(struct edge_up *up)
+{
+	(void)up;
+	return true;
+}
+
+static bool is_congested(struct edge_up *up)
+{
+	(void)up;
+	return is_full;
+}
+
+static struct edge_up up = {
+	.post = post, .post_edge = post_edge, .has_room = has_room, .is_congested = is_congested};
+
+/* ---- the client ---- */
+
+static void ask_for(const char *path)
+{
+	struct buf request = {0};
+	buf_format(&request, "GET %ssince=start", path);
+	for (int i = 1; i < CHANNELS; i++)
+		buf_string(&request, ",start");
+	for (int i = 0; i < CHANNELS; i++)
+		buf_format(&request, "&channel=c%d", i);
+	buf_string(&request, " HTTP/1.1\r\nHost: x\r\n\r\n");
+	CHECK(send(client, request.at, request.len, 0) == (ssize_t)request.len);
+	buf_free(&request);
+}
+
+static void answer_all(void)
+{
+	for (size_t i = 0; i < asked_count; i++)
+		answer_follow(&asked[i]);
+	asked_count = 0;
+}
+
+static bool is_closed(void)
+{
+	char byte;
+	return recv(client, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0;
+}
+
+/* Once the other worker was asked, and then `turns` turns later. */
+static bool has_passed(unsigned since)
+{
+	if (asked_count == 0)
+		turns = 0;
+	return turns == since;
+}
+
+/* ---- scenes: true: it is over ---- */
+
+/* Sent away while the other worker is silent; answered once that one has said its word. */
+static bool poll_sent_away(void)
+{
+	if (has_passed(1)) {
+		edge_drain(edge);
+		edge_send_away(edge, 0);
+	} else if (has_passed(100)) {
+		CHECK(answer.len == 0);
+		answer_all();
+	}
+	if (!was_told("\"messages\":[]}"))
+		return false;
+	CHECK(was_told("HTTP/1.1 200 "));
+	CHECK(was_told("\"recovered\":true"));
+	return true;
+}
+
+static bool stream_opened(void)
+{
+	if (has_passed(100)) {
+		CHECK(answer.len == 0);
+		answer_all();
+	}
+	if (!was_told("\nid: "))
+		return false;
+	CHECK(was_told("HTTP/1.1 200 "));
+	CHECK(was_told("\nretry: "));
+	return true;
+}
+
+/* What channels lost is told once all have answered, behind the head. */
+static bool stream_with_a_gap(void)
+{
+	if (has_passed(100)) {
+		is_lost = true;
+		answer_follow(&asked[--asked_count]);
+		is_lost = false;
+		CHECK(asked_count > 0);
+	} else if (has_passed(200)) {
+		CHECK(answer.len == 0);
+		answer_all();
+	}
+	if (!was_told("\nid: "))
+		return false;
+	CHECK(memcmp(answer.at, "HTTP/1.1 200 ", 13) == 0);
+	CHECK(was_told("\r\n\r\nretry: "));
+	CHECK(was_told("event: gap\n"));
+	return true;
+}
+
+static bool stream_sent_away(void)
+{
+	if (has_passed(1)) {
+		edge_drain(edge);
+		edge_send_away(edge, 0);
+	}
+	if (!is_closed())
+		return false;
+	CHECK(answer.len == 0);
+	return true;
+}
+
+/* Its time is over while nobody looks at what it has said. */
+static bool client_not_looked_at(void)
+{
+	static uint64_t began_ms;
+	if (began_ms == 0)
+		began_ms = loop_now_ms(loop);
+	CHECK(!is_full || asked_count == 0);
+	is_full = is_full && loop_now_ms(loop) - began_ms < 10 * HEADER_TIMEOUT_MS;
+	if (asked_count > 0)
+		answer_all();
+	return was_told("HTTP/1.1 200 ");
+}
+
+static const struct scene {
+	const char *claim, *path;
+	bool (*turn)(void);
+	bool begins_full;
+} scenes[] = {
+	{"a poll that still waits for its channels is answered as soon as they are there",
+         "/poll?wait=60&", poll_sent_away, false},
+	{"a stream is open when all its channels are", "/events?", stream_opened, false},
+	{"of a stream the head comes before a gap", "/events?", stream_with_a_gap, false},
+	{"a stream that is sent away before it is open is closed", "/events?", stream_sent_away,
+         false},
+	{"a client that is not looked at has its time later", "/poll?wait=0&", client_not_looked_at,
+         true},
+};
+static const struct scene *scene;
+
+static void client_turn(void)
+{
+	role_enter_worker();
+	turns++;
+	hear();
+	if (scene->turn())
+		loop_stop(loop);
+}
+
+static uint32_t letters_max(void)
+{
+	return 0;
+}
+
+static void take_letter(const void *letter)
+{
+	(void)letter;
+	CHECK(false);
+}
+
+int main(void)
+{
+	settings.header_timeout_ms = HEADER_TIMEOUT_MS;
+	for (size_t i = 0; i < COUNT_OF(scenes); i++) {
+		scene = &scenes[i];
+		printf("silent_worker: %s\n", scene->claim);
+		turns = 0;
+		is_full = scene->begins_full;
+		open_all(&up, 2, LOOP_LETTER_MAX);
+		ask_for(scene->path);
+		loop_run(loop);
+		while (asked_count > 0)
+			hub_mail_discard(&asked[--asked_count]);
+		close_all();
+	}
+	return 0;
+}
