@@ -521,6 +521,10 @@ void conn_heartbeat(struct edge *edge, struct conn *conn, struct slice beat, boo
 		beat_listener(edge, conn, beat);
 		return;
 	}
+	if (conn->is_waiting) { /* it may have said something; that was not looked at */
+		set_heartbeat(edge, conn, interval);
+		return;
+	}
 	if (silent >= timeout) {
 		conn_end(edge, conn, CLOSE_TIMEOUT);
 		return;

@@ -650,6 +650,10 @@ size_t exchange_deliver(struct edge *edge, struct conn *conn, const struct deliv
 
 static void http_timer(struct edge *edge, struct conn *conn)
 {
+	if (conn->is_waiting) { /* it may have said what it has to; it was not looked at */
+		conn_wait_anew(edge, conn);
+		return;
+	}
 	switch ((enum conn_state)conn->state) {
 	case CONN_IDLE:
 		conn_end(edge, conn, CLOSE_IDLE);
