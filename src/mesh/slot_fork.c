@@ -150,7 +150,7 @@ static void give(struct slots *slots, struct slot *slot, struct fork *fork)
 {
 	struct boot_id home = slot->entry.term.boot;
 	bool is_other = !boot_id_equals(fork->said_to, home);
-	if (!is_other && slots->now_ms - fork->said_ms < SLOTS_REPAIR_MS)
+	if (!is_other && slots->now_ms - fork->said_ms < slots_repair_ms(slots))
 		return;
 	/* Another stream is given all of it, in order: what was given before may be lost. */
 	if (!slot_term_equals(&fork->given, &slot->entry.stream)) {

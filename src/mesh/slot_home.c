@@ -235,15 +235,18 @@ static void remind(struct slots *slots, struct slot *slot)
 	struct lead *lead = slot->lead;
 	uint64_t last = slot_log_last(&slot->replica->log);
 	bool is_time = says_install(slots, slot);
+	bool is_again = is_time || slots->now_ms - lead->reminded_ms >= slots_repair_ms(slots);
 	for (unsigned i = 0; i < slot->entry.set.count; i++) {
 		if (slots_is_self(slots, slot->entry.set.at[i]))
 			continue;
-		if (is_time || lead->followers[i].held < last)
+		if (is_time || (is_again && lead->followers[i].held < last))
 			slot_say_install(slots, slot, slot->entry.set.at[i]);
 		watch_follower(slots, slot, i);
 	}
-	if (lead->has_learner)
+	if (is_again && lead->has_learner)
 		slot_say_install(slots, slot, lead->learner);
+	if (is_again)
+		lead->reminded_ms = slots->now_ms;
 	if (!is_time)
 		return;
 	lead->said_ms = slots->now_ms;

@@ -136,7 +136,8 @@ static void need_home(struct slots *slots, struct slot *slot)
 	if (!may_serve || slots->now_ms < slot->retry_ms)
 		return;
 	uint64_t waited = slots->now_ms - slot->need_ms;
-	uint64_t turn_ms = (uint64_t)turn(slots, slot) * TURN_MS;
+	uint64_t each_ms = slots_repair_ms(slots) > TURN_MS ? slots_repair_ms(slots) : TURN_MS;
+	uint64_t turn_ms = turn(slots, slot) * each_ms;
 	if (waited < turn_ms)
 		return;
 	waited -= turn_ms;

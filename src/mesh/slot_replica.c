@@ -336,7 +336,7 @@ void slot_replica_tick(struct slots *slots, struct slot *slot)
 {
 	struct replica *replica = slot->replica;
 	trim(slots, slot);
-	if (replica->pull.is_on && slots->now_ms - replica->pull.asked_ms >= SLOTS_REPAIR_MS)
+	if (replica->pull.is_on && slots->now_ms - replica->pull.asked_ms >= slots_repair_ms(slots))
 		slot_pull_next(slots, slot);
 	if (slot->lead != NULL || slot->takeover != NULL)
 		return;

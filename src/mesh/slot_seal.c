@@ -13,7 +13,8 @@
  */
 #include "mesh/slots_state.h"
 
-#define TAKEOVER_MS 2000u /* without any progress, before it is given up */
+#define TAKEOVER_MS 2000u /* without any progress, before it is given up: */
+#define TAKEOVER_ROUNDS 8 /* so long, and so often as it was said again */
 #define RETRY_MS 200u
 #define RETRY_JITTER_MS 400u
 #define YIELD_MS 500u
@@ -193,6 +194,7 @@ static struct takeover *begin(struct slots *slots, struct slot *slot, const stru
 		.base = slot->entry,
 		.entry = {proposal.term, slot->entry.stream, slot->entry.fork_of, *set},
 		.lead = lead,
+		.asked_ms = slots->now_ms,
 		.advanced_ms = slots->now_ms};
 	slot->takeover = takeover;
 	slots->takeovers++;
@@ -381,7 +383,7 @@ static void install(struct slots *slots, struct slot *slot)
 	replica->accepted = takeover->entry.term;
 	replica->has_lost = false;
 	takeover->phase = TAKEOVER_INSTALLING;
-	takeover->advanced_ms = slots->now_ms;
+	takeover->asked_ms = takeover->advanced_ms = slots->now_ms;
 	takeover->start = slot_log_end(&replica->log);
 	takeover->entry.stream = replica->stream;
 	say_install_to_all(slots, slot);
@@ -396,6 +398,8 @@ void slot_installed(struct slots *slots, struct slot *slot, const struct boot_id
 	for (unsigned i = 0; i < set->count; i++) {
 		/* One more than what it holds, so that 0 is nothing heard. */
 		if (boot_id_equals(set->at[i], *from) && takeover->held[i] <= holds->lsn) {
+			if (takeover->held[i] == 0)
+				slots_answered(slots, takeover->asked_ms);
 			takeover->held[i] = holds->lsn + 1;
 			takeover->advanced_ms = slots->now_ms;
 		}
@@ -500,6 +504,8 @@ bool slot_take_sealed(struct slots *slots, struct slot *slot, const struct boot_
 	struct report *report = report_of(takeover, *from);
 	if (report == NULL)
 		return true;
+	if (!report->has_answered)
+		slots_answered(slots, takeover->asked_ms);
 	*report = (struct report){.boot = *from,
 	                          .has_answered = true,
 	                          .has_lost = sealed.has_lost,
@@ -602,11 +608,14 @@ static void seal_again(struct slots *slots, struct slot *slot)
 void slot_seal_tick(struct slots *slots, struct slot *slot)
 {
 	struct takeover *takeover = slot->takeover;
-	if (slots->now_ms - takeover->advanced_ms >= TAKEOVER_MS) {
+	uint64_t repair_ms = slots_repair_ms(slots),
+		 idle_ms = slots->now_ms - takeover->advanced_ms;
+	if (idle_ms >= TAKEOVER_MS && idle_ms >= TAKEOVER_ROUNDS * repair_ms) {
+		slots_answered(slots, takeover->advanced_ms); /* it takes that long, at least */
 		slot_abandon(slots, slot, RETRY_MS);
 		return;
 	}
-	if (slots->now_ms - takeover->said_ms < SLOTS_REPAIR_MS)
+	if (slots->now_ms - takeover->said_ms < repair_ms)
 		return;
 	if (takeover->phase == TAKEOVER_SEALING)
 		seal_again(slots, slot);

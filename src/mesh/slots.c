@@ -174,6 +174,26 @@ void slots_members(struct slots *slots, const struct slots_member *members, size
 		members_changed(slots);
 }
 
+/* ---- pace ---- */
+
+/* An answer may have waited behind many others, here or there. To ask again before it can have come
+ * would make all of them later still, and to give up then would be to begin it all anew. */
+#define ANSWER_MS_MAX 5000u
+#define ANSWER_WEIGHT 8 /* of what was measured before, against one */
+
+void slots_answered(struct slots *slots, uint64_t asked_ms)
+{
+	uint64_t ms = slots->now_ms - asked_ms;
+	int64_t us = 1000 * (int64_t)(ms < ANSWER_MS_MAX ? ms : ANSWER_MS_MAX);
+	slots->answer_us = (uint32_t)(slots->answer_us + (us - slots->answer_us) / ANSWER_WEIGHT);
+}
+
+uint64_t slots_repair_ms(const struct slots *slots)
+{
+	uint64_t ms = 2 * slots->answer_us / 1000;
+	return ms > SLOTS_REPAIR_MS ? ms : SLOTS_REPAIR_MS;
+}
+
 /* ---- sending ---- */
 
 struct buf *slots_begin(struct slots *slots)

@@ -45,7 +45,7 @@
 #include "mesh/slot_wire.h"
 
 #define SLOTS_TICK_MS 50u      /* slots_tick() is to be called so often */
-#define SLOTS_REPAIR_MS 250u   /* what was not answered is said again */
+#define SLOTS_REPAIR_MS 250u   /* what was not answered is said again, at the soonest */
 #define SLOTS_UNCLEAN_MS 5000u /* without a majority, before a new stream is opened */
 #define SLOTS_SETTLE_MS 10000u /* a node is ready so long before slots move to it */
 #define SLOTS_GRACE_MS 5000u   /* a log whose stream has lost is kept so long, lest that change */

@@ -70,7 +70,8 @@ struct takeover {
 	struct slot_entry entry; /* that it is to make */
 	bool is_motion;          /* it need not be: counted in SLOTS_MOVING_MAX */
 	bool is_unclean;
-	bool keeps_log; /* a home changes its set: what is proposed meanwhile follows its log */
+	bool keeps_log;    /* a home changes its set: what is proposed meanwhile follows its log */
+	uint64_t asked_ms; /* what is asked now was asked first */
 	uint64_t said_ms, advanced_ms;
 	struct report reports[TAKEOVER_NODES_MAX];
 	unsigned report_count;
@@ -103,7 +104,7 @@ struct lead {
 	struct slot_mark start;                       /* the log's end when it began */
 	struct follower followers[SLOT_REPLICAS_MAX]; /* as in entry.set */
 	uint64_t sent, told_commit;
-	uint64_t said_ms;
+	uint64_t said_ms, reminded_ms;
 	bool has_learner, learner_is_urgent, has_held; /* it has said what it holds */
 	struct boot_id learner; /* to be a replica when it has copied the log */
 	uint64_t learner_held, learner_ms;
@@ -184,8 +185,9 @@ struct slots {
 	struct list dirty;
 	struct buf scratch;
 	uint32_t moving, pulls, takeovers;
-	uint32_t gossip; /* the slot whose digest is sent next */
-	uint64_t forks;  /* made so far */
+	uint32_t gossip;    /* the slot whose digest is sent next */
+	uint64_t forks;     /* made so far */
+	uint32_t answer_us; /* what an answer takes, smoothed */
 	struct slots_counters counters;
 };
 
@@ -206,6 +208,9 @@ bool slots_is_reachable(const struct slots *slots, struct boot_id boot); /* aliv
 bool slots_is_gone(const struct slots *slots, struct boot_id boot);
 bool slots_may_serve(const struct slots *slots); /* as mesh.partition has it */
 bool slots_hears_majority(const struct slots *slots);
+/* What was asked at `asked_ms` is answered; what is said again, and given up, follows from that. */
+void slots_answered(struct slots *slots, uint64_t asked_ms);
+uint64_t slots_repair_ms(const struct slots *slots); /* SLOTS_REPAIR_MS, or more */
 /* A body is written into the scratch between begin and send. */
 struct buf *slots_begin(struct slots *slots);
 /* It; NULL: there was no memory, nothing is sent, and it will be said again. */

@@ -127,6 +127,36 @@ static void home_dies(uint64_t seed)
 	rest(world, false);
 }
 
+static uint32_t asked; /* what asks for an answer */
+
+static bool count_asked(struct world *world, uint32_t from, uint32_t to, enum frame_type type,
+                        uint32_t slot)
+{
+	(void)world;
+	(void)from;
+	(void)to;
+	(void)slot;
+	asked += type == FRAME_SEAL || type == FRAME_INSTALL;
+	return false;
+}
+
+/* Where all have so much to do that answers take seconds, what is said again must not add to it. */
+static void answers_are_slow(uint64_t seed)
+{
+	struct world *world = standing(5, 4, seed);
+	run(world, random_below(&world->random, 3000));
+	world->delay_ms = 1000;
+	asked = 0;
+	world->meddle = count_asked;
+	crash(world, home_number(world, 0));
+	CHECK(until(world, has_home_0, 60000) != NEVER);
+	run(world, 20000);
+	CHECK(asked < 600); /* some 350; asked again each SLOTS_REPAIR_MS it is 700 and more */
+	CHECK(world_sum(world).unclean == 0);
+	world->delay_ms = 2;
+	rest(world, false);
+}
+
 /* S07: silent, in three; and it says nothing when it comes back (I8). */
 static void home_hangs(uint64_t seed)
 {
@@ -732,6 +762,7 @@ int main(int argc, char **argv)
 		{"quiet", quiet},
 		{"twice is once", twice_is_once},
 		{"a home dies", home_dies},
+		{"answers are slow", answers_are_slow},
 		{"a home hangs", home_hangs},
 		{"a node dies in the midst of it", home_dies_in_the_midst},
 		{"a follower dies", follower_dies},
