@@ -19,7 +19,8 @@
 #define ERRAND_REFUSED_MS 100u       /* and so soon where it was refused */
 #define SYNC_ASK_MS 1000u            /* how often a home is asked whether it knows all */
 #define SYNC_DOUBTS_MAX 3            /* answers in a row that do not agree: it is told anew */
-#define SYNC_LOST_MS 3000u           /* without an answer it is told anew */
+#define SYNC_LOST_MS 3000u           /* without an answer it is told anew, and twice as late */
+#define SYNC_LOST_MAX 4              /* each time; so often */
 
 /* Who gets the answer to a publication. */
 struct waiter {
@@ -105,6 +106,8 @@ struct hub_slot {
 	bool has_behind;  /* a channel is to be asked for again */
 	uint64_t counter, synced_ms, heard_ms;
 	uint32_t doubts;
+	uint8_t lost;       /* told anew so often since it was heard */
+	bool is_asked;      /* and has not answered yet */
 	struct far_sum sum; /* whom we follow, and how much came */
 };
 

@@ -170,13 +170,14 @@ void tail_lose_touch(struct hub_slot *slot)
 {
 	slot->is_counting = slot->has_behind = slot->is_settled = false;
 	slot->needs_sync = slot->home == HOME_ELSEWHERE;
-	slot->doubts = 0;
+	slot->doubts = slot->lost = 0;
 }
 
 static void tail_sync(struct hub *hub, struct hub_slot *slot)
 {
 	hub->counters.resyncs++;
 	slot->needs_sync = slot->has_behind = slot->is_counting = slot->is_settled = false;
+	slot->is_asked = false;
 	slot->doubts = 0;
 	slot->synced_ms = slot->heard_ms = hub->now_ms;
 	struct far_mail begin = {
@@ -230,11 +231,17 @@ void tail_ask_home(struct hub *hub, struct hub_slot *slot)
 {
 	if (!is_reached(hub, slot) || (slot->sum.count == 0 && slot->is_settled))
 		return;
-	if (hub->now_ms - slot->heard_ms >= SYNC_LOST_MS) {
+	if (hub->now_ms - slot->heard_ms >= SYNC_LOST_MS << slot->lost) {
+		if (slot->lost < SYNC_LOST_MAX)
+			slot->lost++;
 		slot->needs_sync = true;
 		far_is_due(hub, slot);
 		return;
 	}
+	/* To one that is slow nothing is said twice. */
+	if (slot->is_asked)
+		return;
+	slot->is_asked = true;
 	struct far_mail mail = {.kind = FAR_ASK, .slot = slot->number};
 	far_send(hub, slot->node, &mail);
 }
@@ -244,6 +251,8 @@ void tail_ask_home(struct hub *hub, struct hub_slot *slot)
 static void receive_digest(struct hub *hub, struct hub_slot *slot, const struct far_mail *mail)
 {
 	slot->heard_ms = hub->now_ms;
+	slot->lost = 0;
+	slot->is_asked = false;
 	bool is_current = mail->counter == slot->counter;
 	bool is_same = mail->sum.count == slot->sum.count && mail->sum.names == slot->sum.names;
 	bool is_good = is_current && is_same && mail->is_synced && slot->is_counting;

@@ -21,6 +21,7 @@
 #define TRUNKS_MAX (4 * MEMBERS_MAX + 2 * LINK_PENDING_MAX)
 #define MESHER_LEAVE_MS 300u  /* to say goodbye */
 #define MESHER_ACCEPTS_MAX 16 /* a turn; each begins a handshake */
+#define MESHER_LATE_MAX 8     /* turns that frames wait behind letters */
 /* Letters to each worker that one turn may post without asking again: news of nodes. */
 #define MESHER_NEWS_MAX 1024u
 
@@ -59,6 +60,8 @@ struct mesher {
 	bool accepts;         /* somebody may be waiting there */
 	bool is_starved;      /* no memory for letters: nothing new this turn */
 	uint64_t leave_by_ms; /* while leaving; 0: not told to */
+	uint32_t letters;     /* taken in this turn */
+	uint32_t turns_late;  /* in a row that there were more */
 	struct chair chairs[MEMBERS_MAX];
 	uint32_t homes[WORKERS_MAX];
 	enum member_state told_state;
@@ -556,6 +559,7 @@ static void on_letter(struct loop_handler *handler, const void *bytes)
 {
 	struct mesher *mesher = mesher_of(handler);
 	const struct letter *letter = bytes;
+	mesher->letters++;
 	switch ((enum letter_kind)letter->kind) {
 	case LETTER_MESH:
 		take_mail(mesher, &letter->mesh);
@@ -677,10 +681,21 @@ static bool step_all(struct mesher *mesher)
 	return has_more;
 }
 
+/* Letters were left for the next turn. What they bring goes first, else a worker that waits for us
+ * would take in nothing from its clients while more and more comes from other nodes; but not for
+ * ever. */
+static bool is_behind(struct mesher *mesher)
+{
+	bool is_late = mesher->letters == TURN_MAILS_MAX;
+	mesher->letters = 0;
+	mesher->turns_late = is_late ? mesher->turns_late + 1 : 0;
+	return mesher->turns_late % MESHER_LATE_MAX != 0;
+}
+
 static void let_frames_through(struct mesher *mesher)
 {
 	bool is_congested = mailbox_is_congested(mesher->options.office, mesher->options.number);
-	if (is_congested)
+	if (is_behind(mesher) || is_congested)
 		links_pause(mesher->links);
 	else if (links_are_paused(mesher->links))
 		links_go_on(mesher->links, now_of(mesher));

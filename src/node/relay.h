@@ -66,7 +66,7 @@ void relay_answer_node(struct relay *relay, uint8_t kind, const struct note *not
 /* A letter of the mesh thread. As with hub_receive() there is room for what follows from it. */
 void relay_take(struct relay *relay, const struct mesh_mail *mail, uint64_t now_ms) WORKER_ONLY;
 
-/* Each SLOTS_TICK_MS. */
+/* Each SLOTS_TICK_MS, if there is time. */
 void relay_tick(struct relay *relay, uint64_t now_ms) WORKER_ONLY;
 /* At the end of a turn, before the hub's walk, and behind it. True: there is more to do. */
 bool relay_turn(struct relay *relay, uint64_t now_ms) WORKER_ONLY;

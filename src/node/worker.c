@@ -11,6 +11,8 @@
 
 /* Clients get so long to take our goodbye; then the connections are cut. */
 #define GOODBYE_MS 3000
+/* How often slots have their tick all the same while letters wait for room. */
+#define CONGESTED_TICK_MS 1000
 
 static struct worker *worker_of(struct loop_handler *handler)
 {
@@ -124,6 +126,7 @@ static void on_letter(struct loop_handler *handler, const void *bytes)
 }
 
 static bool up_has_room(struct edge_up *up);
+static bool up_is_congested(struct edge_up *up);
 static void tell_handed_over(struct worker *worker) WORKER_ONLY;
 static void tell_handed_over(struct worker *worker)
 {
@@ -141,6 +144,11 @@ static void relay_timer(struct worker *worker)
 {
 	uint64_t now_ms = loop_now_ms(worker->loop);
 	timer_arm(loop_wheel(worker->loop), &worker->relay_timer, now_ms, SLOTS_TICK_MS);
+	/* What slots say again would only come on top of what waits for room already. */
+	bool is_late = now_ms - worker->relayed_ms >= CONGESTED_TICK_MS;
+	if (up_is_congested(&worker->up) && !is_late)
+		return;
+	worker->relayed_ms = now_ms;
 	relay_tick(worker->relay, now_ms);
 	struct relay_stats stats;
 	relay_count(worker->relay, &stats);

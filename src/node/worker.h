@@ -67,6 +67,7 @@ struct worker {
 	struct edge *edge;
 	struct relay *relay; /* NULL without a mesh */
 	struct timer relay_timer;
+	uint64_t relayed_ms; /* when slots had their tick last */
 	struct pen pen;
 	struct generation *generation; /* a reference each */
 	struct generation *former;     /* while channels go over from it; or NULL */
