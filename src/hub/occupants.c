@@ -7,6 +7,7 @@ int occupants_init(struct occupants *occupants)
 {
 	*occupants = (struct occupants){.redo_from = UINT64_MAX};
 	list_init(&occupants->changed);
+	list_init(&occupants->owed);
 	for (int i = 0; i < PARTING_GRACES; i++)
 		list_init(&occupants->leaving[i]);
 	return map_init(&occupants->by_user);
@@ -101,6 +102,11 @@ uint32_t occupant_connections(const struct occupant *occupant)
 	return connections;
 }
 
+uint32_t occupants_connections(const struct occupants *occupants, const struct occupant *occupant)
+{
+	return occupants->is_mirror ? occupant->heard : occupant_connections(occupant);
+}
+
 static uint64_t occupant_weight(const struct occupant *occupant)
 {
 	return occupant->user_len + (occupant->info == NULL ? 0u : occupant->info->len);
@@ -116,21 +122,60 @@ static struct occupant *part_of(struct occupant *occupant, uint32_t source)
 
 /* ---- coming and going ---- */
 
+/* It is taken out, where nobody needs to know anything of it any more. */
+static bool is_idle(const struct occupants *occupants, const struct occupant *occupant)
+{
+	if (occupant->is_present || list_is_linked(&occupant->in_changed))
+		return false;
+	return !occupants->is_mirror ||
+	       (!list_is_linked(&occupant->in_leaving) && occupant_connections(occupant) == 0);
+}
+
+static void let_go(struct occupants *occupants, struct occupant *occupant)
+{
+	if (is_idle(occupants, occupant))
+		occupant_remove(occupants, occupant);
+}
+
+/* What was to be told was taken back: a list that was given since shows it. */
+static void take_back(struct occupants *occupants, struct occupant *occupant)
+{
+	occupant->is_recounted &= occupant->is_present;
+	if (!occupant->is_recounted)
+		list_remove(&occupant->in_changed);
+	if (occupants->shown >= occupant->version && occupant->version < occupants->redo_from)
+		occupants->redo_from = occupant->version;
+}
+
 /* Others are told of it, or need not be. */
 static void note_change(struct occupants *occupants, struct occupant *occupant)
 {
-	if (!occupants->is_telling) {
+	if (!occupants->is_telling)
 		occupant->is_told = occupant->is_present;
-	} else if (!list_is_linked(&occupant->in_changed)) {
+	else if (occupant->is_told == occupant->is_present)
+		take_back(occupants, occupant);
+	else if (!list_is_linked(&occupant->in_changed))
 		list_append(&occupants->changed, &occupant->in_changed);
-	} else {
-		list_remove(&occupant->in_changed);
-		/* A list that was given since shows what is taken back here. */
-		if (occupants->shown >= occupant->version &&
-		    occupant->version < occupants->redo_from)
-			occupants->redo_from = occupant->version;
-	}
 	occupant->version = ++occupants->version;
+}
+
+/* It neither came nor went. A list says how many connections somebody has, so where others keep
+ * one they are told; the version in which it came stays. */
+static void note_connections(struct occupants *occupants, struct occupant *occupant)
+{
+	if (!occupants->is_counting || !occupants->is_telling || !occupant->is_present)
+		return;
+	occupant->is_recounted = true;
+	if (!list_is_linked(&occupant->in_changed))
+		list_append(&occupants->changed, &occupant->in_changed);
+	occupants->version++;
+}
+
+/* To be told to the home. */
+static void owe(struct occupants *occupants, struct occupant *occupant)
+{
+	if (!list_is_linked(&occupant->in_leaving))
+		list_append(&occupants->owed, &occupant->in_leaving);
 }
 
 static void occupant_come(struct occupants *occupants, struct occupant *occupant)
@@ -141,19 +186,23 @@ static void occupant_come(struct occupants *occupants, struct occupant *occupant
 	note_change(occupants, occupant);
 }
 
-/* It may be freed. */
-static void occupant_go(struct occupants *occupants, struct occupant *occupant)
+static void occupant_end(struct occupants *occupants, struct occupant *occupant)
 {
 	CHECK(occupant->is_present);
-	CHECK(occupant_connections(occupant) == 0);
+	CHECK(occupants->is_mirror || occupant_connections(occupant) == 0);
 	occupant->is_present = false;
 	occupants->count--;
 	occupants->bytes -= occupant_weight(occupant);
 	note_change(occupants, occupant);
-	if (!list_is_linked(&occupant->in_changed))
-		occupant_remove(occupants, occupant);
-	else if (list_is_linked(&occupant->in_leaving))
+	if (!occupants->is_mirror && list_is_linked(&occupant->in_leaving))
 		list_remove(&occupant->in_leaving);
+}
+
+/* It may be freed. */
+static void occupant_go(struct occupants *occupants, struct occupant *occupant)
+{
+	occupant_end(occupants, occupant);
+	let_go(occupants, occupant);
 }
 
 /* ---- entering ---- */
@@ -213,7 +262,7 @@ static struct occupant *take_in(struct occupants *occupants, uint32_t source,
 		map_insert(&occupants->by_user, &occupant->in_set, hash);
 		*part = found = occupant;
 	}
-	if (list_is_linked(&found->in_leaving))
+	if (!occupants->is_mirror && list_is_linked(&found->in_leaving))
 		list_remove(&found->in_leaving);
 	return found;
 }
@@ -224,8 +273,12 @@ void occupants_enter(struct occupants *occupants, uint32_t source, struct occupa
 	struct occupant *part;
 	occupant = take_in(occupants, source, occupant, hash, &part);
 	part->connections++;
-	if (!occupant->is_present)
+	if (occupants->is_mirror)
+		owe(occupants, occupant);
+	else if (!occupant->is_present)
 		occupant_come(occupants, occupant);
+	else
+		note_connections(occupants, occupant);
 }
 
 /* ---- leaving ---- */
@@ -245,6 +298,7 @@ static void begin_leaving(struct occupants *occupants, struct occupant *occupant
                           enum parting parting, uint64_t now_ms)
 {
 	CHECK(parting < PARTING_GRACES);
+	CHECK(!occupants->is_mirror);
 	occupant->parting = (uint8_t)parting;
 	occupant->left_ms = (uint32_t)now_ms;
 	list_append(&occupants->leaving[parting], &occupant->in_leaving);
@@ -259,6 +313,18 @@ static void part_end(struct occupants *occupants, struct occupant *occupant, str
 	part_drop(occupant, part);
 	if (occupant_connections(occupant) == 0)
 		begin_leaving(occupants, occupant, parting, now_ms);
+	note_connections(occupants, occupant);
+}
+
+/* The home is told, and knows how long it may come back. */
+static void mirror_leave(struct occupants *occupants, struct occupant *occupant,
+                         struct occupant *part, enum parting parting)
+{
+	part->connections--;
+	if (part->connections == 0)
+		part_drop(occupant, part);
+	occupant->parting = (uint8_t)parting;
+	owe(occupants, occupant);
 }
 
 bool occupants_leave(struct occupants *occupants, uint32_t source, uint64_t hash,
@@ -269,9 +335,15 @@ bool occupants_leave(struct occupants *occupants, uint32_t source, uint64_t hash
 	struct occupant *part = part_of(occupant, source);
 	if (part == NULL)
 		return false;
-	part->connections--;
-	if (part->connections > 0)
+	if (occupants->is_mirror) {
+		mirror_leave(occupants, occupant, part, parting);
 		return true;
+	}
+	if (part->connections > 1) {
+		part->connections--;
+		note_connections(occupants, occupant);
+		return true;
+	}
 	bool is_at_once = parting == PARTING_LEFT || grace->ms[parting] == 0;
 	part_end(occupants, occupant, part, is_at_once ? PARTING_LOST : parting, now_ms);
 	if (is_at_once && list_is_linked(&occupant->in_leaving))
@@ -314,8 +386,8 @@ static void settle_change(struct occupants *occupants, struct occupant *occupant
 {
 	list_remove(&occupant->in_changed);
 	occupant->is_told = occupant->is_present;
-	if (!occupant->is_present)
-		occupant_remove(occupants, occupant);
+	occupant->is_recounted = false;
+	let_go(occupants, occupant);
 }
 
 void occupants_skip(struct occupants *occupants)
@@ -364,16 +436,18 @@ static struct turnout *turnout_make(const struct occupants *occupants, struct sl
 }
 
 /* The next entry; its name goes to `*at`, which moves on. */
-static void turnout_add(struct turnout_entry *entry, const struct occupant *occupant, char **at)
+static void turnout_add(const struct occupants *occupants, struct turnout_entry *entry,
+                        const struct occupant *occupant, char **at)
 {
 	memcpy(*at, occupant->bytes, occupant->user_len);
 	*entry = (struct turnout_entry){
 		.info = occupant->info == NULL ? NULL : blob_take(occupant->info),
 		.user = *at,
 		.version = occupant->version,
-		.connections = occupant_connections(occupant),
+		.connections = occupants_connections(occupants, occupant),
 		.user_len = occupant->user_len,
 		.is_present = occupant->is_present,
+		.is_recounted = occupant->is_present == occupant->is_told,
 	};
 	*at += occupant->user_len;
 }
@@ -395,8 +469,8 @@ static struct turnout *turnout_of_changes(const struct occupants *occupants, str
 	char *at = names_of(turnout);
 	node = list_first(&occupants->changed);
 	for (size_t i = 0; i < count; i++, node = list_after(&occupants->changed, node))
-		turnout_add(&turnout->entries[i], CONTAINER_OF(node, struct occupant, in_changed),
-		            &at);
+		turnout_add(occupants, &turnout->entries[i],
+		            CONTAINER_OF(node, struct occupant, in_changed), &at);
 	return turnout;
 }
 
@@ -425,7 +499,7 @@ struct turnout *occupants_all(struct occupants *occupants, struct slice channel,
 		const struct occupant *occupant = occupants_at(occupants, (uint32_t)i);
 		for (; occupant != NULL; occupant = occupants_after(occupant)) {
 			if (occupant->is_present)
-				turnout_add(&turnout->entries[added++], occupant, &at);
+				turnout_add(occupants, &turnout->entries[added++], occupant, &at);
 		}
 	}
 	occupants->shown = occupants->version;
@@ -526,10 +600,13 @@ void occupants_confirm(struct occupants *occupants, uint32_t source, struct occu
 	CHECK(connections > 0);
 	struct occupant *part;
 	occupant = take_in(occupants, source, occupant, hash, &part);
+	bool is_other = part->connections != connections;
 	part->connections = connections;
 	part->is_doubted = false;
 	if (!occupant->is_present)
 		occupant_come(occupants, occupant);
+	else if (is_other)
+		note_connections(occupants, occupant);
 }
 
 void occupants_settle(struct occupants *occupants, uint32_t source, uint64_t now_ms)
@@ -541,6 +618,245 @@ void occupants_settle(struct occupants *occupants, uint32_t source, uint64_t now
 		if (part != NULL && part->is_doubted)
 			part_end(occupants, occupant, part, PARTING_LOST, now_ms);
 	}
+}
+
+void occupants_end(struct occupants *occupants, uint32_t source, uint64_t hash,
+                   enum parting parting, const struct parting_grace *grace, uint64_t now_ms)
+{
+	struct map_node *node = map_first(&occupants->by_user, hash);
+	struct occupant *occupant = node == NULL ? NULL : occupant_of(node);
+	struct occupant *part = part_of(occupant, source);
+	if (part != NULL) {
+		part->connections = 1;
+		(void)occupants_leave(occupants, source, hash, parting, grace, now_ms);
+	} else if (occupant != NULL && parting == PARTING_LEFT &&
+	           list_is_linked(&occupant->in_leaving)) {
+		occupant_go(occupants, occupant);
+	}
+}
+
+uint32_t occupants_counted(const struct occupants *occupants, uint32_t source, uint64_t hash)
+{
+	struct map_node *node = map_first(&occupants->by_user, hash);
+	const struct occupant *part = part_of(node == NULL ? NULL : occupant_of(node), source);
+	return part == NULL || part->is_doubted ? 0 : part->connections;
+}
+
+void occupants_expect(struct occupants *occupants, struct occupant *occupant, uint64_t hash,
+                      uint64_t now_ms)
+{
+	struct occupant *found = occupants_find(occupants, occupant_user(occupant), hash);
+	if (found != NULL && found->is_present) {
+		occupant_free(occupant);
+		return;
+	}
+	if (found != NULL) {
+		adopt_info(occupants, found, occupant);
+		occupant_free(occupant);
+	} else {
+		found = occupant;
+		found->source = found->connections = 0;
+		map_insert(&occupants->by_user, &found->in_set, hash);
+	}
+	occupant_come(occupants, found);
+	begin_leaving(occupants, found, PARTING_ORPHANED, now_ms);
+}
+
+/* ---- mirrors ---- */
+
+/* Takes out those that are idle. They are gathered first: the map moves when one goes. */
+static void sweep(struct occupants *occupants)
+{
+	struct list idle;
+	struct list_node *node;
+	size_t place = 0;
+	list_init(&idle);
+	struct occupant *occupant = first_from(occupants, &place);
+	for (; occupant != NULL; occupant = next_from(occupants, occupant, &place)) {
+		if (is_idle(occupants, occupant))
+			list_append(&idle, &occupant->in_leaving);
+	}
+	while ((node = list_first(&idle)) != NULL)
+		occupant_remove(occupants, CONTAINER_OF(node, struct occupant, in_leaving));
+}
+
+static void drop_parts_from(struct occupant *occupant, uint32_t sources)
+{
+	struct occupant **link = &occupant->next;
+	if (occupant->source >= sources)
+		occupant->connections = 0;
+	while (*link != NULL) {
+		struct occupant *part = *link;
+		if (part->source < sources) {
+			link = &part->next;
+			continue;
+		}
+		*link = part->next;
+		occupant_free(part);
+	}
+}
+
+void occupants_mirror(struct occupants *occupants, uint32_t sources)
+{
+	size_t place = 0;
+	struct occupant *occupant = first_from(occupants, &place);
+	CHECK(!occupants->is_mirror);
+	for (; occupant != NULL; occupant = next_from(occupants, occupant, &place)) {
+		uint32_t connections = occupant_connections(occupant);
+		if (list_is_linked(&occupant->in_leaving))
+			list_remove(&occupant->in_leaving);
+		drop_parts_from(occupant, sources);
+		occupant->heard = connections;
+		occupant->reported = 0;
+		occupant->is_unheard = false;
+	}
+	occupants->is_mirror = true;
+	occupants->is_numbered = occupants->is_counting = false;
+}
+
+void occupants_lead(struct occupants *occupants, uint64_t now_ms)
+{
+	size_t place = 0;
+	CHECK(occupants->is_mirror);
+	occupants->is_mirror = false;
+	if (occupants->is_numbered)
+		occupants->count = 0;
+	occupants->is_numbered = false;
+	struct occupant *occupant = first_from(occupants, &place);
+	for (; occupant != NULL; occupant = next_from(occupants, occupant, &place)) {
+		bool is_here = occupant_connections(occupant) > 0;
+		if (list_is_linked(&occupant->in_leaving))
+			list_remove(&occupant->in_leaving);
+		if (is_here && !occupant->is_present)
+			occupant_come(occupants, occupant);
+		else if (!is_here && occupant->is_present)
+			begin_leaving(occupants, occupant, PARTING_ORPHANED, now_ms);
+	}
+	sweep(occupants);
+}
+
+void occupants_owe_all(struct occupants *occupants)
+{
+	size_t place = 0;
+	struct occupant *occupant = first_from(occupants, &place);
+	for (; occupant != NULL; occupant = next_from(occupants, occupant, &place)) {
+		occupant->reported = 0;
+		if (occupant_connections(occupant) > 0)
+			owe(occupants, occupant);
+	}
+}
+
+static struct occupant *owed_of(struct list_node *node)
+{
+	return node == NULL ? NULL : CONTAINER_OF(node, struct occupant, in_leaving);
+}
+
+struct occupant *occupants_owed(const struct occupants *occupants)
+{
+	return owed_of(list_first(&occupants->owed));
+}
+
+struct occupant *occupants_owed_after(const struct occupants *occupants,
+                                      const struct occupant *occupant)
+{
+	return owed_of(list_after(&occupants->owed, &occupant->in_leaving));
+}
+
+void occupants_report(struct occupants *occupants, struct occupant *occupant)
+{
+	CHECK(occupants->is_mirror);
+	occupant->reported = occupant_connections(occupant);
+	if (list_is_linked(&occupant->in_leaving))
+		list_remove(&occupant->in_leaving);
+	let_go(occupants, occupant);
+}
+
+void occupants_hear_begin(struct occupants *occupants)
+{
+	size_t place = 0;
+	struct occupant *occupant = first_from(occupants, &place);
+	CHECK(occupants->is_mirror);
+	if (occupants->is_numbered)
+		occupants->count = 0;
+	occupants->is_numbered = false;
+	for (; occupant != NULL; occupant = next_from(occupants, occupant, &place))
+		occupant->is_unheard = occupant->is_present;
+}
+
+/* The one of that name, which is there or is made. NULL: no memory. */
+static struct occupant *mirror_open(struct occupants *occupants, struct slice user, uint64_t hash,
+                                    struct blob *info)
+{
+	struct occupant *found = occupants_find(occupants, user, hash);
+	struct occupant *made = occupant_make(user, slice_of(NULL, 0), info);
+	if (made == NULL)
+		return NULL;
+	made->connections = 0;
+	if (found == NULL) {
+		map_insert(&occupants->by_user, &made->in_set, hash);
+		return made;
+	}
+	adopt_info(occupants, found, made);
+	occupant_free(made);
+	return found;
+}
+
+bool occupants_hear(struct occupants *occupants, struct slice user, uint64_t hash,
+                    struct slice info, uint32_t connections, bool is_present)
+{
+	CHECK(occupants->is_mirror);
+	CHECK(!occupants->is_numbered);
+	if (!is_present) {
+		struct occupant *gone = occupants_find(occupants, user, hash);
+		if (gone != NULL && gone->is_present)
+			occupant_go(occupants, gone);
+		return true;
+	}
+	struct blob *kept = info.len == 0 ? NULL : blob_copy(info);
+	if (info.len > 0 && kept == NULL)
+		return false;
+	struct occupant *occupant = mirror_open(occupants, user, hash, kept);
+	if (occupant == NULL)
+		return false;
+	occupant->heard = connections;
+	occupant->is_unheard = false;
+	if (!occupant->is_present)
+		occupant_come(occupants, occupant);
+	return true;
+}
+
+void occupants_hear_end(struct occupants *occupants)
+{
+	size_t place = 0;
+	struct occupant *occupant = first_from(occupants, &place);
+	for (; occupant != NULL; occupant = next_from(occupants, occupant, &place)) {
+		if (occupant->is_unheard)
+			occupant_end(occupants, occupant);
+		occupant->is_unheard = false;
+	}
+	sweep(occupants);
+}
+
+void occupants_hear_number(struct occupants *occupants, uint32_t count)
+{
+	occupants_forget(occupants);
+	occupants->is_numbered = true;
+	occupants->count = count;
+	occupants->version++;
+}
+
+void occupants_forget(struct occupants *occupants)
+{
+	size_t place = 0;
+	CHECK(occupants->is_mirror);
+	occupants_skip(occupants);
+	struct occupant *occupant = first_from(occupants, &place);
+	for (; occupant != NULL; occupant = next_from(occupants, occupant, &place))
+		occupant->is_present = occupant->is_told = occupant->is_unheard = false;
+	occupants->count = 0;
+	occupants->bytes = 0;
+	occupants->is_numbered = false;
+	sweep(occupants);
 }
 
 /* ---- all of them, in parts ---- */

@@ -3,9 +3,14 @@
  *
  * A user is present while any of its connections is, and a grace longer where the last one was
  * lost and not closed: who comes back meanwhile was never away. Where connections are is known
- * to *sources*: the workers of a node. Each reports who enters and leaves there; the set adds
- * up. What a source said can be held against its digest and said anew, and goes with the source
- * when that dies.
+ * to *sources*: the workers of this node, and other nodes. Each reports who enters and leaves
+ * there; the set adds up. What a source said can be held against its digest and said anew, and
+ * goes with the source when that dies. Another node is one source, and not each of its workers,
+ * as it has added them up: it says one number of a user, and it dies as a whole.
+ *
+ * One node's set is the channel's, that of its home. Elsewhere the set is a *mirror*: its sources
+ * are the workers alone, what they say is to be reported to the home, and who is present is what
+ * the home says. A mirror becomes the set of a home, and the other way round, by one call.
  *
  * Each coming and going gives the set another version. Where somebody is told of them
  * (occupants_tell()), changes are kept until occupants_take() gives them out in one piece, those
@@ -34,6 +39,7 @@ enum parting {
 	PARTING_POLLED,   /* its poll was answered: the next one is to come */
 	PARTING_ORPHANED, /* its source died: twice the grace */
 	PARTING_LEFT,     /* it said so: at once */
+	PARTINGS,
 };
 
 #define PARTING_GRACES 3 /* of these have one */
@@ -48,18 +54,25 @@ struct parting_grace {
 struct occupant {
 	struct map_node in_set;
 	struct list_node in_changed; /* linked while that it came, or went, is to be told */
-	struct list_node in_leaving; /* while it has no connection, and may come back */
+	struct list_node in_leaving; /* while it has no connection, and may come back; mirror: while
+	                              * the home is to be told of its connections here */
 	struct occupant *next;       /* the same user elsewhere; or in a queue of the hub */
 	struct blob *info;           /* JSON; NULL: none */
 	uint64_t version;            /* of the set, when it last came or went */
 	uint32_t source, connections;
-	uint32_t left_ms; /* cut to 32 bits: when it lost the last one */
+	union {
+		uint32_t left_ms; /* when it lost the last one, cut to 32 bits */
+		uint32_t heard;   /* mirror: its connections, as the home says */
+	};
+	uint32_t reported; /* mirror: its connections here, as the home was told */
 	uint8_t user_len, channel_len;
 	bool is_present : 1;
-	bool is_told : 1;    /* it is present by what was told last */
-	bool is_doubted : 1; /* its source says anew whom it has, and has not named it yet */
-	uint8_t parting;     /* while it is leaving: enum parting */
-	char bytes[];        /* user, channel */
+	bool is_told : 1;      /* it is present by what was told last */
+	bool is_doubted : 1;   /* its source says anew whom it has, and has not named it yet */
+	bool is_unheard : 1;   /* mirror: the home says anew who is present, and has not named it */
+	bool is_recounted : 1; /* other nodes are to be told that its connections are others */
+	uint8_t parting;       /* how the last one went: enum parting */
+	char bytes[];          /* user, channel */
 };
 
 #define OCCUPANT_BYTES sizeof(struct occupant)
@@ -68,6 +81,7 @@ static_assert(sizeof(struct occupant) <= 96, "what an occupant costs, with its n
 struct occupants {
 	struct map by_user;
 	struct list changed, leaving[PARTING_GRACES]; /* the first to leave comes first */
+	struct list owed;                             /* mirror: the home is to be told of these */
 	uint64_t version;
 	uint64_t told;      /* the version that was taken last */
 	uint64_t shown;     /* the version of the last list of all */
@@ -75,6 +89,9 @@ struct occupants {
 	uint64_t bytes;     /* of names and infos */
 	uint32_t count;     /* present */
 	bool is_telling;
+	bool is_counting; /* and of numbers of connections, too */
+	bool is_mirror;
+	bool is_numbered; /* mirror: the home says no names, `count` is its number */
 };
 
 /* All occupants, or what has changed. */
@@ -93,7 +110,8 @@ struct turnout {
 		uint64_t version; /* changes: when it came or went */
 		uint32_t connections;
 		uint8_t user_len;
-		bool is_present; /* else it went */
+		bool is_present;   /* else it went */
+		bool is_recounted; /* it neither came nor went */
 	} entries[];
 	/* behind them: names of users, and of the channel */
 };
@@ -111,6 +129,8 @@ struct occupant *occupant_arrive(struct occupant *occupant);
 struct slice occupant_user(const struct occupant *occupant);
 struct slice occupant_channel(const struct occupant *occupant);
 uint32_t occupant_connections(const struct occupant *occupant); /* of all sources */
+/* Of a mirror: those that the home knows. */
+uint32_t occupants_connections(const struct occupants *occupants, const struct occupant *occupant);
 
 /* NULL: there is none; one that has gone may be found until that was told. */
 struct occupant *occupants_find(const struct occupants *occupants, struct slice user,
@@ -155,7 +175,7 @@ static inline struct slice occupant_info(const struct blob *info) /* NULL: empty
 	return info == NULL ? slice_of(NULL, 0) : blob_view(info);
 }
 
-/* ---- sources: other nodes are to be such; so far the tests alone call this ---- */
+/* ---- sources that say anew what they have, or die ---- */
 
 /* It died: its connections are gone, and who has none elsewhere is leaving. */
 void occupants_orphan(struct occupants *occupants, uint32_t source, uint64_t now_ms);
@@ -169,6 +189,36 @@ void occupants_doubt(struct occupants *occupants, uint32_t source);
 void occupants_confirm(struct occupants *occupants, uint32_t source, struct occupant *occupant,
                        uint64_t hash, uint32_t connections);
 void occupants_settle(struct occupants *occupants, uint32_t source, uint64_t now_ms);
+/* The source has none of the user's connections any more. One who is only expected back has said
+ * now that he will not be. */
+void occupants_end(struct occupants *occupants, uint32_t source, uint64_t hash,
+                   enum parting parting, const struct parting_grace *grace, uint64_t now_ms);
+/* The user's connections at the source, but for those that are doubted. */
+uint32_t occupants_counted(const struct occupants *occupants, uint32_t source, uint64_t hash);
+/* It was present when somebody heard of it last; unless the set knows better, it may come back. */
+void occupants_expect(struct occupants *occupants, struct occupant *occupant, uint64_t hash,
+                      uint64_t now_ms);
+
+/* ---- mirrors ---- */
+
+/* Of what is in it the sources from that number on are forgotten; who is present stays so. */
+void occupants_mirror(struct occupants *occupants, uint32_t sources);
+/* Its own sources count from here on; who has no connection there may come back. */
+void occupants_lead(struct occupants *occupants, uint64_t now_ms);
+/* It is to be told of all who are here, as if it knew of nobody. */
+void occupants_owe_all(struct occupants *occupants);
+/* The home is to be told of this one; NULL: of nobody. And now it has been: it may be gone. */
+struct occupant *occupants_owed(const struct occupants *occupants);
+struct occupant *occupants_owed_after(const struct occupants *occupants,
+                                      const struct occupant *occupant);
+void occupants_report(struct occupants *occupants, struct occupant *occupant);
+/* The home says who is present: between begin and end, all. False: no memory. */
+void occupants_hear_begin(struct occupants *occupants);
+MUST_CHECK bool occupants_hear(struct occupants *occupants, struct slice user, uint64_t hash,
+                               struct slice info, uint32_t connections, bool is_present);
+void occupants_hear_end(struct occupants *occupants);
+void occupants_hear_number(struct occupants *occupants, uint32_t count);
+void occupants_forget(struct occupants *occupants); /* what the home said; nobody is told */
 
 /* A walk over all of them, for lists in parts: as long as the layout is the same, each occupant
  * that stays is in exactly one of the places 0 .. occupants_span() - 1. */

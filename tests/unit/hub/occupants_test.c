@@ -7,8 +7,13 @@
  *   ~a1  is lost                  L  a list of all: users, with connections where those are not 1
  *   ?a1  waits for its next poll  R  all must be shown anew
  *   x1   source 1 dies            d1 says anew whom it has: !a1 names a user, s1 is the end of it
- *   w90  so many ms pass
- * Then any steps, against arrays, with watchers that are told and shown at any time.
+ *   w90  so many ms pass          ea1 source 1 has ended all of a user; @a he was heard of
+ *   C    other nodes keep lists: a number of connections that is another is news, =a
+ *   M    from here on it is a mirror, source 0 is this node; H it leads again
+ *   O    what is owed to the home is reported: a2 has so many here, -a ~a ?a has none; A all is
+ * owed ^a2  the home says that a user is there with two connections, or va that he has gone;
+ * between { and } it names all #7   it says a number; n the number there is; F what it said is
+ * forgotten Then any steps, against arrays, with watchers that are told and shown at any time.
  */
 #include "hub/occupants.h"
 
@@ -79,6 +84,47 @@ static const struct {
 	{"who enters meanwhile is in", "+a1 T d1 +b1 s1 w50 N L", "(-a +b) [b]"},
 	{"whom it has twice it names once", "+a1 +a1 T d1 !a1 s1 N L", "() [a]"},
 	{"who is doubted and lost has the grace of the loss", "+a1 T d1 ~a1 s1 w50 N", "(-a)"},
+	{"what a source ends has ended", "+a1 +a1 +b1 ea1 L", "[b]"},
+	{"but not for others", "+a1 +a2 ea1 L", "[a]"},
+	{"who is expected has the grace of the dead", "@a w99 L w1 L", "[a0] []"},
+	{"if nobody has him", "+a @a w200 L", "[a]"},
+	{"and stays when he comes", "T @a +a1 w200 N L", "(+a) [a]"},
+	{"who went and was not told so is expected again", "+a T -a @a N w100 N", "() (-a)"},
+	{"nobody is expected who says that he will not come", "@a ea1 L", "[]"},
+
+	{"another number is news for lists elsewhere", "+a T C +a N N -a N", "(=a) () (=a)"},
+	{"and none for others", "+a T +a N", "()"},
+	{"not of who is new", "T C +a +a N", "(+a)"},
+	{"nor of who has gone", "+a T C +a -a -a N", "(-a)"},
+	{"nor of who was never there", "T C +a +a -a -a N L", "() []"},
+	{"but of who is back", "+a T C -a +a +a N", "(=a)"},
+	{"what a source confirms is no other number", "+a1 T C d1 !a1 s1 N", "()"},
+
+	{"a mirror has whom the home names", "M +a O L ^a1 L", "<a> [] [a]"},
+	{"with the connections that the home knows", "M +a ^a3 L", "[a3]"},
+	{"who is named is news", "M T {^a1 ^b1 } N", "(+a +b)"},
+	{"once", "M T {^a1 ^b1 } N {^a1 ^b2 } N", "(+a +b) ()"},
+	{"who is named no more has gone", "M T {^a1 ^b1 } N {^b1 } N L", "(+a +b) (-a) [b]"},
+	{"who is said to have gone has", "M T ^a1 N va N va N L", "(+a) (-a) () []"},
+	{"but is owed to the home nevertheless", "M +a ^a1 va O L ^a1 L", "<a> [] [a]"},
+	{"what is owed is a number", "M +a +a O O -a O", "<a2> <> <a>"},
+	{"or how the last one went", "M +a +b +c O ~a -b ?c O", "<a b c> <~a -b ?c>"},
+	{"who left is there until the home says otherwise", "M T +a O ^a1 N -a O N L va N L",
+         "<a> (+a) <-a> () [a] (-a) []"},
+	{"all that is owed are those who are here", "M +a +b O -b O A O", "<a b> <-b> <a>"},
+	{"and those of whom it owes the end", "M +a +b O -b A O", "<a b> <a -b>"},
+	{"a set that becomes a mirror has whom it had", "+a +b1 T M N L", "() [a b]"},
+	{"also him who was leaving", "+a ~a T M w99 N L", "() [a0]"},
+	{"and owes those of its own node", "+a +b1 +b2 M A O", "<a>"},
+	{"a mirror that leads has who is here", "M +a ^a1 T H w200 N L", "() [a]"},
+	{"whether the home knew him or not", "M T +a H N", "(+a)"},
+	{"and expects the others", "M ^a1 ^b1 T H w99 N w1 N L", "() (-a -b) []"},
+	{"who were never away when they are reported", "M ^a1 T H w50 !a1 w100 N L", "() [a]"},
+	{"a set goes to and fro", "+a +b1 T M H w50 !b1 M H w99 N w1 N L", "() (-b) [a]"},
+	{"a number has no names", "M T ^a1 N #7 n", "(+a) 7"},
+	{"and names have no number", "M #7 {^a1 } n L", "1 [a]"},
+	{"nor has one that leads", "M +a #7 H n L", "1 [a]"},
+	{"what the home said is forgotten", "M T ^a1 ^b1 +b F N L O", "() [] <b>"},
 };
 
 static struct occupants set;
@@ -102,20 +148,32 @@ static struct occupant *make(const char *user)
 
 /* ---- what the set says of itself ---- */
 
+static void mirror_check(const struct occupant *one)
+{
+	bool is_needed = occupant_connections(one) > 0 || list_is_linked(&one->in_leaving) ||
+	                 list_is_linked(&one->in_changed);
+	CHECK(one->is_present || is_needed);
+	CHECK(!one->is_present || !set.is_numbered);
+}
+
 static void set_check(void)
 {
-	uint32_t count = 0;
+	uint32_t count = set.is_numbered ? set.count : 0;
 	uint64_t bytes = 0;
 	for (uint32_t i = 0; i < occupants_span(&set); i++) {
 		const struct occupant *one = occupants_at(&set, i);
 		for (; one != NULL; one = occupants_after(one)) {
 			uint32_t connections = occupant_connections(one);
 			bool is_leaving = list_is_linked(&one->in_leaving);
-			CHECK(one->is_present == (connections > 0 || is_leaving));
-			CHECK(!is_leaving || connections == 0);
+			if (set.is_mirror)
+				mirror_check(one);
+			else
+				CHECK(one->is_present == (connections > 0 || is_leaving));
+			CHECK(set.is_mirror || !is_leaving || connections == 0);
 			CHECK(list_is_linked(&one->in_changed) ==
-			      (one->is_present != one->is_told));
-			CHECK(one->is_present || set.is_telling);
+			      (one->is_present != one->is_told || one->is_recounted));
+			CHECK(!one->is_recounted || set.is_counting);
+			CHECK(one->is_present || set.is_telling || set.is_mirror);
 			count += one->is_present;
 			bytes += one->is_present ? one->user_len : 0;
 			bytes += one->is_present && one->info != NULL ? one->info->len : 0;
@@ -143,7 +201,9 @@ static void tell_news(void)
 			if (*news->entries[i].user != user)
 				continue;
 			buf_string(&told, is_first ? "" : " ");
-			buf_char(&told, news->entries[i].is_present ? '+' : '-');
+			buf_char(&told, news->entries[i].is_recounted ? '='
+			                : news->entries[i].is_present ? '+'
+			                                              : '-');
 			buf_char(&told, user);
 			is_first = false;
 		}
@@ -176,6 +236,40 @@ static void tell_list(void)
 	turnout_drop(all);
 }
 
+/* By name, too. */
+static void tell_owed(void)
+{
+	static const char how[] = {'~', '?', 'x', '-'};
+	struct buf said['z' - 'a' + 1] = {0};
+	struct occupant *one;
+	while ((one = occupants_owed(&set)) != NULL) {
+		struct buf *out = &said[*occupant_user(one).at - 'a'];
+		uint32_t connections = occupant_connections(one);
+		if (connections == 0)
+			buf_char(out, how[one->parting]);
+		buf_slice(out, occupant_user(one));
+		if (connections > 1)
+			buf_u64(out, connections);
+		occupants_report(&set, one);
+	}
+	buf_string(&told, told.len > 0 ? " <" : "<");
+	bool is_first = true;
+	for (size_t i = 0; i < COUNT_OF(said); i++) {
+		if (said[i].len > 0 && !is_first)
+			buf_char(&told, ' ');
+		is_first &= said[i].len == 0;
+		buf_slice(&told, buf_view(&said[i]));
+		buf_free(&said[i]);
+	}
+	buf_char(&told, '>');
+}
+
+static void tell_number(void)
+{
+	buf_string(&told, told.len > 0 ? " " : "");
+	buf_u64(&told, set.count);
+}
+
 static void pass(uint64_t ms)
 {
 	for (; ms > 0; ms--) { /* nobody is away before its time, and all are at it */
@@ -202,12 +296,54 @@ static void play_user(char what, const char *user, uint32_t source)
 		occupants_enter(&set, source, make(user), hash);
 	else if (what == '!')
 		occupants_confirm(&set, source, make(user), hash, 1);
+	else if (what == '@')
+		occupants_expect(&set, make(user), hash, now_ms);
+	else if (what == 'e')
+		occupants_end(&set, source, hash, PARTING_LEFT, &grace, now_ms);
+	else if (what == '^' || what == 'v')
+		CHECK(occupants_hear(&set, slice_of(user, 1), hash,
+		                     *user == 'c' ? SLICE("{}") : slice_of(NULL, 0), source,
+		                     what == '^'));
 	else
 		(void)occupants_leave(&set, source, hash,
 		                      what == '-'   ? PARTING_LEFT
 		                      : what == '~' ? PARTING_LOST
 		                                    : PARTING_POLLED,
 		                      &grace, now_ms);
+}
+
+static void play_in_mirror(char what, const char **at)
+{
+	switch (what) {
+	case 'M':
+		occupants_mirror(&set, 1);
+		break;
+	case 'H':
+		occupants_lead(&set, now_ms);
+		break;
+	case 'A':
+		occupants_owe_all(&set);
+		break;
+	case 'O':
+		tell_owed();
+		break;
+	case '{':
+		occupants_hear_begin(&set);
+		break;
+	case '}':
+		occupants_hear_end(&set);
+		break;
+	case '#':
+		occupants_hear_number(&set, (uint32_t)number(at));
+		break;
+	case 'F':
+		occupants_forget(&set);
+		break;
+	default: {
+		const char *user = (*at)++;
+		play_user(what, user, (uint32_t)number(at));
+	}
+	}
 }
 
 static void play_one(char what, const char **at)
@@ -226,6 +362,12 @@ static void play_one(char what, const char **at)
 	case 'R':
 		occupants_redo(&set);
 		break;
+	case 'C':
+		set.is_counting = true;
+		break;
+	case 'n':
+		tell_number();
+		break;
 	case 'w':
 		pass(number(at));
 		break;
@@ -238,10 +380,8 @@ static void play_one(char what, const char **at)
 	case 's':
 		occupants_settle(&set, (uint32_t)number(at), now_ms);
 		break;
-	default: {
-		const char *user = (*at)++;
-		play_user(what, user, (uint32_t)number(at));
-	}
+	default:
+		play_in_mirror(what, at);
 	}
 	set_check();
 }
