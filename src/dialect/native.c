@@ -626,9 +626,10 @@ void native_member(struct buf *out, struct slice user, uint64_t connections, str
 static void write_presence(struct buf *out, const struct hub_event *event)
 {
 	const struct turnout *turnout = event->turnout;
+	bool lacks_one = turnout->has_names && event->user.len > 0;
 	write_channel(out, event->channel);
 	buf_string(out, ",\"count\":");
-	buf_u64(out, turnout->occupant_count);
+	buf_u64(out, turnout->occupant_count + lacks_one);
 	if (!turnout->has_names)
 		return;
 	buf_string(out, ",\"members\":[");
@@ -639,6 +640,10 @@ static void write_presence(struct buf *out, const struct hub_event *event)
 		native_member(out, turnout_user(entry), entry->connections,
 		              occupant_info(entry->info));
 	}
+	if (lacks_one && turnout->count > 0)
+		buf_char(out, ',');
+	if (lacks_one)
+		native_member(out, event->user, 1, event->data);
 	buf_char(out, ']');
 }
 

@@ -1,7 +1,7 @@
 /*
- * GET /api/channels/C/presence: the agent of the channel is asked, and answers a page, in the order
- * of names. Which those are is found by a look at each occupant, TURN_LOOKS_MAX a turn; when the
- * set's places have been others meanwhile, it begins again.
+ * GET /api/channels/C/presence: all workers of all nodes are asked, and the agent at the channel's
+ * home answers a page, in the order of names. Which those are is found by a look at each occupant,
+ * TURN_LOOKS_MAX a turn; when the set's places have been others meanwhile, it begins again.
  */
 #include <stdlib.h>
 
@@ -92,21 +92,10 @@ static void write_members(struct edge *edge, struct note *note, const struct occ
 	}
 }
 
-static void list_members(struct edge *edge, struct note *note)
+static void write_page(struct edge *edge, struct note *note, const struct occupants *occupants,
+                       bool has_names)
 {
 	struct slice channel = buf_view(&note->text);
-	const struct occupants *occupants = hub_occupants(edge->hub, channel);
-	bool has_names = hub_presence_of(edge->hub, channel) == RULE_PRESENCE_FULL;
-	if (note->channels == NULL)
-		note->channels = calloc((size_t)note->number, sizeof(*note->channels));
-	note->is_found = note->channels != NULL;
-	note->goes_on = false;
-	if (occupants == NULL) /* any more */
-		forget_names(note);
-	if (note->is_found && has_names && occupants != NULL)
-		look_at_occupants(note, occupants);
-	if (!note->is_found || note->goes_on)
-		return;
 	buf_string(&note->body, "{\"channel\":");
 	json_string_append(&note->body, channel);
 	buf_string(&note->body, ",\"count\":");
@@ -116,22 +105,58 @@ static void list_members(struct edge *edge, struct note *note)
 	buf_char(&note->body, '}');
 }
 
+/* What it looks for is no part of the answer. */
+static void drop_names(struct note *note)
+{
+	forget_names(note);
+	free(note->channels);
+	note->channels = NULL;
+}
+
+/* It is not found where the channel's home is not. A page holds one member and shows whether there
+ * is another, at least. */
+static void list_members(struct edge *edge, struct note *note)
+{
+	struct slice channel = buf_view(&note->text);
+	bool has_names = hub_presence_of(edge->hub, channel) == RULE_PRESENCE_FULL;
+	note->goes_on = false;
+	note->is_found = note->number >= 2 && hub_knows_presence(edge->hub, channel);
+	if (note->is_found && note->channels == NULL)
+		note->channels = calloc((size_t)note->number, sizeof(*note->channels));
+	note->is_found &= note->channels != NULL;
+	const struct occupants *occupants =
+		note->is_found ? hub_occupants(edge->hub, channel) : NULL;
+	if (occupants == NULL) /* any more */
+		forget_names(note);
+	else if (has_names)
+		look_at_occupants(note, occupants);
+	if (note->goes_on)
+		return;
+	if (note->is_found)
+		write_page(edge, note, occupants, has_names);
+	drop_names(note);
+}
+
 /* ---- on the asker's ---- */
 
 static void finish_members(struct edge *edge, struct conn *conn, struct note *const *notes,
                            size_t count)
 {
 	struct buf body = {0};
-	CHECK(count == 1);
-	if (!notes[0]->is_found) {
-		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
+	size_t at = 0;
+	while (at < count && !notes[at]->is_found)
+		at++;
+	if (at == count) {
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE,
+		                "nobody can say now who is present; try again");
 		return;
 	}
-	buf_swap(&body, &notes[0]->body);
+	buf_swap(&body, &notes[at]->body);
 	exchange_made(edge, conn, &body);
 }
 
-static const struct survey_kind survey_members = {list_members, finish_members, SURVEY_HERE, 0};
+const struct survey_kind survey_members = {list_members, finish_members, SURVEY_MEMBERS,
+                                           MEMBERS_LIMIT_MAX + 1};
 
 /* NULL, or why not. */
 static const char *read_request(const struct http_request *request, struct buf *name,
@@ -160,8 +185,7 @@ void api_presence(struct edge *edge, struct conn *conn, const struct http_reques
 	const char *why = read_request(request, &name, &after, &limit);
 	limit = limit > MEMBERS_LIMIT_MAX ? MEMBERS_LIMIT_MAX : limit;
 	if (why == NULL && hub_presence_of(edge->hub, buf_view(&name)) != RULE_PRESENCE_NO) {
-		uint32_t agent = hub_agent(edge->hub, buf_view(&name));
-		survey_worker(edge, conn, &survey_members, agent, limit + 1, &name, &after);
+		survey_all(edge, conn, &survey_members, limit + 1, &name, &after);
 		return;
 	}
 	exchange_refuse(edge, conn, why == NULL ? ERROR_NOT_FOUND : ERROR_BAD_REQUEST,

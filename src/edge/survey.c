@@ -7,6 +7,7 @@ static const struct survey_kind *const far_kinds[SURVEY_NUMBERS] = {
 	[SURVEY_CONNECTIONS] = &survey_list,  [SURVEY_DESCRIBE] = &survey_describe,
 	[SURVEY_END] = &survey_end,           [SURVEY_SEND] = &survey_send,
 	[SURVEY_USER] = &survey_user,         [SURVEY_USER_END] = &survey_user_end,
+	[SURVEY_MEMBERS] = &survey_members,
 };
 
 /* What another node has still to say. */
@@ -174,21 +175,6 @@ void survey_one(struct edge *edge, struct conn *conn, const struct survey_kind *
 	else
 		ask_one(edge, conn, survey, boot_id, text);
 	buf_free(text);
-}
-
-void survey_worker(struct edge *edge, struct conn *conn, const struct survey_kind *kind,
-                   uint32_t worker, uint64_t number, struct buf *text, struct buf *after)
-{
-	bool is_broken = text->is_broken || after->is_broken;
-	struct survey *survey = is_broken ? NULL : survey_begin(edge, conn, kind, number);
-	CHECK(worker < edge->options.workers);
-	if (survey != NULL)
-		survey->left = 1;
-	if (survey == NULL || !ask(edge, survey->conn, worker, kind,
-	                           note_make(number, buf_view(text), buf_view(after))))
-		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
-	buf_free(text);
-	buf_free(after);
 }
 
 /* ---- answering, and taking answers ---- */

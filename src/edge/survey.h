@@ -66,6 +66,7 @@ enum survey_number {
 	SURVEY_SEND,
 	SURVEY_USER, /* and these of all workers */
 	SURVEY_USER_END,
+	SURVEY_MEMBERS,
 	SURVEY_NUMBERS,
 };
 
@@ -83,6 +84,7 @@ extern const struct survey_kind survey_channels, survey_channel; /* channels.c *
 extern const struct survey_kind survey_list, survey_describe, survey_end,
 	survey_send;                                          /* inspect.c */
 extern const struct survey_kind survey_user, survey_user_end; /* users.c */
+extern const struct survey_kind survey_members;               /* presence.c */
 
 /* Asks all workers, or the one that `number` of a connection names, on the node of that boot id.
  * Takes over text and after, also when there is no memory; then the request is refused. */
@@ -90,9 +92,6 @@ void survey_all(struct edge *edge, struct conn *conn, const struct survey_kind *
                 uint64_t number, struct buf *text, struct buf *after);
 void survey_one(struct edge *edge, struct conn *conn, const struct survey_kind *kind,
                 uint64_t boot_id, uint64_t number, struct buf *text);
-/* Or that worker of this node. */
-void survey_worker(struct edge *edge, struct conn *conn, const struct survey_kind *kind,
-                   uint32_t worker, uint64_t number, struct buf *text, struct buf *after);
 
 /* The same as of a note of this node, but for the note's being copied. */
 struct note *note_make(uint64_t number, struct slice text, struct slice after);

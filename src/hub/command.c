@@ -133,7 +133,7 @@ void ask_agent(struct hub *hub, struct slice channel, const struct request *requ
 	mail->from = hub->options.worker;
 	uint32_t agent = hub_agent_of(hub, channel);
 	if (agent == hub->options.worker)
-		agent_receive(hub, mail);
+		hub_receive(hub, mail);
 	else
 		hub->out->post(hub->out, agent, mail);
 }
@@ -402,7 +402,7 @@ static void presence(struct hub *hub, struct session *session, const struct hub_
 		refuse(hub, session, command, ERROR_NOT_FOUND, hub_why_no_presence);
 		return;
 	}
-	if (hub_agent_of(hub, name) != hub->options.worker) {
+	if (!hub_knows_presence(hub, name)) {
 		presence_by_letter(hub, session, command);
 		return;
 	}

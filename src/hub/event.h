@@ -21,8 +21,8 @@ enum event_type {
 	EVENT_GAP,       /* channel, epoch, seq: messages before that position were left out */
 	EVENT_RECONNECT, /* after_ms: the server is going down, come back then */
 	EVENT_ERROR,     /* error, message; channel when it is about one of several */
-	EVENT_PRESENCE,  /* channel, turnout: its entries where it has names, else the number alone
-	                  */
+	EVENT_PRESENCE,  /* channel, turnout: its entries where it has names, else the number alone;
+	                  * user, and data, the info: who is told, where the turnout lacks him */
 	EVENT_JOINED,    /* channel, user, data: the info, if any */
 	EVENT_LEFT,      /* channel, user */
 };

@@ -24,6 +24,8 @@ static void slot_init(struct hub_slot *slot, uint32_t number)
 	list_init(&slot->saves);
 	list_init(&slot->proposals);
 	list_init(&slot->errands);
+	list_init(&slot->reporting);
+	slot->told_node = -1;
 }
 
 bool far_init(struct hub *hub)
@@ -43,6 +45,8 @@ bool far_init(struct hub *hub)
 	list_init(&far->due);
 	list_init(&far->waiting);
 	list_init(&far->errands_by_age);
+	list_init(&far->presences_waiting);
+	list_init(&far->unwhole);
 	for (uint32_t i = 0; i < slot_count(hub); i++)
 		slot_init(&slots[i], i * hub->options.workers + hub->options.worker);
 	hub->far = far;
@@ -202,7 +206,7 @@ static bool is_from_home(enum far_kind kind)
 {
 	return kind == FAR_PUBLISHED || kind == FAR_TAILED || kind == FAR_PAGE ||
 	       kind == FAR_FOLLOWED || kind == FAR_HISTORY_READY || kind == FAR_RECORDS ||
-	       kind == FAR_SYNCING || kind == FAR_DIGEST;
+	       kind == FAR_SYNCING || kind == FAR_DIGEST || kind == FAR_SHOWN || kind == FAR_NEWS;
 }
 
 void hub_far_receive(struct hub *hub, uint32_t node, const struct far_mail *mail)
@@ -363,6 +367,7 @@ void hub_node_up(struct hub *hub, uint32_t node)
 	CHECK(node < HUB_NODES_MAX);
 	far_set(hub->far->up, node, true);
 	far_set(hub->far->gone, node, false);
+	far_set(hub->far->dead, node, false); /* it says anew whom it has */
 	for (uint32_t i = 0; i < slot_count(hub); i++) {
 		struct hub_slot *slot = &hub->far->slots[i];
 		home_node_changed(slot, node);
@@ -388,13 +393,25 @@ void hub_node_down(struct hub *hub, uint32_t node)
 	}
 }
 
+void hub_node_gone(struct hub *hub, uint32_t node)
+{
+	CHECK(node < HUB_NODES_MAX);
+	far_set(hub->far->dead, node, true);
+	hub->far->sweep_next = 0;
+	for (uint32_t i = 0; i < slot_count(hub); i++) {
+		struct hub_slot *slot = &hub->far->slots[i];
+		if (slot->told_node == (int16_t)node)
+			slot->told_node = -1; /* another one may have its number */
+	}
+}
+
 /* ---- turns ---- */
 
 static bool any_gone(const struct hub_far *far)
 {
 	uint64_t any = 0;
 	for (unsigned i = 0; i < CHANNEL_NODE_WORDS; i++)
-		any |= far->gone[i];
+		any |= far->gone[i] | far->dead[i];
 	return any != 0;
 }
 
@@ -412,9 +429,11 @@ static bool sweep(struct hub *hub, uint32_t budget)
 			continue;
 		for (unsigned i = 0; i < CHANNEL_NODE_WORDS; i++)
 			channel->far->nodes[i] &= ~far->gone[i];
+		presence_forget_nodes(hub, channel, far->dead);
 		agent_settle(hub, channel);
 	}
 	memset(far->gone, 0, sizeof(far->gone));
+	memset(far->dead, 0, sizeof(far->dead));
 	return false;
 }
 
@@ -451,6 +470,7 @@ bool hub_far_turn(struct hub *hub, uint32_t budget)
 		far->tried_ms = hub->now_ms;
 		list_move_all(&far->due, &far->waiting);
 		errands_again(hub);
+		presence_far_again(hub);
 		ask_homes(hub);
 	}
 	struct list_node *last = list_is_empty(&far->due) ? NULL : far->due.ends.prev;

@@ -14,14 +14,15 @@
  *
  * Nothing here trusts the links: letters may be lost when a link ends, and may come twice. Records
  * are put in place by (epoch, seq) alone. What waits for another node is an errand, sent again
- * until it is answered or ERRAND_MS_MAX has passed. What a home believes about who follows is
- * checked by the followers each second, and told anew when it is wrong.
+ * until it is answered or ERRAND_MS_MAX has passed. What a home believes about who follows, and
+ * who is present, is checked by the others each second, and told anew when it is wrong.
  *
  * Threads:   the worker's own.
  * Ownership: letters and entries are values that look at records and names of the caller's.
  *            Whoever keeps a record takes a reference.
  * Limits:    ERRANDS_MAX errands and ERRAND_BYTES_MAX a hub: what comes beyond them is answered
- *            `unavailable`. A letter holds records of FAR_BYTES_MAX, but never less than one.
+ *            `unavailable`. A letter holds records of FAR_BYTES_MAX, but never less than one; or
+ *            FAR_PEOPLE_MAX people and their names.
  */
 #pragma once
 
@@ -29,6 +30,7 @@
 #include "base/slab.h"
 #include "hub/cursor.h"
 #include "hub/duplicates.h"
+#include "hub/occupants.h"
 #include "hub/record.h"
 #include "starling/error.h"
 
@@ -53,6 +55,12 @@ enum far_kind {
 	FAR_SYNCED,  /* to the home: counter: now you know whom I follow */
 	FAR_ASK,     /* to the home, each second: is this so? */
 	FAR_DIGEST,  /* back: counter, sum, is_synced: what the home believes and has sent */
+	FAR_PRESENT, /* to the home: name, counter, people: their connections here, all of them */
+	FAR_WATCH,   /* to the home: name, counter: tell me who is present, from now on */
+	FAR_UNWATCH, /* to the home: name, counter: no more */
+	FAR_SHOWN,   /* back: name, show, people: all who are present */
+	FAR_NEWS,    /* from the home: name, show, people: who came, went, or has other connections
+	              */
 	FAR_KINDS,
 };
 
@@ -61,6 +69,26 @@ struct far_sum {
 	uint32_t count;
 	uint64_t names; /* the hashes of their names, together by exclusive or */
 	uint64_t sent;
+	uint64_t members; /* and who is present there: occupant_digest() of each, added up */
+};
+
+/* What became of a user: one of enum parting, or: */
+#define PERSON_HERE PARTINGS
+#define PERSON_AWAY (PARTINGS + 1)
+#define PERSON_STATES (PARTINGS + 2)
+
+/* FAR_PRESENT: PARTING_ORPHANED is said of one whom the sender was told of, and does not have. */
+struct far_person {
+	struct slice user, info;
+	uint32_t connections; /* PERSON_HERE: of the node that says it, or of all */
+	uint8_t state;
+};
+
+/* Of a set of occupants, as its home says it; it may take several letters. */
+struct far_show {
+	uint64_t version, base, redo_from; /* as of a turnout */
+	uint32_t count;
+	bool has_names, is_first, is_last;
 };
 
 struct far_mail {
@@ -78,9 +106,13 @@ struct far_mail {
 	struct slice name;
 	struct record *const *records;
 	size_t record_count;
+	struct far_show show;
+	const struct far_person *people;
+	size_t person_count;
 };
 
 #define FAR_BYTES_MAX (256u * 1024) /* of records, with their names, in one letter */
+#define FAR_PEOPLE_MAX 128u /* with CLAIMS_INFO_MAX each, and their names, it fits in a frame */
 
 /* ---- entries of a slot's log, and what a slot's channels are saved as ---- */
 
@@ -148,6 +180,8 @@ void hub_set_role(struct hub *hub, uint32_t slot, const struct hub_role *role);
 /* Letters reach that node from here on, or none does. */
 void hub_node_up(struct hub *hub, uint32_t node);
 void hub_node_down(struct hub *hub, uint32_t node);
+/* It has died, or left: who was present there may come back elsewhere, in twice the grace. */
+void hub_node_gone(struct hub *hub, uint32_t node);
 
 /* The oldest entry that was proposed in the slot and not committed yet is. */
 void hub_commit(struct hub *hub, uint32_t slot);

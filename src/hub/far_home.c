@@ -260,6 +260,9 @@ static void channel_begin(struct hub *hub, const struct hub_slot *slot, struct c
 	}
 	if (!far->is_renewing)
 		far->stream = slot->stream;
+	struct presence *presence = presence_of(hub, channel);
+	if (presence != NULL)
+		presence_home_begin(hub, presence);
 	agent_settle(hub, channel);
 }
 
@@ -269,6 +272,11 @@ void home_begin(struct hub *hub, struct hub_slot *slot)
 	slot->edge_count = 0;
 	slot->sum = (struct far_sum){0};
 	slot->has_renewing = true;
+	slot->is_whole = false;
+	slot->begun_ms = hub->now_ms;
+	if (!list_is_linked(&slot->unwhole))
+		list_append(&hub->far->unwhole, &slot->unwhole);
+	slot->told_node = -1;
 	struct list_node *node = list_first(&slot->channels);
 	for (; node != NULL; node = list_after(&slot->channels, node))
 		channel_begin(hub, slot, CONTAINER_OF(node, struct channel_far, in_slot)->channel);
@@ -280,19 +288,23 @@ void home_end(struct hub *hub, struct hub_slot *slot)
 	slot->edges = NULL;
 	slot->edge_count = 0;
 	slot->has_renewing = false;
+	if (list_is_linked(&slot->unwhole))
+		list_remove(&slot->unwhole);
 	struct list_node *node = list_first(&slot->channels);
 	for (; node != NULL; node = list_after(&slot->channels, node)) {
 		struct channel_far *far = CONTAINER_OF(node, struct channel_far, in_slot);
 		memset(far->nodes, 0, sizeof(far->nodes));
 		far->is_renewing = false;
+		struct presence *presence = presence_of(hub, far->channel);
+		if (presence != NULL)
+			presence_home_end(hub, presence);
 		agent_settle(hub, far->channel);
 	}
 }
 
 /* ---- who follows ---- */
 
-/* What is known of that node; NULL: no memory. */
-static struct slot_edge *edge_at(struct hub_slot *slot, uint32_t node)
+struct slot_edge *home_edge(struct hub_slot *slot, uint32_t node)
 {
 	if (node >= slot->edge_count) {
 		uint32_t count = node + 1 + slot->edge_count / 2;
@@ -320,7 +332,7 @@ static void send_records(struct hub *hub, struct hub_slot *slot, uint32_t node,
 	                        .slot = slot->number,
 	                        .records = records,
 	                        .record_count = count};
-	struct slot_edge *edge = edge_at(slot, node);
+	struct slot_edge *edge = home_edge(slot, node);
 	if (edge != NULL)
 		edge->sum.sent++;
 	far_send(hub, node, &mail);
@@ -350,11 +362,10 @@ static void set_interest(struct slot_edge *edge, struct channel *channel, uint32
 	edge->sum.count += is_on ? 1 : UINT32_MAX;
 }
 
-/* What it says is newer than what was heard before. */
-static struct slot_edge *edge_hear(struct hub *hub, struct hub_slot *slot, uint32_t node,
-                                   const struct far_mail *mail)
+struct slot_edge *home_hear(struct hub *hub, struct hub_slot *slot, uint32_t node,
+                            const struct far_mail *mail)
 {
-	struct slot_edge *edge = edge_at(slot, node);
+	struct slot_edge *edge = home_edge(slot, node);
 	if (edge == NULL || mail->counter <= edge->counter) {
 		hub->counters.stale_letters++;
 		return NULL;
@@ -409,7 +420,7 @@ static void receive_tail(struct hub *hub, struct hub_slot *slot, uint32_t node,
 	                        .slot = mail->slot,
 	                        .name = mail->name,
 	                        .stream = slot->stream};
-	struct slot_edge *edge = edge_hear(hub, slot, node, mail);
+	struct slot_edge *edge = home_hear(hub, slot, node, mail);
 	if (edge == NULL)
 		return;
 	struct channel *channel = open_for_tail(hub, slot, mail);
@@ -432,7 +443,7 @@ static void receive_tail(struct hub *hub, struct hub_slot *slot, uint32_t node,
 static void receive_untail(struct hub *hub, struct hub_slot *slot, uint32_t node,
                            const struct far_mail *mail)
 {
-	struct slot_edge *edge = edge_hear(hub, slot, node, mail);
+	struct slot_edge *edge = home_hear(hub, slot, node, mail);
 	struct channel *channel = hub_find(hub, mail->name, hub_hash(hub, mail->name));
 	if (edge == NULL || channel == NULL)
 		return;
@@ -445,7 +456,7 @@ static void receive_untail(struct hub *hub, struct hub_slot *slot, uint32_t node
 static void receive_sync(struct hub *hub, struct hub_slot *slot, uint32_t node,
                          const struct far_mail *mail)
 {
-	struct slot_edge *edge = edge_hear(hub, slot, node, mail);
+	struct slot_edge *edge = home_hear(hub, slot, node, mail);
 	if (edge == NULL)
 		return;
 	far_set(slot->synced, node, false);
@@ -456,6 +467,7 @@ static void receive_sync(struct hub *hub, struct hub_slot *slot, uint32_t node,
 		agent_settle(hub, channel);
 	}
 	edge->sum = (struct far_sum){0};
+	presence_home_sync(hub, slot, node);
 	struct far_mail back = {.kind = FAR_SYNCING, .slot = mail->slot};
 	far_send(hub, node, &back);
 }
@@ -463,17 +475,20 @@ static void receive_sync(struct hub *hub, struct hub_slot *slot, uint32_t node,
 static void receive_synced(struct hub *hub, struct hub_slot *slot, uint32_t node,
                            const struct far_mail *mail)
 {
-	if (edge_hear(hub, slot, node, mail) != NULL)
-		far_set(slot->synced, node, true);
+	if (home_hear(hub, slot, node, mail) == NULL)
+		return;
+	far_set(slot->synced, node, true);
+	presence_home_synced(hub, slot, node);
 }
 
 static void receive_ask(struct hub *hub, struct hub_slot *slot, uint32_t node,
                         const struct far_mail *mail)
 {
-	const struct slot_edge *edge = edge_at(slot, node);
+	const struct slot_edge *edge = home_edge(slot, node);
 	struct far_mail back = {.kind = FAR_DIGEST, .slot = mail->slot};
 	if (edge == NULL)
 		return;
+	presence_home_audit(hub, slot);
 	back.counter = edge->counter;
 	back.sum = edge->sum;
 	back.is_synced = far_bit(slot->synced, node);
@@ -614,6 +629,11 @@ void home_receive(struct hub *hub, uint32_t node, const struct far_mail *mail)
 		break;
 	case FAR_ASK:
 		receive_ask(hub, slot, node, mail);
+		break;
+	case FAR_PRESENT:
+	case FAR_WATCH:
+	case FAR_UNWATCH:
+		presence_home_receive(hub, slot, node, mail);
 		break;
 	default:
 		CHECK(false); /* hub_far_receive() gives the others to the tail */

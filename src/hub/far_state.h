@@ -1,8 +1,8 @@
 /*
  * far_state.h - the inside of a hub in a cluster, shared by far.c (slots and their roles),
- * far_home.c (what a home does), far_tail.c (what is asked of a home elsewhere), far_replica.c
- * (entries, saving, restoring) and far_merge.c (streams that part and meet). Besides these hub.c,
- * agent.c, answer.c, command.c and the simulation include it.
+ * far_home.c (what a home does), far_tail.c (what is asked of a home elsewhere), far_presence.c
+ * (who is present), far_replica.c (entries, saving, restoring) and far_merge.c (streams that part
+ * and meet). Besides these hub.c, agent.c, answer.c, command.c and the simulation include it.
  *
  * Threads:   the worker's own.
  * Ownership: the hub's; slots own their errands and proposals, and these their waiters and records.
@@ -21,6 +21,8 @@
 #define SYNC_DOUBTS_MAX 3            /* answers in a row that do not agree: it is told anew */
 #define SYNC_LOST_MS 3000u           /* without an answer it is told anew, and twice as late */
 #define SYNC_LOST_MAX 4              /* each time; so often */
+#define PRESENCE_WHOLE_MS_MAX 3000u  /* a new home waits so long to be told who is present */
+#define PRESENCE_AUDIT_MS 5000u      /* how often a home adds up who is where */
 
 /* Who gets the answer to a publication. */
 struct waiter {
@@ -91,7 +93,11 @@ struct hub_slot {
 	struct list_node due;
 	struct list saves;
 	struct restoring restoring;
+	struct list reporting; /* home elsewhere: presences of which it is to be told something */
 	/* home */
+	bool is_whole;            /* who is present anywhere has been told, as far as it can be */
+	struct list_node unwhole; /* until then */
+	uint64_t begun_ms, audited_ms; /* when it became home; when it last added up who is where */
 	struct list proposals;
 	uint32_t proposed, committed;        /* so many, and of them so many from the front */
 	uint64_t synced[CHANNEL_NODE_WORDS]; /* nodes whose followers are all known; others get all
@@ -100,10 +106,11 @@ struct hub_slot {
 	uint32_t edge_count;
 	/* home elsewhere */
 	struct list errands;
-	bool needs_sync;  /* the home is to be told all */
-	bool is_counting; /* it has heard, and counts what it sends since */
-	bool is_settled;  /* and it has said so, and knew all */
-	bool has_behind;  /* a channel is to be asked for again */
+	bool needs_sync;   /* the home is to be told all */
+	bool is_counting;  /* it has heard, and counts what it sends since */
+	bool is_settled;   /* and it has said so, and knew all */
+	bool has_behind;   /* a channel is to be asked for again */
+	int16_t told_node; /* the home that was told who is present here; -1: none that still is */
 	uint64_t counter, synced_ms, heard_ms;
 	uint32_t doubts;
 	uint8_t lost;       /* told anew so often since it was heard */
@@ -119,6 +126,9 @@ struct hub_far {
 	uint64_t errand_bytes;
 	struct waiter *owed_first, *owed_last; /* answers to workers, oldest first */
 	uint64_t up[CHANNEL_NODE_WORDS], gone[CHANNEL_NODE_WORDS];
+	uint64_t dead[CHANNEL_NODE_WORDS]; /* nodes whose members are on their own now */
+	struct list presences_waiting;     /* for their set to be whole */
+	struct list unwhole;               /* slots with this home, whose sets are not */
 	uint32_t sweep_next; /* index of the channel to look at next for nodes that are gone */
 	uint64_t tried_ms, asked_ms;
 	uint64_t mark, retries; /* hidden keys: this hub, and how many it gave */
@@ -145,6 +155,12 @@ static inline void far_set(uint64_t *words, uint32_t node, bool is_on)
 {
 	uint64_t bit = 1ull << node % 64;
 	words[node / 64] = is_on ? words[node / 64] | bit : words[node / 64] & ~bit;
+}
+
+/* Is its home another node, and in touch? */
+static inline bool far_is_reached(const struct hub *hub, const struct hub_slot *slot)
+{
+	return slot->home == HOME_ELSEWHERE && far_bit(hub->far->up, slot->node);
 }
 
 /* far.c */
@@ -190,6 +206,11 @@ void home_begin(struct hub *hub, struct hub_slot *slot);
 void home_end(struct hub *hub, struct hub_slot *slot);
 void home_node_changed(struct hub_slot *slot, uint32_t node);
 void home_receive(struct hub *hub, uint32_t node, const struct far_mail *mail);
+/* What is known of that node; NULL: no memory. */
+struct slot_edge *home_edge(struct hub_slot *slot, uint32_t node);
+/* The same, if what the letter says is newer than what was heard before. */
+struct slot_edge *home_hear(struct hub *hub, struct hub_slot *slot, uint32_t node,
+                            const struct far_mail *mail);
 bool home_turn(struct hub *hub, struct hub_slot *slot); /* true: there is more */
 
 /* far_tail.c */
@@ -206,6 +227,21 @@ void tail_lose_touch(struct hub_slot *slot);
 void tail_receive(struct hub *hub, uint32_t node, const struct far_mail *mail);
 bool tail_turn(struct hub *hub, struct hub_slot *slot); /* true: there is more */
 void tail_ask_home(struct hub *hub, struct hub_slot *slot);
+
+/* far_presence.c. The home: */
+void presence_home_begin(struct hub *hub, struct presence *presence);
+void presence_home_end(struct hub *hub, struct presence *presence);
+void presence_home_receive(struct hub *hub, struct hub_slot *slot, uint32_t node,
+                           const struct far_mail *mail);
+void presence_home_sync(struct hub *hub, struct hub_slot *slot, uint32_t node); /* all comes anew */
+void presence_home_synced(struct hub *hub, struct hub_slot *slot, uint32_t node);
+void presence_home_audit(struct hub *hub, struct hub_slot *slot); /* adds up who is where */
+void presence_forget_nodes(struct hub *hub, struct channel *channel, const uint64_t *dead);
+/* Where it is elsewhere: */
+void presence_far_receive(struct hub *hub, struct hub_slot *slot, const struct far_mail *mail);
+void presence_far_sync(struct hub *hub, struct hub_slot *slot);
+void presence_far_report(struct hub *hub, struct hub_slot *slot);
+void presence_far_again(struct hub *hub); /* those that wait */
 
 /* far_replica.c */
 void restoring_drop(struct hub_slot *slot);

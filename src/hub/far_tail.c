@@ -16,18 +16,13 @@
 
 #include "hub/far_state.h"
 
-static bool is_reached(const struct hub *hub, const struct hub_slot *slot)
-{
-	return slot->home == HOME_ELSEWHERE && far_bit(hub->far->up, slot->node);
-}
-
 /* ---- tails ---- */
 
 static bool tail_is_whole(const struct hub *hub, const struct hub_slot *slot,
                           const struct channel *channel)
 {
 	const struct channel_far *far = channel->far;
-	return is_reached(hub, slot) && !slot->needs_sync && channel->is_tuned &&
+	return far_is_reached(hub, slot) && !slot->needs_sync && channel->is_tuned &&
 	       far->is_interested && !far->is_asking && !far->is_behind &&
 	       log_next(&channel->log) > far->sync_to;
 }
@@ -45,7 +40,7 @@ static void tail_ask(struct hub *hub, struct hub_slot *slot, struct channel *cha
 {
 	set_interest(slot, channel, true);
 	/* What is to be told whole, is told then. */
-	if (!is_reached(hub, slot) || slot->needs_sync)
+	if (!far_is_reached(hub, slot) || slot->needs_sync)
 		return;
 	channel->far->is_asking = true;
 	channel->far->is_behind = false;
@@ -74,7 +69,7 @@ void tail_give_up(struct hub *hub, struct channel *channel)
 	struct hub_slot *slot = far_slot(hub, channel->slot);
 	set_interest(slot, channel, false);
 	channel->far->is_asking = channel->far->is_behind = false;
-	if (!is_reached(hub, slot) || slot->needs_sync)
+	if (!far_is_reached(hub, slot) || slot->needs_sync)
 		return;
 	struct far_mail mail = {.kind = FAR_UNTAIL,
 	                        .slot = channel->slot,
@@ -190,6 +185,7 @@ static void tail_sync(struct hub *hub, struct hub_slot *slot)
 		    channel_is_followed_here(channel))
 			tail_ask(hub, slot, channel);
 	}
+	presence_far_sync(hub, slot);
 	struct far_mail end = {
 		.kind = FAR_SYNCED, .slot = slot->number, .counter = ++slot->counter};
 	far_send(hub, slot->node, &end);
@@ -208,7 +204,7 @@ static void ask_those_behind(struct hub *hub, struct hub_slot *slot)
 
 bool tail_turn(struct hub *hub, struct hub_slot *slot)
 {
-	if (!is_reached(hub, slot))
+	if (!far_is_reached(hub, slot))
 		return false;
 	if (slot->has_renewing)
 		return true; /* it is to be asked for what comes behind that order */
@@ -218,6 +214,7 @@ bool tail_turn(struct hub *hub, struct hub_slot *slot)
 		slot->synced_ms = hub->now_ms; /* not more often than that: it may fail again */
 		ask_those_behind(hub, slot);
 	}
+	presence_far_report(hub, slot);
 	return slot->has_behind;
 }
 
@@ -229,7 +226,8 @@ static void receive_syncing(struct hub_slot *slot)
 
 void tail_ask_home(struct hub *hub, struct hub_slot *slot)
 {
-	if (!is_reached(hub, slot) || (slot->sum.count == 0 && slot->is_settled))
+	bool is_idle = slot->sum.count == 0 && slot->sum.members == 0 && slot->is_settled;
+	if (!far_is_reached(hub, slot) || is_idle)
 		return;
 	if (hub->now_ms - slot->heard_ms >= SYNC_LOST_MS << slot->lost) {
 		if (slot->lost < SYNC_LOST_MAX)
@@ -254,7 +252,10 @@ static void receive_digest(struct hub *hub, struct hub_slot *slot, const struct 
 	slot->lost = 0;
 	slot->is_asked = false;
 	bool is_current = mail->counter == slot->counter;
-	bool is_same = mail->sum.count == slot->sum.count && mail->sum.names == slot->sum.names;
+	bool is_same = mail->sum.count == slot->sum.count && mail->sum.names == slot->sum.names &&
+	               mail->sum.members == slot->sum.members;
+	hub->counters.presence_repaired +=
+		is_current && slot->is_counting && mail->sum.members != slot->sum.members;
 	bool is_good = is_current && is_same && mail->is_synced && slot->is_counting;
 	bool is_bad =
 		slot->is_counting && (mail->sum.sent != slot->sum.sent || (is_current && !is_same));
@@ -431,7 +432,7 @@ static void errand_start(struct hub *hub, struct errand *errand)
 	struct hub_slot *slot = far_slot(hub, errand->slot);
 	if (slot->home == HOME_HERE)
 		errand_later(hub, errand);
-	else if (is_reached(hub, slot))
+	else if (far_is_reached(hub, slot))
 		(void)errand_try(hub, slot, errand);
 }
 
@@ -521,7 +522,7 @@ static void errand_here(struct hub *hub, struct errand *errand)
 
 bool errands_turn(struct hub *hub, struct hub_slot *slot, uint32_t *budget)
 {
-	if (slot->home != HOME_HERE && !is_reached(hub, slot))
+	if (slot->home != HOME_HERE && !far_is_reached(hub, slot))
 		return false;
 	struct list_node *last = slot->errands.ends.prev, *node = list_first(&slot->errands), *next;
 	for (; node != NULL; node = next) {
@@ -736,6 +737,10 @@ void tail_receive(struct hub *hub, uint32_t node, const struct far_mail *mail)
 		break;
 	case FAR_DIGEST:
 		receive_digest(hub, slot, mail);
+		break;
+	case FAR_SHOWN:
+	case FAR_NEWS:
+		presence_far_receive(hub, slot, mail);
 		break;
 	default:
 		receive_answer(hub, slot, mail);

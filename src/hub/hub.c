@@ -564,6 +564,8 @@ void hub_counters_add(struct hub_counters *sum, const struct hub_counters *count
 	sum->members += counters->members;
 	sum->watchers += counters->watchers;
 	sum->presence_news += counters->presence_news;
+	sum->presence_reported += counters->presence_reported;
+	sum->presence_repaired += counters->presence_repaired;
 	sum->presence_shown += counters->presence_shown;
 	latency_add(&sum->publish, &counters->publish);
 	latency_add(&sum->delivery, &counters->delivery);
@@ -651,9 +653,14 @@ enum rule_presence hub_presence_of(const struct hub *hub, struct slice name)
 	return hub_rule(hub, name)->presence;
 }
 
-uint32_t hub_agent(const struct hub *hub, struct slice name)
+bool hub_knows_presence(const struct hub *hub, struct slice name)
 {
-	return hub_agent_of(hub, name);
+	if (hub_agent_of(hub, name) != hub->options.worker)
+		return false;
+	if (hub->far == NULL)
+		return true;
+	const struct hub_slot *slot = far_slot(hub, hub_slot_of(name));
+	return slot->home == HOME_HERE && slot->is_whole;
 }
 
 const struct occupants *hub_occupants(const struct hub *hub, struct slice name)

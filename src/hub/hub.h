@@ -103,6 +103,8 @@ struct hub_counters {
 	uint64_t merged;            /* records of forks that were published again */
 	uint32_t members, watchers; /* now: users present, in each channel; those who are told */
 	uint64_t presence_news;     /* pieces given out */
+	uint64_t presence_reported; /* to homes elsewhere: users whose connections are others */
+	uint64_t presence_repaired; /* slots whose home had others than it had been told of */
 	uint64_t presence_shown; /* times that a watcher was shown all members, or their number */
 };
 
@@ -185,7 +187,8 @@ bool hub_channel_at(const struct hub *hub, uint32_t place, struct hub_listed *ou
 
 /* What that channel's rule has of presence, and the worker that knows more. */
 enum rule_presence hub_presence_of(const struct hub *hub, struct slice name);
-uint32_t hub_agent(const struct hub *hub, struct slice name);
+/* Is here the set of all that are present in the channel, on whatever node? */
+bool hub_knows_presence(const struct hub *hub, struct slice name);
 extern const char *const hub_why_no_presence;
 /* Who is present, on that worker; NULL: nobody. And one of them by name, or NULL. */
 const struct occupants *hub_occupants(const struct hub *hub, struct slice name);

@@ -23,7 +23,7 @@ bool presence_has_rule(const struct channel *channel)
 	return channel->rule->presence != RULE_PRESENCE_NO;
 }
 
-static struct parting_grace grace_of(const struct channel *channel)
+struct parting_grace presence_grace(const struct channel *channel)
 {
 	uint32_t grace = channel->rule->presence_grace_ms;
 	return (struct parting_grace){
@@ -48,6 +48,11 @@ struct presence *presence_open(struct hub *hub, struct channel *channel)
 	presence->timer.kind = hub->options.presence_timer_kind;
 	presence->told_ms = hub->now_ms - PRESENCE_INTERVAL_MS;
 	list_init(&presence->watchers);
+	if (channel->is_agent && hub->far != NULL && !presence_far_open(hub, presence)) {
+		occupants_free(&presence->occupants);
+		free(presence);
+		return NULL;
+	}
 	map_insert(&hub->presences, &presence->in_hub,
 	           slab_handle_of(&hub->channels, channel).index);
 	channel->has_presence = true;
@@ -62,12 +67,14 @@ bool presence_prepare(struct hub *hub, struct channel *channel)
 bool presence_is_held(const struct hub *hub, const struct channel *channel)
 {
 	const struct presence *presence = presence_of(hub, channel);
-	return presence != NULL && !occupants_is_empty(&presence->occupants);
+	return presence != NULL && (!occupants_is_empty(&presence->occupants) ||
+	                            (presence->far != NULL && presence->far->asks != NULL));
 }
 
+/* Each is counted once in a cluster. */
 static void count_occupants(struct hub *hub, struct presence *presence)
 {
-	uint32_t count = presence->occupants.count;
+	uint32_t count = presence_leads(presence) ? presence->occupants.count : 0;
 	hub->counters.members += count - presence->counted;
 	presence->counted = count;
 }
@@ -85,17 +92,20 @@ void presence_close(struct hub *hub, struct channel *channel)
 	map_remove(&hub->presences, &presence->in_hub);
 	channel->has_presence = false;
 	hub->counters.members -= presence->counted;
+	presence_far_close(presence);
 	occupants_free(&presence->occupants);
 	free(presence);
 }
 
 /* ---- on the agent: the set has changed, or who is told of it ---- */
 
-static bool is_watched_by_any(const struct presence *presence)
+bool presence_is_watched(const struct presence *presence)
 {
 	uint64_t any = 0;
 	for (int i = 0; i < CHANNEL_WORKER_WORDS; i++)
 		any |= presence->workers[i];
+	for (unsigned i = 0; presence->far != NULL && i < CHANNEL_NODE_WORDS; i++)
+		any |= presence->far->nodes[i];
 	return any != 0 || !list_is_empty(&presence->watchers);
 }
 
@@ -110,6 +120,10 @@ static void set_large(struct presence *presence)
 {
 	const struct occupants *occupants = &presence->occupants;
 	bool was_large = presence->is_large;
+	if (!presence_leads(presence)) {
+		presence->is_large = occupants->is_numbered;
+		return;
+	}
 	uint32_t most = was_large ? PRESENCE_NAMES_MAX / 2 : PRESENCE_NAMES_MAX;
 	uint64_t bytes = was_large ? PRESENCE_BYTES_MAX / 2 : PRESENCE_BYTES_MAX;
 	presence->is_large = occupants->count > most || occupants->bytes > bytes;
@@ -118,7 +132,7 @@ static void set_large(struct presence *presence)
 void presence_changed(struct hub *hub, struct presence *presence)
 {
 	struct occupants *occupants = &presence->occupants;
-	bool was_large = presence->is_large, is_watched = is_watched_by_any(presence);
+	bool was_large = presence->is_large, is_watched = presence_is_watched(presence);
 	set_large(presence);
 	occupants_tell(occupants, is_watched && presence_tells_names(presence));
 	if (!is_watched)
@@ -126,6 +140,8 @@ void presence_changed(struct hub *hub, struct presence *presence)
 	else if (was_large && !presence->is_large)
 		occupants_redo(occupants); /* they had the number alone */
 	count_occupants(hub, presence);
+	if (presence->far != NULL)
+		presence_far_settle(hub, presence);
 	watcher_schedule(hub, presence);
 	if (occupants_is_empty(occupants))
 		agent_settle(hub, presence->channel);
@@ -134,10 +150,16 @@ void presence_changed(struct hub *hub, struct presence *presence)
 /* When the first of those who are leaving is away. */
 static void await_grace(struct hub *hub, struct presence *presence)
 {
-	struct parting_grace grace = grace_of(presence->channel);
+	struct parting_grace grace = presence_grace(presence->channel);
 	uint64_t left = occupants_expire(&presence->occupants, &grace, hub->now_ms, 0);
 	if (left != UINT64_MAX)
 		timer_arm_sooner(hub->options.wheel, &presence->timer, hub->now_ms, left);
+}
+
+void presence_reported(struct hub *hub, struct presence *presence)
+{
+	await_grace(hub, presence);
+	presence_changed(hub, presence);
 }
 
 /* Without watchers nothing is needed but the agent's set. */
@@ -156,7 +178,7 @@ void presence_timer(struct hub *hub, struct presence *presence)
 		watcher_make_due(hub, presence);
 		return;
 	}
-	struct parting_grace grace = grace_of(presence->channel);
+	struct parting_grace grace = presence_grace(presence->channel);
 	(void)occupants_expire(&presence->occupants, &grace, hub->now_ms, EXPIRED_MAX);
 	await_grace(hub, presence);
 	if (presence->is_retrying)
@@ -175,11 +197,9 @@ static void agent_enter(struct hub *hub, struct presence *presence, uint32_t sou
 static void agent_leave(struct hub *hub, struct presence *presence, uint32_t source, uint64_t user,
                         enum parting parting)
 {
-	struct parting_grace grace = grace_of(presence->channel);
-	if (!occupants_leave(&presence->occupants, source, user, parting, &grace, hub->now_ms))
-		return;
-	await_grace(hub, presence);
-	presence_changed(hub, presence);
+	struct parting_grace grace = presence_grace(presence->channel);
+	if (occupants_leave(&presence->occupants, source, user, parting, &grace, hub->now_ms))
+		presence_reported(hub, presence);
 }
 
 /* ---- letters that are owed ---- */
@@ -410,19 +430,47 @@ static enum error_code begin_watch(struct hub *hub, struct slice name, uint32_t 
 	                                    : ERROR_NOT_FOUND;
 }
 
-static void receive_ask(struct hub *hub, const struct hub_mail *mail)
+void presence_answer(struct hub *hub, const struct hub_mail *mail, enum error_code error)
 {
 	struct slice name = slice_of(mail->ask->name, mail->ask->name_len);
-	struct hub_mail back = {
-		.kind = MAIL_PRESENCE_SHOWN, .from = hub->options.worker, .token = mail->token};
-	if (mail->ask->is_watch)
-		back.error = (uint8_t)begin_watch(hub, name, mail->from);
-	if (back.error == ERROR_NONE)
+	struct hub_mail back = {.kind = MAIL_PRESENCE_SHOWN,
+	                        .error = (uint8_t)error,
+	                        .from = hub->options.worker,
+	                        .token = mail->token};
+	if (error == ERROR_NONE)
 		back.turnout = presence_show(hub, hub_find(hub, name, hub_hash(hub, name)), name);
-	if (back.error == ERROR_NONE && back.turnout == NULL)
+	if (error == ERROR_NONE && back.turnout == NULL)
 		back.error = ERROR_UNAVAILABLE;
 	free(mail->ask);
 	agent_reply(hub, mail->from, &back);
+}
+
+/* Where the set is not whole, or is another node's, the answer waits. False: no memory for that. */
+static bool wait_for_whole(struct hub *hub, const struct hub_mail *mail, bool *waits)
+{
+	struct slice name = slice_of(mail->ask->name, mail->ask->name_len);
+	struct channel *channel = hub->far == NULL ? NULL : hub_open(hub, name);
+	struct presence *presence = channel == NULL ? NULL : presence_open(hub, channel);
+	bool is_whole = hub->far == NULL;
+	if (presence != NULL)
+		is_whole = presence_is_whole(hub, presence);
+	*waits = !is_whole && presence != NULL && presence_wait(hub, presence, mail);
+	if (channel != NULL)
+		agent_settle(hub, channel);
+	return is_whole || *waits;
+}
+
+static void receive_ask(struct hub *hub, const struct hub_mail *mail)
+{
+	struct slice name = slice_of(mail->ask->name, mail->ask->name_len);
+	enum error_code error = ERROR_NONE;
+	bool waits = false;
+	if (mail->ask->is_watch)
+		error = begin_watch(hub, name, mail->from);
+	if (error == ERROR_NONE && !wait_for_whole(hub, mail, &waits))
+		error = ERROR_UNAVAILABLE;
+	if (!waits)
+		presence_answer(hub, mail, error);
 }
 
 void presence_receive(struct hub *hub, const struct hub_mail *mail)
@@ -490,8 +538,7 @@ bool presence_adopt(struct hub *hub, struct channel *channel, const struct rule 
 	struct presence *presence = presence_of(hub, channel);
 	if (!is_good || !channel->is_agent || presence == NULL)
 		return is_good;
-	await_grace(hub, presence);
-	presence_changed(hub, presence);
+	presence_reported(hub, presence);
 	occupants_redo(&presence->occupants); /* they are to be told more than before, or less */
 	watcher_schedule(hub, presence);
 	return true;

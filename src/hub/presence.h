@@ -12,6 +12,10 @@
  * In a channel with more than PRESENCE_NAMES_MAX occupants, or where the rule asks for it, news is
  * the number alone.
  *
+ * In a cluster the set of the channel's home counts (far_presence.c). Agents elsewhere report to it
+ * whom they have, and where somebody watches have a mirror of its set, which changes by what the
+ * home tells: so all watchers of a node are told from its agent, wherever the home is.
+ *
  * This is part of the hub's inside: see hub_state.h.
  *
  * Threads:   the worker's own.
@@ -28,6 +32,27 @@
 
 struct hub;
 
+/* What only an agent in a cluster has. */
+struct presence_far {
+	struct presence *presence;
+	struct list_node
+		reporting; /* elsewhere: in its slot, while the home is to be told something */
+	struct list_node waiting;             /* while somebody waits for the set to be whole */
+	uint64_t nodes[CHANNEL_NODE_WORDS];   /* home: those with watchers, a bit each */
+	uint64_t unshown[CHANNEL_NODE_WORDS]; /* of these: who is to be told all first */
+	struct presence_ask *asks;            /* MAIL_PRESENCE that could not be answered yet */
+	uint64_t heard;                       /* elsewhere: the version of the home's set */
+	uint64_t asked_ms;                    /* when the home was asked for all */
+	uint8_t mirror;                       /* elsewhere: enum presence_mirror */
+};
+
+enum presence_mirror {
+	MIRROR_NONE = 0, /* the home tells nothing */
+	MIRROR_ASKED,
+	MIRROR_COMING, /* some of it has come */
+	MIRROR_WHOLE,  /* it is the home's set, as long as the home is in touch */
+};
+
 struct presence {
 	struct map_node in_hub; /* by the place of the channel */
 	struct channel *channel;
@@ -39,6 +64,7 @@ struct presence {
 	uint64_t version;       /* that watchers are to know, at least */
 	struct timer timer;     /* agent: the next news, or end of a grace; else: another try */
 	/* The rest is the agent's. */
+	struct presence_far *far; /* NULL: there are no other nodes */
 	struct occupants occupants;
 	uint64_t workers[CHANNEL_WORKER_WORDS]; /* those with watchers, a bit each */
 	uint64_t told_ms;                       /* when news was given out last, or was to be */
@@ -104,6 +130,30 @@ void presence_unfollow(struct hub *hub, struct channel *channel, uint32_t worker
 void presence_post_owed(struct hub *hub);
 void presence_drop_owed(struct hub *hub);
 void presence_timer(struct hub *hub, struct presence *presence);
+bool presence_is_watched(const struct presence *presence); /* by anybody, here or elsewhere */
+struct parting_grace presence_grace(const struct channel *channel);
+/* Sources have said something. */
+void presence_reported(struct hub *hub, struct presence *presence);
+/* The answer to a MAIL_PRESENCE, which goes. */
+void presence_answer(struct hub *hub, const struct hub_mail *mail, enum error_code error);
+
+/* far_presence.c: between nodes */
+
+MUST_CHECK bool presence_far_open(struct hub *hub, struct presence *presence);
+void presence_far_close(struct presence *presence);
+/* Is this the set of the channel's home, and not a mirror? */
+static inline bool presence_leads(const struct presence *presence)
+{
+	return !presence->occupants.is_mirror;
+}
+/* Does it hold what all nodes have? If not it will, or nobody can say. */
+bool presence_is_whole(const struct hub *hub, const struct presence *presence);
+/* It is answered when that is so, or is refused when it takes too long. False: no memory. */
+MUST_CHECK bool presence_wait(struct hub *hub, struct presence *presence,
+                              const struct hub_mail *mail);
+/* The set has changed, or who watches. */
+void presence_far_settle(struct hub *hub, struct presence *presence);
+void presence_tell_nodes(struct hub *hub, struct presence *presence, const struct turnout *news);
 
 /* watcher.c: watchers, and what they are told. */
 

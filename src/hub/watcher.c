@@ -32,7 +32,8 @@ static void try_again(struct hub *hub, struct presence *presence)
 void watcher_schedule(struct hub *hub, struct presence *presence)
 {
 	uint64_t since = hub->now_ms - presence->told_ms;
-	if (presence->is_walking || !occupants_have_news(&presence->occupants))
+	if (presence->is_walking || !occupants_have_news(&presence->occupants) ||
+	    !presence_is_whole(hub, presence))
 		return;
 	if (since >= PRESENCE_INTERVAL_MS)
 		watcher_make_due(hub, presence);
@@ -73,12 +74,36 @@ static void tell_number(struct hub *hub, const struct watcher *watcher,
 	hub->out->event(hub->out, watcher->follower->session, &event);
 }
 
+static bool has_user(const struct turnout *turnout, struct slice user)
+{
+	uint32_t i = 0;
+	while (i < turnout->count && !slice_equals(turnout_user(&turnout->entries[i]), user))
+		i++;
+	return i < turnout->count;
+}
+
+/* All, oneself included, of whom a home elsewhere may not have heard when it made the list. */
+static void tell_list(struct hub *hub, const struct watcher *watcher, const struct turnout *turnout)
+{
+	const struct follower *follower = watcher->follower;
+	struct session *session = follower->session;
+	struct hub_event event = {.type = EVENT_PRESENCE,
+	                          .channel = channel_name(follower->channel),
+	                          .turnout = turnout};
+	if (turnout->has_names && follower->is_occupant &&
+	    !has_user(turnout, session_user(session))) {
+		event.user = session_user(session);
+		event.data = claims_info(session->claims);
+	}
+	hub->out->event(hub->out, session, &event);
+}
+
 /* Of the others. */
 static void tell_entry(struct hub *hub, const struct watcher *watcher,
                        const struct turnout_entry *entry)
 {
 	struct session *session = watcher->follower->session;
-	if (entry->version <= watcher->seen ||
+	if (entry->is_recounted || entry->version <= watcher->seen ||
 	    slice_equals(turnout_user(entry), session_user(session)))
 		return;
 	struct hub_event event = {
@@ -102,7 +127,7 @@ static void tell_news(struct hub *hub, struct watcher *watcher, const struct tur
 
 static void tell_whole(struct hub *hub, struct watcher *watcher, const struct turnout *whole)
 {
-	tell_number(hub, watcher, whole);
+	tell_list(hub, watcher, whole);
 	watcher->seen = whole->version;
 	watcher->is_behind = false;
 	hub->counters.presence_shown++;
@@ -133,6 +158,8 @@ static bool show_whole(struct hub *hub, struct presence *presence, struct watche
 {
 	struct channel *channel = presence->channel;
 	struct occupants *occupants = &presence->occupants;
+	if (!presence_is_whole(hub, presence))
+		return true; /* it is visited again when it is */
 	if (presence->whole != NULL && presence->whole->version != occupants->version) {
 		turnout_drop(presence->whole);
 		presence->whole = NULL;
@@ -263,7 +290,8 @@ void watcher_ready(struct hub *hub, struct follower *follower)
 static void give_out_news(struct hub *hub, struct presence *presence)
 {
 	if (!occupants_have_news(&presence->occupants) ||
-	    hub->now_ms - presence->told_ms < PRESENCE_INTERVAL_MS)
+	    hub->now_ms - presence->told_ms < PRESENCE_INTERVAL_MS ||
+	    !presence_is_whole(hub, presence))
 		return;
 	presence->told_ms = hub->now_ms;
 	struct turnout *news = hub_has_room(hub) ? occupants_take(&presence->occupants,
@@ -279,6 +307,7 @@ static void give_out_news(struct hub *hub, struct presence *presence)
 		                        .turnout = turnout_take(news)};
 		hub->out->post(hub->out, worker, &mail);
 	}
+	presence_tell_nodes(hub, presence, news);
 	hub->counters.presence_news++;
 	presence->news = news;
 	presence->version = news->version;

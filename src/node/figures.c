@@ -38,6 +38,8 @@ static const struct family {
          "What this node asked others on behalf of its clients; failed: nobody answered in time."},
 	{"mesh_tails", "starling_mesh_tails_total", "event",
          "Slots whose home was told anew whom this node follows, and orders that broke off."},
+	{"mesh_presence", "starling_mesh_presence_total", "event",
+         "Users whose presence homes elsewhere were told of; slots where they had to be, anew."},
 	{"mesh_letters", "starling_mesh_letters_total", "event",
          "Messages between nodes that were left out, lost, or could not be read."},
 };

@@ -238,6 +238,11 @@ static void take_node(struct relay *relay, const struct mesh_mail *mail, uint64_
 	case ROSTER_SAME:
 		break;
 	}
+	const struct roster_node *node = roster_at(&relay->roster, mail->seat);
+	bool is_gone = node == NULL || (!node->is_linked && (node->state == SLOTS_MEMBER_DEAD ||
+	                                                     node->state == SLOTS_MEMBER_GONE));
+	if (mail->kind == MESH_MAIL_NODE && is_gone)
+		hub_node_gone(relay->hub, mail->seat.index);
 	tell_members(relay, now_ms);
 }
 

@@ -21,6 +21,8 @@ enum field {
 	F_NAME = 2048,
 	F_RECORD = 4096,  /* one, without a place */
 	F_RECORDS = 8192, /* of one channel, with their places */
+	F_SHOW = 16384,
+	F_PEOPLE = 32768,
 };
 
 static const struct {
@@ -44,6 +46,11 @@ static const struct {
 	[FAR_SYNCED] = {FRAME_SYNCED, F_COUNTER},
 	[FAR_ASK] = {FRAME_ASK, 0},
 	[FAR_DIGEST] = {FRAME_DIGEST, F_FLAGS | F_COUNTER | F_SUM},
+	[FAR_PRESENT] = {FRAME_PRESENT, F_COUNTER | F_NAME | F_PEOPLE},
+	[FAR_WATCH] = {FRAME_WATCH, F_COUNTER | F_NAME},
+	[FAR_UNWATCH] = {FRAME_UNWATCH, F_COUNTER | F_NAME},
+	[FAR_SHOWN] = {FRAME_SHOWN, F_NAME | F_SHOW | F_PEOPLE},
+	[FAR_NEWS] = {FRAME_NEWS, F_NAME | F_SHOW | F_PEOPLE},
 };
 
 enum flag {
@@ -133,6 +140,81 @@ static enum relay_answer read_record(const struct relay_codec *codec, uint16_t s
 	return RELAY_DONE;
 }
 
+/* ---- people ---- */
+
+static void write_person(struct buf *out, const struct far_person *person)
+{
+	pack_u8(out, person->state);
+	pack_u32(out, person->connections);
+	pack_text(out, person->user);
+	pack_u16(out, (uint16_t)person->info.len);
+	buf_slice(out, person->info);
+}
+
+/* A report says where somebody is, or how he left; what the home shows, who is present or was. */
+static bool is_person(const struct far_person *person, enum far_kind kind)
+{
+	bool is_here = person->state == PERSON_HERE;
+	if (!claims_user_is_valid(person->user) || person->info.len > CLAIMS_INFO_MAX)
+		return false;
+	if (kind == FAR_PRESENT)
+		return person->state <= PERSON_HERE && (person->connections > 0) == is_here;
+	return is_here || (kind == FAR_NEWS && person->state == PERSON_AWAY);
+}
+
+static enum relay_answer read_people(struct unpack *in, struct far_mail *mail)
+{
+	struct far_person *people = calloc(FAR_PEOPLE_MAX, sizeof(*people));
+	if (people == NULL)
+		return RELAY_NO_MEMORY;
+	mail->people = people;
+	while (!in->is_bad && in->rest.len > 0 && mail->person_count < FAR_PEOPLE_MAX) {
+		struct far_person *person = &people[mail->person_count];
+		person->state = unpack_u8(in);
+		person->connections = unpack_u32(in);
+		person->user = unpack_text(in);
+		person->info = unpack_bytes(in, unpack_u16(in));
+		if (in->is_bad || !is_person(person, (enum far_kind)mail->kind))
+			return RELAY_BAD;
+		mail->person_count++;
+	}
+	return RELAY_DONE;
+}
+
+enum show_flag { SHOW_NAMES = 1, SHOW_FIRST = 2, SHOW_LAST = 4, SHOW_FLAGS = 7 };
+
+static void write_show(struct buf *out, const struct far_show *show)
+{
+	pack_u8(out,
+	        (uint8_t)((show->has_names ? SHOW_NAMES : 0) | (show->is_first ? SHOW_FIRST : 0) |
+	                  (show->is_last ? SHOW_LAST : 0)));
+	pack_u64(out, show->version);
+	pack_u64(out, show->base);
+	pack_u64(out, show->redo_from);
+	pack_u32(out, show->count);
+}
+
+static void read_show(struct unpack *in, struct far_show *show)
+{
+	uint8_t flags = unpack_u8(in);
+	in->is_bad |= flags > SHOW_FLAGS;
+	show->has_names = (flags & SHOW_NAMES) != 0;
+	show->is_first = (flags & SHOW_FIRST) != 0;
+	show->is_last = (flags & SHOW_LAST) != 0;
+	show->version = unpack_u64(in);
+	show->base = unpack_u64(in);
+	show->redo_from = unpack_u64(in);
+	show->count = unpack_u32(in);
+	in->is_bad |= show->base > show->version;
+}
+
+/* A number alone is one letter, and nobody in it. */
+static bool is_show(const struct far_mail *mail)
+{
+	const struct far_show *show = &mail->show;
+	return show->has_names || (mail->person_count == 0 && show->is_first && show->is_last);
+}
+
 /* ---- letters ---- */
 
 static uint8_t flags_of(const struct far_mail *mail)
@@ -175,6 +257,7 @@ static void write_numbers(struct buf *out, unsigned fields, const struct far_mai
 		pack_u32(out, mail->sum.count);
 		pack_u64(out, mail->sum.names);
 		pack_u64(out, mail->sum.sent);
+		pack_u64(out, mail->sum.members);
 	}
 }
 
@@ -190,6 +273,12 @@ void relay_write(const struct relay_codec *codec, struct buf *out, const struct 
 	if (fields & (F_RECORD | F_RECORDS)) {
 		for (size_t i = 0; i < mail->record_count; i++)
 			write_record(codec, out, mail->records[i]);
+	}
+	if (fields & F_SHOW)
+		write_show(out, &mail->show);
+	if (fields & F_PEOPLE) {
+		for (size_t i = 0; i < mail->person_count; i++)
+			write_person(out, &mail->people[i]);
 	}
 }
 
@@ -235,6 +324,7 @@ static void read_numbers(struct unpack *in, unsigned fields, struct far_mail *ma
 		mail->sum.count = unpack_u32(in);
 		mail->sum.names = unpack_u64(in);
 		mail->sum.sent = unpack_u64(in);
+		mail->sum.members = unpack_u64(in);
 	}
 }
 
@@ -306,8 +396,14 @@ enum relay_answer relay_read(const struct relay_codec *codec, enum far_kind kind
 	enum relay_answer answer = RELAY_DONE;
 	if (fields & (F_RECORD | F_RECORDS))
 		answer = read_records(codec, slot, &in, (fields & F_RECORDS) != 0, mail);
+	if (fields & F_SHOW)
+		read_show(&in, &mail->show);
+	if (fields & F_PEOPLE)
+		answer = read_people(&in, mail);
 	bool is_good = unpack_is_over(&in) && (!(fields & F_RECORD) || mail->record_count == 1) &&
-	               (!(fields & F_RECORDS) || mail->record_count > 0);
+	               (!(fields & F_RECORDS) || mail->record_count > 0) &&
+	               (!(fields & F_SHOW) || is_show(mail)) &&
+	               (kind != FAR_PRESENT || mail->person_count > 0);
 	if (answer == RELAY_DONE && !is_good)
 		answer = RELAY_BAD;
 	if (answer != RELAY_DONE)
@@ -321,8 +417,10 @@ void relay_mail_free(struct far_mail *mail)
 	for (size_t i = 0; i < mail->record_count; i++)
 		record_drop(records[i]);
 	free(records);
+	free((struct far_person *)mail->people);
 	mail->records = NULL;
-	mail->record_count = 0;
+	mail->people = NULL;
+	mail->record_count = mail->person_count = 0;
 }
 
 /* ---- entries ---- */

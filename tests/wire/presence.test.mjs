@@ -7,6 +7,7 @@ import {
 	assertError, call, fresh, stats, turn, until, useServer, withServer,
 } from "./harness.mjs";
 import { mint, secret } from "./tokens.mjs";
+import { Watcher, as, names, presence, shown } from "./watcher.mjs";
 
 const graceMs = 1500;
 const rules = [
@@ -15,70 +16,6 @@ const rules = [
 	"channel.long:*.presence=full", "channel.long:*.presence_grace=1h",
 	"channel.count:*.presence=count", "channel.count:*.presence_grace=0",
 ];
-
-const as = (server, user) => NativeClient.open(server, { query: user ? `user=${user}` : "" });
-const names = ({ members }) => members.map(({ user }) => user).sort();
-
-/* A client that watches: what it was told, and who is there by that. */
-class Watcher {
-	static async open(server, channel, user) {
-		const watcher = new Watcher();
-		watcher.client = await as(server, user);
-		watcher.channel = channel;
-		watcher.told = [];
-		await watcher.client.subscribe(channel, { presence: true });
-		watcher.first = await watcher.hear();
-		assert.equal(watcher.first.type, "presence");
-		return watcher;
-	}
-
-	/* The next that is told; each comes who was not there, and goes who was. */
-	async hear() {
-		const next = await this.client.hear();
-		assert.equal(next.channel, this.channel);
-		this.told.push(next);
-		if (next.type === "presence") {
-			this.count = next.count;
-			this.there = next.members && new Set(names(next));
-			assert.equal(this.there?.size ?? next.count, next.count);
-			return next;
-		}
-		assert.ok(["joined", "left"].includes(next.type), JSON.stringify(next));
-		assert.equal(this.there.has(next.user), next.type === "left", JSON.stringify(next));
-		if (next.type === "joined")
-			this.there.add(next.user);
-		else
-			this.there.delete(next.user);
-		return next;
-	}
-
-	/* Until it was told that just these are there. */
-	async sees(...users) {
-		while (String([...this.there ?? []].sort()) !== String(users.sort()))
-			await this.hear();
-	}
-
-	/* Until it was told of so many. */
-	async counts(count) {
-		while (this.count !== count)
-			await this.hear();
-	}
-
-	close() {
-		this.client.close();
-	}
-}
-
-async function presence(server, channel, query = "", headers = {}) {
-	const target = `/api/channels/${encodeURIComponent(channel)}/presence${query}`;
-	return call(server, "GET", target, { headers });
-}
-
-async function shown(server, channel, query) {
-	const answer = await presence(server, channel, query);
-	assert.equal(answer.status, 200, answer.text);
-	return answer.json();
-}
 
 describe("presence", () => {
 	const server = useServer({ options: [...rules, "workers.count=2", "workers.pin_cpus=no"] });

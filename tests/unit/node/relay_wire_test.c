@@ -48,6 +48,26 @@ static void check_record(const struct record *a, const struct record *b)
 	CHECK(b->channel_hash == hash_bytes(&codec.hash_key, record_channel(b)));
 }
 
+static bool is_show(enum far_kind kind)
+{
+	return kind == FAR_SHOWN || kind == FAR_NEWS;
+}
+
+static bool has_people(enum far_kind kind)
+{
+	return kind == FAR_PRESENT || is_show(kind);
+}
+
+/* Who is in a report, and who in what a home says. */
+static const struct far_person reported[] = {
+	{SLICE_INIT("ann"), SLICE_INIT("{\"n\":1}"), 3, PERSON_HERE},
+	{SLICE_INIT("bob"), {0}, 0, PARTING_LEFT},
+};
+static const struct far_person told[] = {
+	{SLICE_INIT("ann"), SLICE_INIT("{\"n\":1}"), 0, PERSON_HERE},
+	{SLICE_INIT("bob"), {0}, 2, PERSON_HERE},
+};
+
 /* A letter of each kind, with all that its kind may say. */
 static struct far_mail letter_of(enum far_kind kind, struct record *const *records)
 {
@@ -59,7 +79,7 @@ static struct far_mail letter_of(enum far_kind kind, struct record *const *recor
 	if (has_token)
 		mail.token = (struct slab_handle){5, 6};
 	if (kind == FAR_TAIL || kind == FAR_TAILED || kind == FAR_UNTAIL || kind == FAR_FOLLOW ||
-	    kind == FAR_HISTORY)
+	    kind == FAR_HISTORY || kind >= FAR_PRESENT)
 		mail.name = SLICE("chat:1");
 	if (kind == FAR_PUBLISHED || kind == FAR_TAILED || kind == FAR_FOLLOWED ||
 	    kind == FAR_HISTORY_READY) {
@@ -85,11 +105,15 @@ static struct far_mail letter_of(enum far_kind kind, struct record *const *recor
 	if (kind == FAR_TAIL || kind == FAR_TAILED)
 		mail.stream = 33;
 	if (kind == FAR_TAIL || kind == FAR_UNTAIL || kind == FAR_SYNC || kind == FAR_SYNCED ||
-	    kind == FAR_DIGEST)
+	    kind == FAR_DIGEST || (kind >= FAR_PRESENT && !is_show(kind)))
 		mail.counter = 22;
 	mail.is_synced = kind == FAR_DIGEST;
 	if (kind == FAR_DIGEST)
-		mail.sum = (struct far_sum){1, 2, 3};
+		mail.sum = (struct far_sum){1, 2, 3, 4};
+	if (is_show(kind))
+		mail.show = (struct far_show){9, 7, UINT64_MAX, 5, true, true, false};
+	mail.people = kind == FAR_PRESENT ? reported : told;
+	mail.person_count = has_people(kind) ? 2 : 0;
 	mail.records = has_records ? records + 1 : records;
 	mail.record_count = has_records ? 2 : kind == FAR_PUBLISH;
 	return mail;
@@ -109,6 +133,18 @@ static void check_letter(const struct far_mail *a, const struct far_mail *b)
 	CHECK(a->limit == b->limit && a->lost == b->lost && a->counter == b->counter);
 	CHECK(a->stream == b->stream && a->sum.count == b->sum.count);
 	CHECK(a->sum.names == b->sum.names && a->sum.sent == b->sum.sent);
+	CHECK(a->sum.members == b->sum.members);
+	CHECK(a->show.version == b->show.version && a->show.base == b->show.base);
+	CHECK(a->show.redo_from == b->show.redo_from && a->show.count == b->show.count);
+	CHECK(a->show.has_names == b->show.has_names && a->show.is_first == b->show.is_first);
+	CHECK(a->show.is_last == b->show.is_last && a->person_count == b->person_count);
+	for (size_t i = 0; i < a->person_count; i++) {
+		const struct far_person *one = &a->people[i], *other_one = &b->people[i];
+		CHECK(slice_equals(one->user, other_one->user));
+		CHECK(slice_equals(one->info, other_one->info));
+		CHECK(one->connections == other_one->connections);
+		CHECK(one->state == other_one->state);
+	}
 	CHECK(slice_equals(a->name, b->name));
 	CHECK(a->record_count == b->record_count);
 	for (size_t i = 0; i < a->record_count; i++)
@@ -120,7 +156,7 @@ static enum relay_answer read(const struct far_mail *mail, struct slice body, st
 	return relay_read(&codec, (enum far_kind)mail->kind, mail->slot, body, got);
 }
 
-/* What was cut is refused, but between two records, where a whole letter ends. */
+/* What was cut is refused, but between two records or people, where a whole letter ends. */
 static void check_cut(const struct far_mail *mail, struct slice body)
 {
 	uint32_t whole = 0;
@@ -134,9 +170,12 @@ static void check_cut(const struct far_mail *mail, struct slice body)
 		if (answer == RELAY_DONE)
 			relay_mail_free(&got);
 		CHECK(got.record_count == 0 && got.records == NULL);
+		CHECK(got.person_count == 0 && got.people == NULL);
 		free(copy);
 	}
-	CHECK(whole == (mail->record_count == 2));
+	/* Of a set nobody may have come or gone, but nothing is reported of nobody. */
+	uint32_t ends = mail->record_count == 2 || mail->kind == FAR_PRESENT;
+	CHECK(whole == (is_show((enum far_kind)mail->kind) ? 2 : ends));
 }
 
 static void letters_come_back(struct record *const *records)
@@ -176,19 +215,91 @@ static const struct {
 	{"a refusal of no such kind", {.kind = FAR_PUBLISHED, .error = ERROR_BAD_REQUEST}},
 	{"a page of nothing", {.kind = FAR_PAGE}},
 	{"records of nothing", {.kind = FAR_RECORDS}},
+	{"a report of nobody", {.kind = FAR_PRESENT, .name = SLICE_INIT("chat:1")}},
+	{"a set that goes on from a later one",
+         {.kind = FAR_NEWS,
+          .name = SLICE_INIT("chat:1"),
+          .show = {.version = 1, .base = 2, .has_names = true}}},
+	{"half of a number",
+         {.kind = FAR_SHOWN, .name = SLICE_INIT("chat:1"), .show = {.is_first = true}}},
 };
+
+static const struct {
+	const char *name;
+	enum far_kind kind;
+	struct far_person person;
+} bad_people[] = {
+	{"one without a name", FAR_PRESENT, {{0}, {0}, 1, PERSON_HERE}},
+	{"one with a control character", FAR_PRESENT, {SLICE_INIT("a\n"), {0}, 1, PERSON_HERE}},
+	{"one who is here without a connection",
+         FAR_PRESENT,
+         {SLICE_INIT("ann"), {0}, 0, PERSON_HERE}},
+	{"one who left with a connection", FAR_PRESENT, {SLICE_INIT("ann"), {0}, 1, PARTING_LEFT}},
+	{"one whom a node reports away", FAR_PRESENT, {SLICE_INIT("ann"), {0}, 0, PERSON_AWAY}},
+	{"one who is away in a list of all", FAR_SHOWN, {SLICE_INIT("ann"), {0}, 0, PERSON_AWAY}},
+	{"one whom the home says to be lost", FAR_NEWS, {SLICE_INIT("ann"), {0}, 0, PARTING_LOST}},
+	{"one in no state there is", FAR_NEWS, {SLICE_INIT("ann"), {0}, 0, PERSON_STATES}},
+};
+
+static void check_refused(const char *name, struct far_mail mail)
+{
+	struct far_mail got;
+	struct buf body = {0};
+	printf("relay_wire: %s is refused\n", name);
+	mail.slot = slot_of("chat:1");
+	relay_write(&codec, &body, &mail);
+	CHECK(read(&mail, buf_view(&body), &got) == RELAY_BAD);
+	buf_free(&body);
+}
+
+static void bad_people_are_refused(void)
+{
+	for (size_t i = 0; i < COUNT_OF(bad_people); i++) {
+		struct far_mail mail = {.kind = (uint8_t)bad_people[i].kind,
+		                        .name = SLICE("chat:1"),
+		                        .show = {.has_names = true},
+		                        .people = &bad_people[i].person,
+		                        .person_count = 1};
+		check_refused(bad_people[i].name, mail);
+	}
+	static struct far_person many[FAR_PEOPLE_MAX + 1];
+	for (size_t i = 0; i < COUNT_OF(many); i++)
+		many[i] = reported[0];
+	check_refused("more than a letter may hold",
+	              (struct far_mail){.kind = FAR_PRESENT,
+	                                .name = SLICE("chat:1"),
+	                                .people = many,
+	                                .person_count = COUNT_OF(many)});
+}
+
+static void most_people_fit_a_frame(void)
+{
+	printf("relay_wire: a letter full of people fits into a frame\n");
+	static char info[CLAIMS_INFO_MAX], name[USER_NAME_MAX];
+	static struct far_person many[FAR_PEOPLE_MAX];
+	memset(info, '1', sizeof(info));
+	memset(name, 'u', sizeof(name));
+	for (size_t i = 0; i < COUNT_OF(many); i++)
+		many[i] = (struct far_person){slice_of(name, sizeof(name)),
+		                              slice_of(info, sizeof(info)), 1, PERSON_HERE};
+	struct far_mail got, mail = {.kind = FAR_PRESENT,
+	                             .slot = slot_of("chat:1"),
+	                             .name = SLICE("chat:1"),
+	                             .people = many,
+	                             .person_count = COUNT_OF(many)};
+	struct buf body = {0};
+	relay_write(&codec, &body, &mail);
+	CHECK(body.len <= FRAME_DATA_MAX);
+	CHECK(read(&mail, buf_view(&body), &got) == RELAY_DONE);
+	CHECK(got.person_count == FAR_PEOPLE_MAX);
+	relay_mail_free(&got);
+	buf_free(&body);
+}
 
 static void bad_letters_are_refused(void)
 {
-	for (size_t i = 0; i < COUNT_OF(bad); i++) {
-		struct far_mail mail = bad[i].mail, got;
-		struct buf body = {0};
-		printf("relay_wire: %s is refused\n", bad[i].name);
-		mail.slot = slot_of("chat:1");
-		relay_write(&codec, &body, &mail);
-		CHECK(read(&mail, buf_view(&body), &got) == RELAY_BAD);
-		buf_free(&body);
-	}
+	for (size_t i = 0; i < COUNT_OF(bad); i++)
+		check_refused(bad[i].name, bad[i].mail);
 }
 
 static void records_must_fit(void)
@@ -348,6 +459,8 @@ int main(void)
 	                            record_of("chat:1", 9, 0, false)};
 	letters_come_back(records);
 	bad_letters_are_refused();
+	bad_people_are_refused();
+	most_people_fit_a_frame();
 	records_must_fit();
 	who_is_left_out_is_so_on_one_node();
 	entries_come_back(records[1]);
