@@ -1,7 +1,8 @@
 # Starling: a real-time server.
 #
 #   make            build/release/starling
-#   make run        build it and start it; ARGS="-o limits.connections=20000" go to the server
+#   make run        build it and start it, with presence in chat:*; ARGS="-o limits.connections=20000"
+#                   go to the server
 #   make test       install what the tests need (as root on a Debian-like system; else it says
 #                   which line to run), then all tests
 #   make check      all tests, with what is there
@@ -67,7 +68,7 @@ C      := $(shell find src include tests bench -name '*.[ch]' -not -path '*/node
 all: $B/starling
 
 run: all
-	$Q exec $B/starling $(ARGS)
+	$Q exec $B/starling -o 'channel.chat:*.presence=full' $(ARGS)
 
 test:
 	$Q.ci/run

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { givePage, takePage } from "./browser.mjs";
-import { call, publish, useServer, withServer } from "./harness.mjs";
+import { givePage, says, takePage } from "./browser.mjs";
+import { call, publish, until, useServer, withServer } from "./harness.mjs";
 
 let rooms = 0;
 
@@ -93,6 +93,30 @@ describe("the first page", () => {
 			await tab.page.reload();
 			await tab.shows("one", "two");
 			assert.equal(await tab.page.inputValue("#name"), "cleo");
+		}),
+	);
+
+	check("who types is shown to others, until it is said", async (room) => {
+		const tabs = [await open(room, { name: "ann" }), await open(room, { name: "bob" })];
+		await withTabs(tabs, async (ann, bob) => {
+			for (const tab of tabs) await tab.isOpen("WebSocket");
+			await until(async () => {
+				await bob.page.type("#text", "w");
+				return (await ann.page.textContent("#typing")).includes("bob typing");
+			}, "bob to type");
+			const text = await bob.page.inputValue("#text");
+			assert.equal(await bob.page.textContent("#typing"), "");
+			await bob.page.click("#composer button");
+			await ann.shows(text);
+			await ann.page.waitForFunction(() =>
+				document.querySelector("#typing").textContent === "");
+		});
+	});
+
+	check("where the channel has no presence, it says what to set", async (room) =>
+		withTabs([await open(room)], async (tab) => {
+			await tab.isOpen("WebSocket");
+			await says(tab.page, "#here", "channel.chat:*.presence=full");
 		}),
 	);
 
@@ -273,6 +297,28 @@ describe("the first page", () => {
 		);
 	});
 });
+
+test("who is there is shown, comes and goes, by the name of the moment", () =>
+	withServer({ options: ["channel.chat:*.presence=full", "channel.chat:*.presence_grace=0"] },
+		async (server) => {
+			const room = `room-${++rooms}`;
+			await withTabs([await Tab.open(server, room)], async (ann) => {
+				await ann.page.press("#name", "Tab");
+				await says(ann.page, "#here", "Here: ann");
+				const bob = await Tab.open(server, room, { name: "bob" });
+				await bob.page.press("#name", "Tab");
+				await says(ann.page, "#here", "bob");
+				await says(bob.page, "#here", "ann");
+				await bob.page.fill("#name", "rob");
+				await bob.page.press("#name", "Tab");
+				await says(ann.page, "#here", "rob");
+				await ann.page.waitForFunction(() =>
+					!document.querySelector("#here").textContent.includes("bob"));
+				await bob.close();
+				await ann.page.waitForFunction(() =>
+					document.querySelector("#here").textContent === "Here: ann");
+			});
+		}));
 
 test("a server killed and started again: the page comes back and tells the gap", () =>
 	withServer({}, async (server) => {

@@ -1,5 +1,5 @@
 /*
- * demo.js - a chat room over one channel, to see the client at work.
+ * demo.js - a chat room over one channel, to see the client at work; and who is there, and types.
  *
  * ?room=NAME picks another room than chat:lobby.
  */
@@ -8,7 +8,9 @@ import { connect } from "/starling.js";
 const MESSAGES_MAX = 500; // shown at once
 const EVENTS_MAX = 4;
 const NAMES = { websocket: "WebSocket", sse: "SSE", poll: "long poll" };
-const room = `chat:${new URLSearchParams(location.search).get("room") ?? "lobby"}`;
+const TYPING_MS = 3000; // who has said so types for so long, and says so again before
+const name = new URLSearchParams(location.search).get("room") ?? "lobby";
+const room = `chat:${name}`, typing = `typing:${name}`;
 const $ = (id) => document.getElementById(id);
 
 let client, subscription;
@@ -46,6 +48,7 @@ function showMessage(data, { id, ts, user }) {
 	const time = element("time", "", at.toLocaleTimeString([], { timeStyle: "short" }));
 	const json = text === null ? JSON.stringify(data, null, 1) : "";
 	time.title = id;
+	stopTyping(name);
 	line.append(element("b", "", name), time, element("p", json && "json", text ?? json));
 	addLine(line);
 	showCursor();
@@ -74,16 +77,68 @@ function showCursor() {
 	$("cursor").textContent = subscription?.cursor ?? "none yet";
 }
 
+/* ---- who is there, and who types ---- */
+
+let here = null; // names; null: the channel's rule tells nobody
+const typists = new Map(); // name -> timer
+
+const myName = () => $("name").value || "somebody";
+
+function showPeople() {
+	const typed = [...typists.keys()].filter((one) => one !== myName());
+	$("here").textContent = here ? `Here: ${[...here].join(", ")}` :
+		"Who is here is told where the channel has presence: -o 'channel.chat:*.presence=full'";
+	$("here").hidden = client.transport !== "websocket";
+	$("typing").textContent = typed.length > 0 ? `${typed.join(", ")} typing …` : "";
+}
+
+function stopTyping(one) {
+	clearTimeout(typists.get(one));
+	if (typists.delete(one))
+		showPeople();
+}
+
+function showTyping(one) {
+	clearTimeout(typists.get(one));
+	typists.set(one, setTimeout(stopTyping, TYPING_MS, one));
+	showPeople();
+}
+
+let toldMs = 0;
+
+function tellTyping() {
+	if (performance.now() - toldMs < TYPING_MS / 2)
+		return;
+	toldMs = performance.now();
+	client.publish(typing, myName()).catch(() => {}); // nobody misses it
+}
+
+/* News of the channel's presence, which comes with the subscription that asks for it. */
+function followPeople() {
+	here = null;
+	subscription.on("presence", ({ members }) => {
+		here = members && new Set(members.map((member) => member.user));
+		showPeople();
+	});
+	subscription.on("joined", ({ user }) => { here?.add(user); showPeople(); });
+	subscription.on("left", ({ user }) => { here?.delete(user); showPeople(); });
+	client.subscribe(typing, (one) => showTyping(String(one)));
+}
+
 /* ---- the client ---- */
 
 /* Follows the room over the transport chosen, from where the client before it stopped. */
 function join(since) {
 	const chosen = new FormData($("transports")).get("transport");
-	client = connect(undefined, chosen === "auto" ? {} : { transports: [chosen] });
+	client = connect(undefined, {
+		user: $("name").value || undefined,
+		...(chosen === "auto" ? {} : { transports: [chosen] }),
+	});
 	showStatus("connecting", "connecting");
 
 	let resumeFrom = null;
 	client.on("open", ({ transport }) => {
+		showPeople();
 		showStatus("open", `connected, ${NAMES[transport]}`);
 		showEvent(`open over ${NAMES[transport]}`);
 		if (resumeFrom)
@@ -99,9 +154,13 @@ function join(since) {
 		showStatus("waiting", "reconnecting");
 		showEvent(`trying again in ${(delay / 1000).toFixed(1)} s`);
 	});
-	client.on("error", ({ code, message }) => showEvent(`error: ${code}, ${message}`));
+	client.on("error", ({ code, message }) => {
+		if (code !== "not_found") // that is presence, where there is none
+			showEvent(`error: ${code}, ${message}`);
+	});
 
-	subscription = client.subscribe(room, showMessage, { since });
+	subscription = client.subscribe(room, showMessage, { since, presence: true });
+	followPeople();
 	subscription.on("gap", ({ cursor }) => {
 		showNote(`A gap: the server no longer holds what followed. On after ${cursor}.`);
 		showEvent("gap: not everything could be recovered");
@@ -109,11 +168,19 @@ function join(since) {
 	subscription.ready.then(showCursor, () => showStatus("waiting", "refused"));
 }
 
+/* Goes on from where it was: over another transport, or by another name. */
+function rejoin() {
+	const { cursor } = subscription;
+	client.close();
+	join(cursor ?? "start");
+}
+
 async function send() {
 	const text = $("text").value;
 	$("text").value = "";
 	try {
-		await client.publish(room, { name: $("name").value || "somebody", text });
+		toldMs = 0; // the next word is news
+		await client.publish(room, { name: myName(), text });
 	} catch (error) {
 		showNote(`Not sent (${error.code}): ${text}`);
 	}
@@ -122,22 +189,23 @@ async function send() {
 /* ---- the page ---- */
 
 $("name").value = localStorage.getItem("name") ?? `guest-${Math.floor(Math.random() * 900 + 100)}`;
-$("name").addEventListener("change", () => localStorage.setItem("name", $("name").value));
+$("name").addEventListener("change", () => {
+	localStorage.setItem("name", $("name").value);
+	rejoin(); // as that one
+});
+$("text").addEventListener("input", tellTyping);
 $("composer").addEventListener("submit", (event) => {
 	event.preventDefault();
 	localStorage.setItem("name", $("name").value);
 	send();
 });
-$("transports").addEventListener("change", () => {
-	const { cursor } = subscription;
-	client.close();
-	join(cursor);
-});
+$("transports").addEventListener("change", rejoin);
 $("drop").addEventListener("click", () => client.drop());
 
 $("room").textContent = room;
 $("another").href = location.href;
 for (const place of document.querySelectorAll(".room")) place.textContent = room;
+for (const place of document.querySelectorAll(".typing")) place.textContent = typing;
 const example = JSON.stringify({ channel: room, data: { name: "curl", text: "hello" } });
 $("curl").textContent =
 	`curl ${location.origin}/api/publish -d '${example.replaceAll("'", "\\u0027")}'`;
