@@ -560,6 +560,9 @@ void hub_counters_add(struct hub_counters *sum, const struct hub_counters *count
 	sum->channels += counters->channels;
 	sum->followers += counters->followers;
 	sum->throttled += counters->throttled;
+	sum->left_out_dropped += counters->left_out_dropped;
+	sum->left_out_conflated += counters->left_out_conflated;
+	sum->left_out_throttled += counters->left_out_throttled;
 	sum->stuck += counters->stuck;
 	sum->members += counters->members;
 	sum->watchers += counters->watchers;

@@ -90,8 +90,10 @@ struct hub_counters {
 	uint64_t published, duplicates, delivered, stale_letters;
 	uint64_t slow_disconnected, slow_dropped, slow_conflated; /* passed the limit, by rule */
 	uint64_t throttled;                                       /* walks put off */
-	uint32_t channels, followers;                             /* now; of these: */
-	uint32_t stuck; /* lag, and their sink takes nothing */
+	/* Messages that a follower did not get, as newer ones took their place, or room ended. */
+	uint64_t left_out_dropped, left_out_conflated, left_out_throttled;
+	uint32_t channels, followers; /* now; of these: */
+	uint32_t stuck;               /* lag, and their sink takes nothing */
 	/* From the turn that read a publication to the answer that it has its place. */
 	struct latency publish;
 	/* From the turn in which a message got its place to its being handed to a sink: of

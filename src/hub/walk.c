@@ -179,6 +179,7 @@ static void advance(struct follower *follower, uint64_t next)
 static void resume_dropping(struct hub *hub, struct follower *follower)
 {
 	struct channel *channel = follower->channel;
+	hub->counters.left_out_dropped += log_next(&channel->log) - follower->next;
 	channel_put_down(channel, follower, log_next(&channel->log));
 	say_gap(hub, follower, follower->next - 1);
 }
@@ -231,6 +232,20 @@ static void set_right(struct follower *follower)
 	}
 }
 
+/* It went on to `next` with so many messages: what lay between has a newer one of its key. */
+static void count_left_out(struct hub *hub, const struct follower *follower, uint64_t next,
+                           uint64_t taken)
+{
+	if (!follower->is_conflating || follower->is_in_prelude)
+		return;
+	CHECK(next - follower->next >= taken);
+	uint64_t left_out = next - follower->next - taken;
+	if (channel_is_throttled(follower->channel))
+		hub->counters.left_out_throttled += left_out;
+	else
+		hub->counters.left_out_conflated += left_out;
+}
+
 /* Sends what the follower lags, in so many bursts at most. False: it has not got all there is. */
 static bool follower_walk(struct hub *hub, struct follower *follower, uint32_t bursts_max)
 {
@@ -252,7 +267,9 @@ static bool follower_walk(struct hub *hub, struct follower *follower, uint32_t b
 		CHECK(taken <= burst->count);
 		CHECK(taken == burst->count || !session_takes(session));
 		hub->counters.delivered += taken;
-		advance(follower, taken == burst->count ? burst->next : burst->records[taken]->seq);
+		uint64_t next = taken == burst->count ? burst->next : burst->records[taken]->seq;
+		count_left_out(hub, follower, next, taken);
+		advance(follower, next);
 	}
 	return !follower->is_dropping;
 }

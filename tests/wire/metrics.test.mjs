@@ -187,14 +187,16 @@ describe("metrics: /metrics", () => {
 describe("metrics: a throttle", () => {
 	const server = useServer({ options: ["channel.*.throttle=20ms"] });
 
-	it("counts walks that are put off", async () => {
+	it("counts walks that are put off, and what was left out", async () => {
 		const channel = fresh();
 		const client = await NativeClient.open(server);
 		await client.subscribe(channel);
 		await until(async () => {
 			await publishCount(server, channel, 20);
-			return (await metricsOf(server)).get("starling_throttled_walks_total") > 0;
-		}, "a walk to be put off");
+			const now = await metricsOf(server);
+			return now.get("starling_throttled_walks_total") > 0 &&
+				now.get(`starling_messages_left_out_total{why="throttle"}`) > 0;
+		}, "a walk to be put off, and the newest value to take the place of others");
 		client.close();
 	});
 });

@@ -1142,6 +1142,7 @@ static void conflated_replay(void)
 	CHECK(hub_counters(a.hub)->slow_conflated == 1);
 	ready(&a);
 	CHECK(were_told("a got merge:2 1 4"));
+	CHECK(hub_counters(a.hub)->left_out_conflated == 2);
 }
 
 static void conflated_newcomer(void)
@@ -1171,6 +1172,7 @@ static void dropped(void)
 	CHECK(were_told("a subscribed drop:2 1 gap")); /* as it will be told */
 	ready(&a);
 	CHECK(were_told("a gap drop:2 4"));
+	CHECK(hub_counters(a.hub)->left_out_dropped == 3);
 	publish_key(&b, DROP, "");
 	CHECK(were_told("a got drop:2 5"));
 	subscribe_since(&a, DROP, cursor_at(3));
@@ -1336,7 +1338,10 @@ static void counted_together(void)
 	                                    .stale_letters = 2,
 	                                    .slow_disconnected = 3,
 	                                    .slow_dropped = 4,
-	                                    .slow_conflated = 5};
+	                                    .slow_conflated = 5,
+	                                    .left_out_dropped = 6,
+	                                    .left_out_conflated = 7,
+	                                    .left_out_throttled = 8};
 	hub_counters_add(&sum, &others);
 	hub_counters_add(&sum, &others);
 	CHECK(sum.duplicates == 2);
@@ -1344,6 +1349,9 @@ static void counted_together(void)
 	CHECK(sum.slow_disconnected == 6);
 	CHECK(sum.slow_dropped == 8);
 	CHECK(sum.slow_conflated == 10);
+	CHECK(sum.left_out_dropped == 12);
+	CHECK(sum.left_out_conflated == 14);
+	CHECK(sum.left_out_throttled == 16);
 	buf_clear(&told);
 }
 
