@@ -906,6 +906,18 @@ void links_go_on(struct links *links, uint64_t now_ms)
 	settle(links);
 }
 
+void links_waiting(const struct links *links, uint64_t *waiting)
+{
+	const struct link *link = first_link(links);
+	memset(waiting, 0, FRAME_LANE_EITHER * sizeof(*waiting));
+	for (; link != NULL; link = link_after(links, link)) {
+		for (int lane = 0; lane < FRAME_LANE_EITHER; lane++) {
+			if (link->lanes[lane] != NULL)
+				waiting[lane] += lane_waiting(&link->lanes[lane]->lane);
+		}
+	}
+}
+
 /* ---- sending ---- */
 
 static void look_at_load(struct links *links, struct link *link)

@@ -118,6 +118,8 @@ void links_drain(struct links *links, uint64_t now_ms);
 /* The last word, and BYE, to all; they end the links. No more is dialled or accepted. */
 void links_leave(struct links *links, uint64_t now_ms);
 bool links_are_none(const struct links *links);
+/* Bytes that wait for a lane, of all links together: `waiting[FRAME_LANE_EITHER]`. */
+void links_waiting(const struct links *links, uint64_t *waiting);
 void links_set_load(struct links *links, uint32_t clients, uint32_t homes);
 void links_set_keys(struct links *links, uint8_t count); /* secrets that may be shown */
 

@@ -415,6 +415,31 @@ const struct slots_counters *slots_counters(const struct slots *slots)
 	return &slots->counters;
 }
 
+static void add_lag(const struct slots *slots, const struct slot *slot, struct slots_lag *lag)
+{
+	const struct slot_set *set = &slot->entry.set;
+	uint64_t last = slot_log_last(&slot->replica->log);
+	lag->uncommitted += last - slot->replica->commit;
+	for (unsigned i = 0; i < set->count; i++) {
+		uint64_t held = slot->lead->followers[i].held;
+		if (!slots_is_self(slots, set->at[i]) && held < last && last - held > lag->behind)
+			lag->behind = last - held;
+	}
+}
+
+struct slots_lag slots_lag(const struct slots *slots)
+{
+	struct slots_lag lag = {0};
+	for (uint32_t i = 0; i < slots->count; i++) {
+		const struct slot *slot = &slots->slot[i];
+		if (slot->lead != NULL)
+			add_lag(slots, slot, &lag);
+		if (slot->entry.term.counter > lag.term)
+			lag.term = slot->entry.term.counter;
+	}
+	return lag;
+}
+
 static bool slot_is_settled(const struct slots *slots, const struct slot *slot)
 {
 	if (slot->takeover != NULL || slot->need_ms != 0 || slot->forks != NULL)

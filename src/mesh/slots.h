@@ -177,7 +177,15 @@ MUST_CHECK bool slots_take(struct slots *slots, const struct boot_id *from,
 MUST_CHECK bool slots_propose(struct slots *slots, uint16_t slot, struct blob *entry,
                               uint64_t cookie);
 
+/* How far the slots of this node's homes are ahead of what others hold of them. */
+struct slots_lag {
+	uint64_t uncommitted; /* entries that no majority holds yet, in all slots */
+	uint64_t behind;      /* entries that the replica which is furthest behind lacks */
+	uint64_t term; /* the highest of any slot, whoever has it: it rises with each take-over */
+};
+
 /* What is to be seen. */
+struct slots_lag slots_lag(const struct slots *slots); /* looks at all slots */
 void slots_role(const struct slots *slots, uint16_t slot, struct slots_role *role);
 const struct slots_counters *slots_counters(const struct slots *slots);
 /* Nothing of these slots is in motion, and no replica is wanted elsewhere than it is. */

@@ -28,6 +28,31 @@ void mesh_figures_set_members(struct mesh_figures *figures, const struct members
 		atomic_store_explicit(&figures->members[i], counts[i], memory_order_relaxed);
 }
 
+void mesh_figures_set_waiting(struct mesh_figures *figures, const uint64_t *waiting)
+{
+	for (size_t i = 0; i < FRAME_LANE_EITHER; i++)
+		atomic_store_explicit(&figures->waiting[i], waiting[i], memory_order_relaxed);
+}
+
+static const char *const lane_names[FRAME_LANE_EITHER] = {
+	[FRAME_LANE_CONTROL] = "control",
+	[FRAME_LANE_DATA] = "data",
+};
+
+static uint64_t waiting_of(const struct mesh_figures *figures, size_t lane)
+{
+	return atomic_load_explicit(&figures->waiting[lane], memory_order_relaxed);
+}
+
+static void write_waiting(const struct mesh_figures *figures, struct buf *out)
+{
+	buf_string(out, ",\"mesh_waiting_bytes\":");
+	for (size_t i = 0; i < FRAME_LANE_EITHER; i++)
+		buf_format(out, "%c\"%s\":%" PRIu64, i == 0 ? '{' : ',', lane_names[i],
+		           waiting_of(figures, i));
+	buf_char(out, '}');
+}
+
 static void write_members(const struct mesh_figures *figures, struct buf *out)
 {
 	buf_string(out, ",\"mesh_members\":");
@@ -55,6 +80,7 @@ void mesh_figures_write(const struct mesh_figures *figures, struct buf *out)
 	uint64_t values[COUNT_OF(counters)];
 	read_counters(figures, values);
 	write_members(figures, out);
+	write_waiting(figures, out);
 	figures_write(counters, values, COUNT_OF(counters), out);
 }
 
@@ -68,6 +94,11 @@ void mesh_figures_write_metrics(const struct mesh_figures *figures, struct buf *
 		metrics_labelled(
 			out, "starling_mesh_members", "state", member_state_name(state),
 			atomic_load_explicit(&figures->members[state], memory_order_relaxed));
+	metrics_family(out, "starling_mesh_waiting_bytes", "gauge",
+	               "Bytes for other nodes that wait for their sockets, or their credit.");
+	for (size_t i = 0; i < FRAME_LANE_EITHER; i++)
+		metrics_labelled(out, "starling_mesh_waiting_bytes", "lane", lane_names[i],
+		                 waiting_of(figures, i));
 	figures_write_metrics(counters, values, COUNT_OF(counters), out);
 }
 

@@ -16,11 +16,13 @@
 struct mesh_figures {
 	_Atomic uint64_t counters[MESH_COUNTER_COUNT];
 	_Atomic uint64_t members[MEMBER_STATE_COUNT]; /* this node among them */
+	_Atomic uint64_t waiting[FRAME_LANE_EITHER];  /* bytes, by lane */
 };
 
 /* The mesh thread's. */
 void mesh_figures_count(struct mesh_figures *figures, enum mesh_counter counter, uint64_t more);
 void mesh_figures_set_members(struct mesh_figures *figures, const struct membership *membership);
+void mesh_figures_set_waiting(struct mesh_figures *figures, const uint64_t *waiting);
 
 /* As members of a JSON object, a comma before each. */
 void mesh_figures_write(const struct mesh_figures *figures, struct buf *out);

@@ -208,6 +208,9 @@ static void look_at_members(struct mesher *mesher)
 	for (size_t i = 0; (member = membership_member(membership, i)) != NULL; i++)
 		look_at_member(mesher, member);
 	mesh_figures_set_members(&mesher->figures, membership);
+	uint64_t waiting[FRAME_LANE_EITHER];
+	links_waiting(mesher->links, waiting);
+	mesh_figures_set_waiting(&mesher->figures, waiting);
 }
 
 static void tell_self(struct mesher *mesher, bool is_accused)

@@ -7,6 +7,8 @@
 #include "node/survey_wire.h"
 #include "starling/limits.h"
 
+#define LAG_LOOK_MS 1000 /* all slots are looked at for that */
+
 struct relay {
 	struct relay_options options;
 	struct hub_cluster cluster;
@@ -20,6 +22,8 @@ struct relay {
 	bool has_news;   /* members are others than the slots know */
 	bool has_broken; /* some node is_broken */
 	uint32_t told_homes;
+	struct slots_lag lag;
+	uint64_t lag_ms; /* when it was looked for */
 	struct relay_counters counters;
 };
 
@@ -291,6 +295,10 @@ void relay_tick(struct relay *relay, uint64_t now_ms)
 	relay->has_news = false;
 	slots_tick(relay->slots, now_ms);
 	tell_homes(relay);
+	if (now_ms - relay->lag_ms < LAG_LOOK_MS)
+		return;
+	relay->lag = slots_lag(relay->slots);
+	relay->lag_ms = now_ms;
 }
 
 bool relay_turn(struct relay *relay, uint64_t now_ms)
@@ -315,6 +323,7 @@ void relay_count(const struct relay *relay, struct relay_stats *stats)
 	                              .keeper = relay->keeper.counters,
 	                              .hub = *hub_counters(relay->hub),
 	                              .relay = relay->counters,
+	                              .lag = relay->lag,
 	                              .homes = relay->keeper.homes};
 }
 

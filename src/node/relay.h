@@ -47,6 +47,7 @@ struct relay_stats {
 	struct keeper_counters keeper;
 	struct hub_counters hub;
 	struct relay_counters relay;
+	struct slots_lag lag; /* of a second ago, at most */
 	uint32_t homes;
 };
 

@@ -1,5 +1,6 @@
 /* Real nodes on loopback: they form a mesh, and find out about each other's ends. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import { describe, it } from "node:test";
 
@@ -52,6 +53,28 @@ describe("mesh: nodes meet", () => {
 				assert.equal(links.closed + links.lost, 0);
 				assert.ok(bytes.in > 0 && bytes.out > 0);
 			}
+		});
+	});
+
+	it("their metrics are what promtool wants, and have all that the rules for alerts ask", async () => {
+		await withMesh(2, async (mesh) => {
+			await mesh.converged();
+			const [node] = mesh.nodes;
+			const metric = (text, name) => new RegExp(`^${name}(?:\\{.*\\})? (\\d+)$`, "m").exec(text)?.[1];
+			const { text } = await until(async () => {
+				const answer = await call(node, "GET", "/metrics");
+				return Number(metric(answer.text, "starling_mesh_term")) > 0 && answer;
+			}, "slots to have homes");
+			for (const name of ["starling_mesh_uncommitted_entries", "starling_mesh_replica_lag_entries",
+				`starling_mesh_waiting_bytes{lane="control"}`, `starling_mesh_waiting_bytes{lane="data"}`])
+				assert.ok(text.includes(`\n${name} `), name);
+			const rules = fs.readFileSync(new URL("../../doc/alerts.yml", import.meta.url), "utf8");
+			const asked = new Set(rules.match(/\b(?:starling|process)_\w+/g));
+			assert.ok(asked.size > 8);
+			for (const name of asked)
+				assert.match(text, new RegExp(`^${name}[{ ]`, "m"));
+			const check = spawnSync("promtool", ["check", "metrics"], { input: text });
+			assert.ok(check.error?.code === "ENOENT" || check.status === 0, String(check.stderr));
 		});
 	});
 

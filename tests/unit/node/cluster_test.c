@@ -33,6 +33,7 @@ static void every_counter_is_shown(void)
 	struct buf text = {0};
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		mesh_figures_count(&figures, (enum mesh_counter)i, 100 + i);
+	mesh_figures_set_waiting(&figures, (const uint64_t[FRAME_LANE_EITHER]){5, 6});
 	buf_string(&text, "{\"first\":0");
 	mesh_figures_write(&figures, &text);
 	buf_char(&text, '}');
@@ -43,6 +44,9 @@ static void every_counter_is_shown(void)
 	}
 	for (enum member_state state = 0; state < MEMBER_STATE_COUNT; state++)
 		CHECK(figure(&text, "mesh_members", member_state_name(state)) == 0);
+	printf("cluster: what waits in each lane is shown\n");
+	CHECK(figure(&text, "mesh_waiting_bytes", "control") == 5);
+	CHECK(figure(&text, "mesh_waiting_bytes", "data") == 6);
 	buf_clear(&text);
 	mesh_figures_write_metrics(&figures, &text);
 	buf_char(&text, '\0');
@@ -53,6 +57,7 @@ static void every_counter_is_shown(void)
 	}
 	CHECK(strstr(text.at, "starling_mesh_bytes_total{direction=\"in\"} 100\n") != NULL);
 	CHECK(strstr(text.at, "starling_mesh_members{state=\"ready\"} 0\n") != NULL);
+	CHECK(strstr(text.at, "\nstarling_mesh_waiting_bytes{lane=\"data\"} 6\n") != NULL);
 	buf_free(&text);
 }
 

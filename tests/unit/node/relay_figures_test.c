@@ -14,7 +14,7 @@ static const struct {
 /* A number of its own for each, in the order of the table. */
 static struct relay_stats numbered(uint64_t from)
 {
-	struct relay_stats made = {.homes = 7}, *stats = &made;
+	struct relay_stats made = {.homes = 7, .lag = {from, from + 1, from + 2}}, *stats = &made;
 #define RELAY_COUNTER(name, group, key, what, member) stats->member = from++;
 #include "starling/relay_counter.def"
 #undef RELAY_COUNTER
@@ -39,7 +39,9 @@ int main(void)
 		CHECK(strstr(text.at, line) != NULL);
 		CHECK(rows[i].what[0] != '\0');
 	}
-	CHECK(strstr(text.at, ",\"mesh_homes\":14,") != NULL);
+	CHECK(strstr(text.at, ",\"mesh_homes\":14,\"mesh_uncommitted\":1100,"
+	                      "\"mesh_replica_lag\":1001,\"mesh_term\":1002,") != NULL);
+	printf("relay_figures: what is not committed is added up, and who lags most counts\n");
 	buf_clear(&text);
 	relay_figures_write_metrics(figures, 2, &text);
 	buf_char(&text, '\0');
@@ -49,6 +51,9 @@ int main(void)
 		CHECK(strstr(text.at, line) != NULL);
 	}
 	CHECK(strstr(text.at, "starling_mesh_homes 14\n") != NULL);
+	CHECK(strstr(text.at, "\nstarling_mesh_uncommitted_entries 1100\n") != NULL);
+	CHECK(strstr(text.at, "\nstarling_mesh_replica_lag_entries 1001\n") != NULL);
+	CHECK(strstr(text.at, "\nstarling_mesh_term 1002\n") != NULL);
 	buf_free(&text);
 	return 0;
 }
