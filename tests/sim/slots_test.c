@@ -689,6 +689,194 @@ static void long_logs(uint64_t seed)
 	rest(world, true);
 }
 
+/* ---- schedules that chance does not find ---- */
+
+/* A home and the two other replicas of a slot; the first of these takes over before the second. */
+static struct {
+	uint32_t slot, home, first, second;
+	bool is_done, is_loose, is_mute;
+} actors;
+
+static void find_actors(struct world *world, uint32_t slot)
+{
+	uint32_t others[NODES_MAX];
+	others_of(world, slot, others);
+	bool is_turned = slot_claim(boot_of(others[1], 1), (uint16_t)slot) >
+	                 slot_claim(boot_of(others[0], 1), (uint16_t)slot);
+	memset(&actors, 0, sizeof(actors));
+	actors.slot = slot;
+	actors.home = home_number(world, slot);
+	actors.first = others[is_turned];
+	actors.second = others[!is_turned];
+}
+
+static bool takes_over(const struct world *world, uint32_t node, enum takeover_phase phase)
+{
+	const struct takeover *takeover = slot_in(&world->nodes[node], actors.slot)->takeover;
+	return takeover != NULL && takeover->phase == phase;
+}
+
+/* So many at the home, which are acknowledged; what comes behind that is still to be told. */
+static void publish_acked(struct world *world, uint32_t count)
+{
+	uint64_t acked = world->acked + count;
+	while (count-- > 0)
+		publish(world, &world->nodes[actors.home], actors.slot);
+	for (int ms = 0; world->acked < acked && ms < 100; ms++)
+		run(world, 1);
+	CHECK(world->acked == acked);
+}
+
+static bool has_come(struct world *world)
+{
+	(void)world;
+	return actors.is_done;
+}
+
+/* Nobody is told what was committed, nor what comes behind it; and the home dies as it gives the
+ * second part of its state. */
+static bool gives_state_and_dies(struct world *world, uint32_t from, uint32_t to,
+                                 enum frame_type type, uint32_t slot)
+{
+	(void)to;
+	(void)slot;
+	if (type == FRAME_STATE && from == actors.home && world->doomed == 0) {
+		actors.is_done = actors.is_loose;
+		world->doomed = actors.is_loose ? from + 1 : 0;
+		actors.is_loose = true;
+		return actors.is_done;
+	}
+	return (type == FRAME_APPEND && actors.is_mute) ||
+	       (type == FRAME_INSTALL && !takes_over(world, from, TAKEOVER_INSTALLING));
+}
+
+/* What was acknowledged is with the home and with one replica, which gives it up to copy all anew:
+ * the home's window has gone on. When the home dies in the midst of that, the one that has given up
+ * does not stand for its log beside the one that never had it: there is another stream. */
+static void copier_has_nothing(uint64_t seed)
+{
+	struct world *world = standing(3, 1, seed);
+	world->publish_every_ms = 0;
+	run(world, 1000);
+	find_actors(world, 0);
+	publish_acked(world, 40);
+	run(world, 3000);
+	world->meddle = gives_state_and_dies;
+	cut(world, actors.home, actors.second, true);
+	cut(world, actors.first, actors.second, true);
+	world->entry_bytes = 70000;
+	publish_acked(world, 1 + (uint32_t)(seed % 3));
+	actors.is_mute = true;
+	stop(world, actors.first, 2900);
+	for (int i = 0; i < 5; i++)
+		publish(world, &world->nodes[actors.home], 0);
+	CHECK(until(world, has_come, 7000) != NEVER);
+	world->meddle = NULL;
+	heal(world);
+	run(world, 20000);
+	CHECK(world_sum(world).unclean == 1);
+	rest(world, true);
+}
+
+/* As it gives the second part of what the other one lacks. */
+static bool gives_part_and_dies(struct world *world, uint32_t from, uint32_t to,
+                                enum frame_type type, uint32_t slot)
+{
+	(void)to;
+	(void)slot;
+	if (type != FRAME_APPEND || from != actors.first ||
+	    !takes_over(world, from, TAKEOVER_INSTALLING))
+		return false;
+	if (!actors.is_loose) {
+		actors.is_loose = true;
+		return false;
+	}
+	actors.is_done = true;
+	world->doomed = from + 1;
+	return true;
+}
+
+/* Who is to have a log of several parts, of which the first has come, has not accepted it: what it
+ * has is less than what was acknowledged. Who takes over dies; the home before has it all. */
+static void part_is_no_log(uint64_t seed)
+{
+	struct world *world = standing(3, 1, seed);
+	world->publish_every_ms = 0;
+	run(world, 1000);
+	find_actors(world, 0);
+	publish_acked(world, 3);
+	run(world, 3000);
+	world->slow_ms[actors.home][actors.second] = 4500;
+	world->entry_bytes = 70000;
+	world->meddle = gives_part_and_dies;
+	publish_acked(world, 6 + (uint32_t)(seed % 3));
+	stop(world, actors.home, 4000);
+	run(world, 3900);
+	CHECK(actors.is_done);
+	world->slow_ms[actors.home][actors.second] = 0;
+	run(world, 10000);
+	CHECK(home_of(world, 0) != NULL);
+	CHECK(world_sum(world).unclean == 0);
+	rest(world, false);
+}
+
+/* Nobody is told that the first one is home, and what the home says to the second one is lost until
+ * that one is dead and the home changes its set. */
+static bool another_was_home(struct world *world, uint32_t from, uint32_t to, enum frame_type type,
+                             uint32_t slot)
+{
+	bool is_home = slot_in(&world->nodes[from], slot)->lead != NULL;
+	if (slot != actors.slot)
+		return false;
+	if (from == actors.first)
+		return type == FRAME_MAP || type == FRAME_MAP_DIGEST ||
+		       (type == FRAME_INSTALL && is_home);
+	bool is_between = (from == actors.home && to == actors.second) ||
+	                  (from == actors.second && to == actors.home);
+	bool is_over = !world->nodes[actors.first].is_up &&
+	               takes_over(world, actors.home, TAKEOVER_SEALING);
+	if (is_between && is_over && type == FRAME_SEAL && !actors.is_done) {
+		actors.is_done = true;
+		publish(world, &world->nodes[from], slot);
+	}
+	return is_between && !is_over && !actors.is_done;
+}
+
+static bool is_first_home(struct world *world)
+{
+	return slot_in(&world->nodes[actors.first], actors.slot)->lead != NULL;
+}
+
+/* A home that is cut off changes its set, when another one was home already, and is dead: the log
+ * to go on from is not its own. What was proposed meanwhile was to stand behind its own. */
+static void waiting_is_behind_another(uint64_t seed)
+{
+	struct world *world = standing(3, SLOTS_HERE_MAX, seed);
+	uint32_t slot = 0;
+	world->publish_every_ms = 0;
+	run(world, 1000);
+	/* Of two terms of one number the home's is to be above. */
+	for (find_actors(world, slot); actors.home < actors.first; find_actors(world, slot))
+		CHECK(++slot < world->slot_count);
+	publish_acked(world, 1 + (uint32_t)(seed % 5));
+	run(world, 3000);
+	world->meddle = another_was_home;
+	cut(world, actors.home, actors.first, true);
+	CHECK(until(world, is_first_home, 3000) != NEVER);
+	uint64_t acked = world->acked;
+	publish(world, &world->nodes[actors.first], slot);
+	for (int ms = 0; world->acked == acked && ms < 100; ms++)
+		run(world, 1);
+	CHECK(world->acked == acked + 1);
+	crash(world, actors.first);
+	cut(world, actors.home, actors.first, false);
+	CHECK(until(world, has_come, 3000) != NEVER);
+	run(world, 5000);
+	CHECK(home_of(world, slot) != NULL);
+	CHECK(world_sum(world).unclean == 0);
+	rest(world, false);
+}
+
 /* ---- everything at once ---- */
 
 static void any_fault(struct world *world)
@@ -785,6 +973,9 @@ int main(int argc, char **argv)
 		{"a node drains", drain},
 		{"a rolling restart", rolling_restart},
 		{"long logs", long_logs},
+		{"who copies has nothing", copier_has_nothing},
+		{"a part is no log", part_is_no_log},
+		{"what waits is behind another log", waiting_is_behind_another},
 	};
 	unsigned from = 0, to = COUNT_OF(cases);
 	uint64_t first = 0, count = SEEDS_HERE;
