@@ -453,11 +453,11 @@ static void receive_publish(struct hub *hub, const struct hub_mail *mail)
 	agent_reply_published(hub, mail->from, mail->token, &result);
 }
 
-/* Where its home is elsewhere, that one is asked. */
+/* Where its home is elsewhere, that one is asked; where it is behind, this one is later. */
 static bool ask_far(struct hub *hub, const struct hub_mail *mail)
 {
 	uint16_t slot = hub_slot_of(slice_of(mail->ask->name, mail->ask->name_len));
-	if (far_is_home(hub, slot))
+	if (far_is_home_at_hand(hub, slot))
 		return false;
 	errand_begin(hub, slot, mail);
 	return true;

@@ -142,7 +142,7 @@ void ask_agent(struct hub *hub, struct slice channel, const struct request *requ
 static bool is_decided_here(const struct hub *hub, struct slice channel)
 {
 	uint16_t slot = hub_slot_of(channel);
-	return slot % hub->options.workers == hub->options.worker && far_is_home(hub, slot);
+	return slot % hub->options.workers == hub->options.worker && far_is_home_at_hand(hub, slot);
 }
 
 /* ---- subscribe ---- */
@@ -232,7 +232,8 @@ static void subscribe(struct hub *hub, struct session *session, const struct hub
 	}
 	follower->is_watching = command->wants_presence;
 	const struct cursor *since = command->has_since ? &command->since : NULL;
-	if (channel->is_agent && far_is_home(hub, channel->slot) && order_renew(hub, channel)) {
+	if (channel->is_agent && far_is_home_at_hand(hub, channel->slot) &&
+	    order_renew(hub, channel)) {
 		struct follow_result result = agent_follow(hub, channel, since);
 		answer_subscribed(hub, follower, command->ref, &result, command->has_since);
 		return;

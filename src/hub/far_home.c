@@ -40,10 +40,11 @@ static void proposal_add(struct hub_slot *slot, struct proposal *proposal, enum 
 	}
 }
 
-static void note_origin(struct hub *hub, struct channel *channel, const struct cursor *origin)
+/* False: no memory; without that its fork would be taken in again. */
+static bool note_origin(const struct hub *hub, struct channel *channel, const struct cursor *origin)
 {
-	if (origin->epoch != 0)
-		pasts_mark(&channel->far->pasts, origin->epoch, origin->seq, hub->now_ms);
+	return origin->epoch == 0 ||
+	       pasts_mark(&channel->far->pasts, origin->epoch, origin->seq, hub->now_ms);
 }
 
 struct publish_result home_propose(struct hub *hub, struct channel *channel, struct record *record,
@@ -57,9 +58,9 @@ struct publish_result home_propose(struct hub *hub, struct channel *channel, str
 	enum hub_proposed how =
 		proposal == NULL ? HUB_UNPROPOSED : propose(hub, channel->slot, &entry);
 	channel->far->is_known |= how != HUB_UNPROPOSED;
-	if (how == HUB_COMMITTED && slot->proposed == 0 && agent_commit(hub, channel, record)) {
+	if (how == HUB_COMMITTED && slot->proposed == 0 && note_origin(hub, channel, &origin) &&
+	    agent_commit(hub, channel, record)) {
 		slab_release(&hub->far->proposals, proposal);
-		note_origin(hub, channel, &origin);
 		return result;
 	}
 	if (how != HUB_UNPROPOSED) {
@@ -149,10 +150,9 @@ static bool proposal_record(struct hub *hub, struct proposal *proposal)
 		return true;
 	if (is_outdated(proposal))
 		record_drop(proposal->record);
-	else if (!agent_commit(hub, channel, proposal->record))
+	else if (!note_origin(hub, channel, &proposal->origin) ||
+	         !agent_commit(hub, channel, proposal->record))
 		return false;
-	else
-		note_origin(hub, channel, &proposal->origin);
 	proposal->record = NULL;
 	channel->far->proposals--;
 	agent_settle(hub, channel);
@@ -587,8 +587,8 @@ static void receive_publish(struct hub *hub, uint32_t node, const struct far_mai
 		waiters_answer(hub, waiter, mail->slot, &result);
 }
 
-/* Asked of a node that is not home, what wants an answer is refused: it will be tried again. */
-static void not_home(struct hub *hub, uint32_t node, const struct far_mail *mail)
+/* What wants an answer is refused: it will be tried again. */
+static void not_now(struct hub *hub, uint32_t node, const struct far_mail *mail)
 {
 	if (mail->kind == FAR_PUBLISH)
 		refuse(hub, node, mail, FAR_PUBLISHED);
@@ -601,8 +601,9 @@ static void not_home(struct hub *hub, uint32_t node, const struct far_mail *mail
 void home_receive(struct hub *hub, uint32_t node, const struct far_mail *mail)
 {
 	struct hub_slot *slot = far_slot(hub, mail->slot);
-	if (slot->home != HOME_HERE) {
-		not_home(hub, node, mail);
+	bool is_question = mail->kind == FAR_FOLLOW || mail->kind == FAR_HISTORY;
+	if (slot->home != HOME_HERE || (is_question && slot->committed > 0)) {
+		not_now(hub, node, mail);
 		return;
 	}
 	switch ((enum far_kind)mail->kind) {

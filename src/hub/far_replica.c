@@ -43,7 +43,9 @@ static bool apply_record(struct hub *hub, const struct hub_entry *entry)
 	struct channel *channel = hub_open(hub, record_channel(record));
 	if (channel == NULL)
 		return false;
-	bool is_good = place(hub, channel, record->epoch, record->seq) &&
+	bool is_noted = entry->epoch == 0 ||
+	                pasts_mark(&channel->far->pasts, entry->epoch, entry->seq, hub->now_ms);
+	bool is_good = is_noted && place(hub, channel, record->epoch, record->seq) &&
 	               agent_remember(hub, channel, record, record->seq, &earlier);
 	bool is_new = is_good && record->seq == log_next(&channel->log);
 	if (is_new)
@@ -54,8 +56,6 @@ static bool apply_record(struct hub *hub, const struct hub_entry *entry)
 		channel->far->is_known = true;
 		channel->far->stream = far_slot(hub, channel->slot)->stream;
 	}
-	if (is_good && entry->epoch != 0)
-		pasts_mark(&channel->far->pasts, entry->epoch, entry->seq, hub->now_ms);
 	agent_settle(hub, channel);
 	return is_good;
 }
@@ -355,14 +355,9 @@ static bool restore_channel(struct hub *hub, struct hub_slot *slot, const struct
 	struct channel *channel = hub_open(hub, entry->name);
 	if (channel == NULL)
 		return false;
-	/* It may be ahead, by what came from the home since this was saved. */
-	if (!place(hub, channel, entry->epoch, entry->seq + 1)) {
-		agent_settle(hub, channel);
-		return false;
-	}
-	channel->far->is_known = true;
-	channel->far->stream = slot->stream;
 	slot->restoring.channel = channel;
+	slot->restoring.epoch = entry->epoch;
+	slot->restoring.head = entry->seq;
 	return true;
 }
 
@@ -382,6 +377,19 @@ static bool restore_record(struct restoring *restoring, const struct hub_entry *
 	restoring->ages = ages;
 	ages[count] = entry->age_ms;
 	history->records[history->count++] = record_take(entry->record);
+	return true;
+}
+
+/* Where it is followed already, and is behind, those who follow are given what comes next. */
+static bool give_next(struct hub *hub, struct channel *channel, const struct mail_answer *history)
+{
+	for (size_t i = 0; i < history->count; i++) {
+		struct record *record = history->records[i];
+		bool is_next = channel->is_tuned && record->epoch == channel->epoch &&
+		               record->seq == log_next(&channel->log);
+		if (is_next && !tail_append(hub, channel, record))
+			return false;
+	}
 	return true;
 }
 
@@ -422,28 +430,45 @@ static bool restore_key(struct hub *hub, struct channel *channel, const struct h
 	       duplicates_restore(keys, entry->name, hash, entry->seq, hub->now_ms, entry->age_ms);
 }
 
+/* Its history has come. It may be ahead, by what came from the home since this was saved. False: no
+ * memory, or no room. */
+static bool restore_place(struct hub *hub, struct hub_slot *slot)
+{
+	struct restoring *restoring = &slot->restoring;
+	struct channel *channel = restoring->channel;
+	if (restoring->is_placed)
+		return true;
+	if (restoring->history != NULL && !give_next(hub, channel, restoring->history))
+		return false;
+	if (!place(hub, channel, restoring->epoch, restoring->head + 1))
+		return false;
+	channel->far->is_known = true;
+	channel->far->stream = slot->stream;
+	restoring->is_placed =
+		restoring->history == NULL || restore_history(hub, channel, restoring);
+	return restoring->is_placed;
+}
+
 /* The channel that was under way is complete. */
-static bool restore_end(struct hub *hub, struct hub_slot *slot)
+static void restore_end(struct hub *hub, struct hub_slot *slot)
 {
 	struct channel *channel = slot->restoring.channel;
-	bool is_good =
-		slot->restoring.history == NULL || restore_history(hub, channel, &slot->restoring);
-	if (!is_good)
-		return false;
 	restoring_drop(slot);
 	if (channel != NULL)
 		agent_settle(hub, channel);
-	return true;
 }
 
 bool hub_restore(struct hub *hub, uint32_t number, const struct hub_entry *entry)
 {
 	struct hub_slot *slot = far_slot(hub, number);
 	struct channel *channel = slot->restoring.channel;
-	if (entry == NULL)
-		return restore_end(hub, slot);
-	if (entry->kind == ENTRY_CHANNEL)
-		return restore_end(hub, slot) && restore_channel(hub, slot, entry);
+	bool is_history = entry != NULL && entry->kind == ENTRY_RECORD;
+	if (channel != NULL && !is_history && !restore_place(hub, slot))
+		return false;
+	if (entry == NULL || entry->kind == ENTRY_CHANNEL) {
+		restore_end(hub, slot);
+		return entry == NULL || restore_channel(hub, slot, entry);
+	}
 	if (channel == NULL)
 		return true; /* it has ended meanwhile */
 	switch ((enum hub_entry_kind)entry->kind) {
@@ -458,9 +483,8 @@ bool hub_restore(struct hub *hub, uint32_t number, const struct hub_entry *entry
 	case ENTRY_KEY:
 		return restore_key(hub, channel, entry);
 	case ENTRY_PAST:
-		pasts_mark(&channel->far->pasts, entry->epoch, entry->seq,
-		           hub->now_ms - entry->age_ms);
-		return true;
+		return pasts_mark(&channel->far->pasts, entry->epoch, entry->seq,
+		                  hub->now_ms - entry->age_ms);
 	default:
 		return true;
 	}

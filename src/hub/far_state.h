@@ -78,6 +78,8 @@ struct slot_edge {
 
 struct restoring {
 	struct channel *channel;
+	uint64_t epoch, head;
+	bool is_placed;              /* the channel is in that order, and up to there */
 	struct mail_answer *history; /* its records, rising */
 	uint32_t *ages;
 };
@@ -144,6 +146,13 @@ static inline struct hub_slot *far_slot(const struct hub *hub, uint32_t slot)
 static inline bool far_is_home(const struct hub *hub, uint16_t slot)
 {
 	return hub->far == NULL || far_slot(hub, slot)->home == HOME_HERE;
+}
+
+/* Is it, and has it given out all that is committed? Who has had the rest from a replica asks from
+ * behind what it could answer. */
+static inline bool far_is_home_at_hand(const struct hub *hub, uint16_t slot)
+{
+	return hub->far == NULL || (far_is_home(hub, slot) && far_slot(hub, slot)->committed == 0);
 }
 
 static inline bool far_bit(const uint64_t *words, uint32_t node)

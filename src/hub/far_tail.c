@@ -524,6 +524,8 @@ bool errands_turn(struct hub *hub, struct hub_slot *slot, uint32_t *budget)
 {
 	if (slot->home != HOME_HERE && !far_is_reached(hub, slot))
 		return false;
+	if (slot->home == HOME_HERE && slot->committed > 0)
+		return true; /* what is asked would be answered without that */
 	struct list_node *last = slot->errands.ends.prev, *node = list_first(&slot->errands), *next;
 	for (; node != NULL; node = next) {
 		struct errand *errand = CONTAINER_OF(node, struct errand, in_slot);

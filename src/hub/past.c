@@ -69,13 +69,14 @@ struct past *pasts_open(struct pasts *pasts, uint64_t epoch, uint64_t now_ms)
 	return past;
 }
 
-void pasts_mark(struct pasts *pasts, uint64_t epoch, uint64_t seq, uint64_t now_ms)
+bool pasts_mark(struct pasts *pasts, uint64_t epoch, uint64_t seq, uint64_t now_ms)
 {
 	struct past *past = pasts_open(pasts, epoch, now_ms);
 	if (past == NULL)
-		return;
+		return false;
 	past->touched_ms = (uint32_t)now_ms;
 	past->seq = seq > past->seq ? seq : past->seq;
+	return true;
 }
 
 /* No key is younger than the past. */

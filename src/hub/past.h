@@ -45,8 +45,8 @@ struct past *pasts_find(const struct pasts *pasts, uint64_t epoch);
 struct past *pasts_of_stream(const struct pasts *pasts, uint64_t stream); /* the one left last */
 /* Found or made, as the one left last. NULL: no memory. */
 struct past *pasts_open(struct pasts *pasts, uint64_t epoch, uint64_t now_ms);
-/* All of that order up to there is known. Without memory that is not noted. */
-void pasts_mark(struct pasts *pasts, uint64_t epoch, uint64_t seq, uint64_t now_ms);
+/* All of that order up to there is known. False: no memory. */
+MUST_CHECK bool pasts_mark(struct pasts *pasts, uint64_t epoch, uint64_t seq, uint64_t now_ms);
 void pasts_drop(struct pasts *pasts, struct past *past);
 void pasts_expire(struct pasts *pasts, uint64_t now_ms, uint64_t ttl_ms);
 /* How long until something of them is too old; UINT64_MAX: there is none. */

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../failing.h"
 #include "base/random.h"
 #include "hub/far_state.h"
 #include "node/relay_wire.h"
@@ -29,6 +30,7 @@
 #define WORKERS_SIM_MAX 3
 #define CHANNELS 6
 #define UNIX_MS_AHEAD 1000000
+#define OPENED_TURNS 150
 
 struct scenario {
 	const char *name;
@@ -42,6 +44,9 @@ struct scenario {
 	uint32_t lossy_percent;   /* a letter of records is left out */
 	uint32_t full_percent;    /* the post says that it has no room */
 	uint32_t again_percent;   /* a frame with a question comes twice */
+	uint32_t memory_percent;  /* of calls of a hub: an allocation in it fails */
+	uint32_t pace_ms;         /* a turn takes so long at most; 0: 5 */
+	uint32_t clients;         /* 0: all */
 };
 
 struct bytes {
@@ -98,8 +103,9 @@ struct known_order {
 struct slot_log {
 	uint16_t slot;
 	uint64_t stream, term;
-	int home;            /* -1: none */
-	uint64_t elected_ms; /* without one: when there will be */
+	int home;             /* -1: none */
+	uint64_t elected_ms;  /* without one: when there will be */
+	size_t elected_count; /* what it began with */
 	bool in_set[NODES_MAX];
 	struct bytes *entries;
 	size_t count, room;
@@ -107,6 +113,8 @@ struct slot_log {
 	size_t applied[NODES_MAX];
 	bool is_restored[NODES_MAX];
 	uint64_t told_term[NODES_MAX], told_stream[NODES_MAX], tell_ms[NODES_MAX];
+	uint64_t doubt_ms;                  /* when a node last did not know what is so */
+	uint64_t opened_term, opened_turns; /* of a home that began a stream with what it had */
 	struct fork *forks[NODES_MAX];
 	/* What the home before proposed in vain, as long as it may not know. */
 	int deposed; /* -1: nobody */
@@ -121,6 +129,7 @@ struct slot_log {
 struct fork {
 	uint64_t number;   /* no other one has it */
 	uint64_t leave_ms; /* when it saves that */
+	bool is_late;      /* and what is not sure is forgotten */
 	uint64_t stream;   /* to which it is given */
 	uint64_t term;     /* whose home has taken the next one; 0: nobody has */
 	bool is_saved;
@@ -140,6 +149,10 @@ struct world_hooks {
 	/* A replica has kept what it had of a stream, and then saved it. */
 	void (*parted)(const struct slot_log *log, uint32_t node);
 	void (*saved)(const struct slot_log *log, uint32_t node);
+	/* A home publishes it again, and its old place is known from now on. */
+	void (*taken_in)(const struct record *record, struct cursor place, uint64_t stream);
+	/* Who began it has had time to say again what it had. */
+	void (*redeemed)(const struct slot_log *log);
 	/* All of that record's fork has been taken in by one stream. */
 	void (*merged)(const struct record *record, uint64_t stream);
 };
@@ -150,7 +163,7 @@ struct world {
 	const struct rules *rules;
 	uint64_t seed, now_ms;
 	struct random random;
-	bool is_quiet;
+	bool is_quiet, is_short;
 	struct sim_node nodes[NODES_MAX];
 	struct link links[NODES_MAX][NODES_MAX];
 	struct slot_log logs[CHANNELS];
@@ -158,7 +171,7 @@ struct world {
 	uint64_t next_stream;
 	struct {
 		uint64_t frames, lost, moves, crashes, unclean, adopted, revoked, restored, breaks,
-			forks, merged, opened, strays;
+			forks, merged, opened, strays, short_of;
 	} seen;
 };
 extern struct world world;
@@ -209,6 +222,22 @@ static inline void hub_enter(struct hub *hub)
 	hub_set_time(hub, world.now_ms, (world.now_ms + UNIX_MS_AHEAD) * 1000);
 }
 
+/* Around a call of a hub: one allocation of it may fail, or all from one on. */
+static inline void memory_begin(void)
+{
+	if (world.scenario->memory_percent == 0 || !chance(world.scenario->memory_percent))
+		return;
+	world.is_short = true;
+	failing_arm(1 + below(6), below(2) == 0 ? FAILING_ONE : FAILING_ALL_FROM);
+}
+
+static inline void memory_end(void)
+{
+	if (world.is_short)
+		world.seen.short_of += failing_disarm();
+	world.is_short = false;
+}
+
 /* ---- links ---- */
 
 static inline void link_drop(struct link *link)
@@ -239,13 +268,9 @@ static inline void link_post(struct link *link, const struct far_mail *mail, str
 	link->last = &frame->next;
 }
 
-static void cluster_send(struct hub_cluster *cluster, uint32_t to, const struct far_mail *mail)
+static inline void cluster_post(const struct sim_worker *worker, struct link *link,
+                                const struct far_mail *mail)
 {
-	struct sim_worker *worker = CONTAINER_OF(cluster, struct sim_worker, cluster);
-	struct link *link = &world.links[worker->node][to];
-	CHECK(to != worker->node && to < world.scenario->nodes);
-	if (!link->is_up)
-		return;
 	world.seen.frames++;
 	if (mail->kind == FAR_RECORDS && chance(world.scenario->lossy_percent)) {
 		world.seen.lost++;
@@ -257,6 +282,18 @@ static void cluster_send(struct hub_cluster *cluster, uint32_t to, const struct 
 		relay_write(&world.nodes[worker->node].codec, &body, mail);
 		link_post(link, mail, body);
 	}
+}
+
+static void cluster_send(struct hub_cluster *cluster, uint32_t to, const struct far_mail *mail)
+{
+	struct sim_worker *worker = CONTAINER_OF(cluster, struct sim_worker, cluster);
+	struct link *link = &world.links[worker->node][to];
+	CHECK(to != worker->node && to < world.scenario->nodes);
+	if (!link->is_up)
+		return;
+	failing_pause();
+	cluster_post(worker, link, mail);
+	failing_resume();
 }
 
 static inline void link_set(uint32_t a, uint32_t b, bool is_up)
@@ -285,6 +322,21 @@ static inline void links_set(uint32_t a, uint32_t b, bool is_up)
 		world.links[a][b].up_ms = world.links[b][a].up_ms = world.now_ms + below(1500);
 }
 
+/* Behind a record that was left out the tail is in doubt at once. */
+static inline void check_no_hole(const struct hub *hub, uint32_t from, const struct far_mail *mail)
+{
+	const struct hub_slot *slot = far_slot(hub, mail->slot);
+	if (mail->kind != FAR_RECORDS || slot->home != HOME_ELSEWHERE || slot->node != from)
+		return;
+	const struct record *last = mail->records[mail->record_count - 1];
+	struct slice name = record_channel(last);
+	const struct channel *channel = hub_find(hub, name, hub_hash(hub, name));
+	if (channel == NULL || !channel->far->is_interested)
+		return;
+	CHECK(slot->needs_sync || channel->far->is_asking || channel->far->is_behind ||
+	      (channel->epoch == last->epoch && last->seq < log_next(&channel->log)));
+}
+
 static inline void frame_arrives(uint32_t from, uint32_t to)
 {
 	struct link *link = &world.links[from][to];
@@ -299,7 +351,10 @@ static inline void frame_arrives(uint32_t from, uint32_t to)
 	CHECK(relay_read(&world.nodes[to].codec, frame->kind, frame->slot, bytes_view(&frame->body),
 	                 &mail) == RELAY_DONE);
 	hub_enter(hub);
+	memory_begin();
 	hub_far_receive(hub, from, &mail);
+	memory_end();
+	check_no_hole(hub, from, &mail);
 	relay_mail_free(&mail);
 	free(frame->body.at);
 	free(frame);
@@ -325,10 +380,9 @@ static inline void log_keep(struct slot_log *log, struct bytes entry)
 	relay_entry_free(&read);
 }
 
-static enum hub_proposed cluster_propose(struct hub_cluster *cluster, uint32_t slot,
-                                         const struct hub_entry *entry)
+static inline enum hub_proposed log_propose(const struct sim_worker *worker, uint32_t slot,
+                                            const struct hub_entry *entry)
 {
-	struct sim_worker *worker = CONTAINER_OF(cluster, struct sim_worker, cluster);
 	struct slot_log *log = log_of((uint16_t)slot);
 	struct buf body = {0};
 	relay_write_entry(&world.nodes[worker->node].codec, &body, entry);
@@ -355,6 +409,16 @@ static enum hub_proposed cluster_propose(struct hub_cluster *cluster, uint32_t s
 	return HUB_PROPOSED;
 }
 
+static enum hub_proposed cluster_propose(struct hub_cluster *cluster, uint32_t slot,
+                                         const struct hub_entry *entry)
+{
+	failing_pause();
+	enum hub_proposed how =
+		log_propose(CONTAINER_OF(cluster, struct sim_worker, cluster), slot, entry);
+	failing_resume();
+	return how;
+}
+
 static inline struct bytes log_take_proposed(struct slot_log *log)
 {
 	struct proposed *proposed = log->first;
@@ -374,7 +438,9 @@ static inline void log_commit_due(struct slot_log *log)
 		CHECK(log->applied[log->home] == log->count);
 		struct hub *hub = hub_of((uint32_t)log->home, log->slot);
 		hub_enter(hub);
+		memory_begin();
 		hub_commit(hub, log->slot);
+		memory_end();
 	}
 }
 
@@ -386,8 +452,9 @@ static inline void log_apply_next(struct slot_log *log, uint32_t node)
 	struct hub *hub = hub_of(node, log->slot);
 	CHECK(relay_read_entry(&world.nodes[node].codec, log->slot, &in, &read) == RELAY_DONE);
 	hub_enter(hub);
-	if (hub_apply(hub, &read))
-		log->applied[node]++;
+	memory_begin();
+	log->applied[node] += hub_apply(hub, &read);
+	memory_end();
 	relay_entry_free(&read);
 }
 
@@ -401,7 +468,9 @@ static inline void log_tell(struct slot_log *log, uint32_t node)
 	                        .stream = log->stream};
 	struct hub *hub = hub_of(node, log->slot);
 	hub_enter(hub);
+	memory_begin();
 	hub_set_role(hub, log->slot, &role);
+	memory_end();
 	log->told_term[node] = log->term;
 	log->told_stream[node] = log->stream;
 }
@@ -444,7 +513,12 @@ static inline void fork_begin(struct slot_log *log, uint32_t node, bool is_depos
 	struct fork *fork = calloc(1, sizeof(*fork));
 	CHECK(fork != NULL);
 	fork->number = ++world.seen.forks;
-	fork->leave_ms = world.now_ms + below(4000);
+	/* The one that may have something else than the others comes first; some come when nobody
+	 * knows by the nodes' keys any more what the others have brought. */
+	fork->is_late = !is_deposed && below(100) < 15;
+	fork->leave_ms = world.now_ms + (is_deposed      ? 0
+	                                 : fork->is_late ? RETRIES_MS + 1000
+	                                                 : below(2000));
 	for (size_t i = 0; is_deposed && i < log->vain_count; i++)
 		bytes_keep(&fork->unsure, &fork->unsure_count, bytes_copy(&log->vain[i]));
 	for (size_t i = log->applied[node]; !is_deposed && i < log->count; i++)
@@ -521,7 +595,7 @@ static inline void fork_check(struct slot_log *log, uint32_t node)
 	for (size_t i = 0; i < fork->saved_count; i++) {
 		struct hub_entry entry;
 		fork_read(log, node, &fork->saved[i], &entry);
-		if (fork_known(log, &entry) == NULL)
+		if (fork_known(log, &entry) == NULL && !(fork->is_late && entry.is_unsure))
 			world.hooks->merged(entry.record, log->stream);
 		relay_entry_free(&entry);
 	}
@@ -549,6 +623,7 @@ static inline void log_open(struct slot_log *log, uint32_t node)
 	}
 	fork_leave(log, node, true);
 	fork_end(log, node);
+	memset(log->is_restored, 0, sizeof(log->is_restored)); /* with nothing, if they were */
 	log->is_restored[node] = log->has_state = true;
 	world.seen.opened++;
 }
@@ -580,10 +655,22 @@ static inline void fork_give(struct slot_log *log, uint32_t node)
 	fork_read(log, home, &fork->saved[fork->next], &entry);
 	const struct known_order *known = fork_known(log, &entry);
 	bool is_unsure = entry.is_unsure; /* there may be another one of that number */
+	if (is_unsure && fork->is_late) {
+		fork->next++;
+		relay_entry_free(&entry);
+		return;
+	}
+	struct cursor place = {0};
+	if (entry.record != NULL)
+		place = (struct cursor){.epoch = entry.record->epoch, .seq = entry.record->seq};
 	hub_enter(hub);
 	uint64_t before = hub_counters(hub)->merged;
+	memory_begin();
 	if (hub_merge(hub, log->slot, &entry))
 		fork->term = log->term;
+	memory_end();
+	if (hub_counters(hub)->merged > before && !is_unsure)
+		world.hooks->taken_in(entry.record, place, log->stream);
 	CHECK(hub_counters(hub)->merged == before || known == NULL || !known->is_kept || is_unsure);
 	world.seen.merged += hub_counters(hub)->merged - before;
 	relay_entry_free(&entry);
@@ -623,6 +710,22 @@ static inline void log_stray(struct slot_log *log)
 	}
 }
 
+/* False: no memory. */
+static inline bool hub_take(struct hub *hub, uint16_t slot, const struct hub_entry *entry)
+{
+	bool is_taken = false;
+	for (int tries = 0; !is_taken && tries < 100; tries++) { /* where there is no room */
+		memory_begin();
+		is_taken = hub_restore(hub, slot, entry);
+		memory_end();
+		CHECK(is_taken ||
+		      world.scenario->full_percent + world.scenario->memory_percent > 0);
+		if (!is_taken && world.scenario->memory_percent > 0)
+			return false;
+	}
+	return is_taken;
+}
+
 /* What a replica lacks is given to it as the home has it. */
 static inline void log_restore(struct slot_log *log, uint32_t node)
 {
@@ -634,7 +737,8 @@ static inline void log_restore(struct slot_log *log, uint32_t node)
 	if (!hub_save_begin(from, log->slot, &save))
 		return;
 	hub_clear(to, log->slot);
-	while (hub_save_next(from, &save, &entry)) {
+	bool is_good = true;
+	while (is_good && hub_save_next(from, &save, &entry)) {
 		struct buf body = {0};
 		relay_write_entry(&world.nodes[log->home].codec, &body, &entry);
 		struct unpack in = {.rest = buf_view(&body)};
@@ -642,14 +746,13 @@ static inline void log_restore(struct slot_log *log, uint32_t node)
 		CHECK(relay_read_entry(&world.nodes[node].codec, log->slot, &in, &read) ==
 		      RELAY_DONE);
 		CHECK(unpack_is_over(&in));
-		while (!hub_restore(to, log->slot, &read))
-			CHECK(world.scenario->full_percent > 0);
+		is_good = hub_take(to, log->slot, &read);
 		relay_entry_free(&read);
 		buf_free(&body);
 	}
 	hub_save_end(&save);
-	while (!hub_restore(to, log->slot, NULL))
-		;
+	if (!is_good || !hub_take(to, log->slot, NULL))
+		return; /* it begins again */
 	log->applied[node] = log->applied[log->home];
 	log->is_restored[node] = true;
 	world.seen.restored++;
@@ -745,7 +848,8 @@ static inline void log_elect(struct slot_log *log)
 	if (found < 0 || (!has_holder && log->count > 0))
 		return;
 	uint32_t node = (uint32_t)found;
-	if (log->forks[node] != NULL && !log->forks[node]->is_saved) {
+	bool is_opened = log->forks[node] != NULL && !log->forks[node]->is_saved;
+	if (is_opened) {
 		log_open(log, node);
 	} else if (!log->is_restored[node]) {
 		struct hub *hub = hub_of(node, log->slot);
@@ -763,8 +867,14 @@ static inline void log_elect(struct slot_log *log)
 	CHECK(log->applied[node] == log->count);
 	log->home = found;
 	log->term++;
+	if (is_opened) {
+		log->opened_term = log->term;
+		log->opened_turns = 0;
+	}
+	log->elected_count = log->count;
 	for (uint32_t other = 0; other < world.scenario->nodes; other++)
-		log->tell_ms[other] = world.now_ms + below(300);
+		log->tell_ms[other] =
+			world.now_ms + below(other == (uint32_t)log->deposed ? 1000 : 300);
 	bool was_in[NODES_MAX];
 	memcpy(was_in, log->in_set, sizeof(was_in));
 	log_choose_set(log, found);
@@ -777,10 +887,16 @@ static inline void log_elect(struct slot_log *log)
 
 static inline void log_turn(struct slot_log *log)
 {
+	for (uint32_t node = 0; node < world.scenario->nodes; node++) {
+		if (world.nodes[node].is_up && log->told_term[node] != log->term)
+			log->doubt_ms = world.now_ms;
+	}
 	if (log->home >= 0)
 		log_commit_due(log);
 	else if (log->elected_ms <= world.now_ms)
 		log_elect(log);
+	if (log->opened_term == log->term && log->opened_turns++ == OPENED_TURNS)
+		world.hooks->redeemed(log);
 	for (uint32_t node = 0; node < world.scenario->nodes; node++) {
 		if (!world.nodes[node].is_up)
 			continue;
@@ -793,7 +909,11 @@ static inline void log_turn(struct slot_log *log)
 		bool is_told = log->told_term[node] == log->term && log->home >= 0;
 		if (!log->in_set[node] || log->home == (int)node || !is_told)
 			continue;
-		if (!log->is_restored[node] && below(100) < 10)
+		/* Best where something that is committed is not in the home's channel yet. */
+		bool is_awkward =
+			far_slot(hub_of((uint32_t)log->home, log->slot), log->slot)->committed > 0;
+		uint32_t percent = world.scenario->full_percent > 0 ? 2 : 10;
+		if (!log->is_restored[node] && (is_awkward || below(100) < percent))
 			log_restore(log, node);
 		while (log->is_restored[node] && log->applied[node] < log->count && below(100) < 50)
 			log_apply_next(log, node);
@@ -888,16 +1008,27 @@ static inline void worker_turn(struct sim_worker *worker)
 			struct hub_mail mail;
 			memcpy(&mail, letters->at, sizeof(mail));
 			buf_use(letters, sizeof(mail));
+			memory_begin();
 			hub_receive(worker->hub, &mail);
+			memory_end();
 		}
 	}
 	struct timer *timer;
+	memory_begin();
 	while ((timer = timer_take_due(&worker->wheel, world.now_ms)) != NULL)
 		hub_timer(worker->hub, timer);
-	while (hub_far_turn(worker->hub, 1 + below(50)))
-		;
-	while (hub_walk(worker->hub, 1 + below(20)))
-		;
+	memory_end();
+	bool has_more;
+	do {
+		memory_begin();
+		has_more = hub_far_turn(worker->hub, 1 + below(50));
+		memory_end();
+	} while (has_more);
+	do {
+		memory_begin();
+		has_more = hub_walk(worker->hub, 1 + below(20));
+		memory_end();
+	} while (has_more);
 }
 
 static inline void links_turn(void)
@@ -915,6 +1046,14 @@ static inline void links_turn(void)
 	}
 }
 
+/* A home that was deposed, and does not know it, has something else than the present one. */
+static inline bool has_two_tails(const struct slot_log *log)
+{
+	return log->home >= 0 && log->deposed >= 0 && log->vain_count > 0 &&
+	       log->told_term[log->deposed] != log->term && log->is_restored[log->deposed] &&
+	       log->count > log->elected_count;
+}
+
 static inline void faults_turn(void)
 {
 	const struct scenario *scenario = world.scenario;
@@ -928,6 +1067,10 @@ static inline void faults_turn(void)
 		log_depose(log, true);
 	if (log->home >= 0 && chance(scenario->unclean_percent))
 		log_lose(log);
+	for (uint32_t i = 0; scenario->fork_percent > 0 && i < world.log_count; i++) {
+		if (has_two_tails(&world.logs[i]) && chance(20 * scenario->unclean_percent))
+			log_lose(&world.logs[i]);
+	}
 	if (chance(scenario->stray_percent))
 		log_stray(log);
 }

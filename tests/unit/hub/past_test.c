@@ -90,7 +90,7 @@ static void play(const char *at)
 		if (sscanf(at, "o%c%n", &letter, &len) == 1)
 			CHECK(pasts_open(&pasts, (uint64_t)letter, now_ms) != NULL);
 		else if (sscanf(at, "m%c%llu%n", &letter, &a, &len) == 2)
-			pasts_mark(&pasts, (uint64_t)letter, a, now_ms);
+			CHECK(pasts_mark(&pasts, (uint64_t)letter, a, now_ms));
 		else if (sscanf(at, "+%c%llu%n", &letter, &a, &len) == 2)
 			add(letter, a);
 		else if (sscanf(at, "<%c%llu-%llu%n", &letter, &a, &b, &len) == 3)
@@ -228,9 +228,9 @@ static void without_memory(void)
 	bool is_added = past_add(order('a'), next, 0);
 	bool is_extended = past_extend(order('a'), &older, 1);
 	bool is_opened = pasts_open(&pasts, 'b', now_ms) != NULL;
-	pasts_mark(&pasts, 'b', 1, now_ms);
+	bool is_marked = pasts_mark(&pasts, 'b', 1, now_ms);
 	CHECK(failing_disarm() == 4);
-	CHECK(!is_added && !is_extended && !is_opened);
+	CHECK(!is_added && !is_extended && !is_opened && !is_marked);
 	write_held(&after);
 	CHECK(slice_equals(buf_view(&before), buf_view(&after)));
 	record_drop(next);
