@@ -561,7 +561,8 @@ static bool handover_is_over(const struct drain_handover *handover)
 
 static void begin_drain(struct node *node)
 {
-	uint64_t time_ms = node->drain.time_ms;
+	uint64_t time_ms = config_of(node)->drain.time_ms;
+	node->drain.time_ms = time_ms;
 	journal_say(&node->pen.journal, JOURNAL_INFO, "drain",
 	            "draining %u clients over %" PRIu64 " ms; a second signal ends it at once",
 	            up_clients(&node->drain_up), time_ms);
@@ -639,7 +640,6 @@ static void serve(struct node *node)
 {
 	node->drain.up = &node->drain_up;
 	node->drain.handover = node->has_mesher ? &node->drain_handover : NULL;
-	node->drain.time_ms = config_of(node)->drain.time_ms;
 	watch_begin(&node->watch, node->service.watchdog_ms, node->started, now_ms());
 	service_tell(&node->service, "READY=1\nSTATUS=Serving");
 	node->told_ms = now_ms();

@@ -169,17 +169,18 @@ export class Server {
 	#sockets = new Set();
 
 	/*
-	 * `options` as after -o, `config` the text of a file, `port` a free one unless given;
+	 * `options` as after -o, and some of our own but for those `without`; `config` the text of a
+	 * file, `port` a free one unless given;
 	 * `program` another one than STARLING. A server that `isSecure` speaks TLS, with the
 	 * certificate { cert, key }.
 	 */
 	constructor({
-		options = [], env = {}, config, args = [], port, program = binary,
+		options = [], without = [], env = {}, config, args = [], port, program = binary,
 		isSecure = isSecureByDefault, certificate,
 	} = {}) {
 		this.port = port;
 		this.isSecure = isSecure;
-		this.#settings = { options, env, args, program };
+		this.#settings = { options, without, env, args, program };
 		if (isSecure)
 			this.certificate = certificate ?? commonCertificate();
 		this.#settings.file = config === undefined
@@ -205,7 +206,8 @@ export class Server {
 	}
 
 	#arguments() {
-		const given = this.#settings.options.map((option) => option.split("=")[0]);
+		const given = [...this.#settings.without,
+			...this.#settings.options.map((option) => option.split("=")[0])];
 		const defaults = [
 			...this.#listeners(), "workers.count=2", "drain.time=1s",
 		].filter((option) => !given.includes(option.split("=")[0]));

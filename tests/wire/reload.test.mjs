@@ -7,7 +7,8 @@ import { describe, it } from "node:test";
 
 import { EventStream, NativeClient, RawClient, opcodes } from "./clients.mjs";
 import {
-	assertError, call, fresh, publish, publishCount, scale, scratchDirectory, until, withServer,
+	assertError, call, fresh, publish, publishCount, scale, scratchDirectory, startServer, until,
+	withServer,
 	writeScratch,
 } from "./harness.mjs";
 import { mint, secret } from "./tokens.mjs";
@@ -260,14 +261,73 @@ describe("reload: what may change", () => {
 	});
 });
 
+describe("reload: how the node behaves", () => {
+	it("a heartbeat is by the new interval, and told to who comes", async () => {
+		await withServer({ config: "[heartbeat]\ninterval = 1h\ntimeout = 2h\n" }, async (server) => {
+			const before = await NativeClient.open(server);
+			assert.equal(before.welcome.heartbeat, 3600);
+			await server.reload("[heartbeat]\ninterval = 100ms\ntimeout = 1h\n");
+			const after = await until(async () => {
+				const client = await NativeClient.open(server);
+				if (client.welcome.heartbeat === 1)
+					return client;
+				client.close();
+			}, "the new interval to be told");
+			assert.equal((await after.frame()).opcode, opcodes.ping);
+			before.close();
+			after.close();
+		});
+	});
+
+	it("/echo comes and goes", async () => {
+		const config = (echo) => `[auth]\napi_key = k\n[listen]\necho = ${echo}\n`;
+		await withServer({ config: config("no") }, async (server) => {
+			const echo = async () => (await call(server, "GET", "/echo")).status;
+			assert.equal(await echo(), 404);
+			await server.reload(config("yes"));
+			await until(async () => await echo() === 426, "/echo to be there");
+			await server.reload(config("no"));
+			await until(async () => await echo() === 404, "/echo to be gone");
+		});
+	});
+
+	it("proxies are trusted, and no more", async () => {
+		const config = (proxies) => `[listen]\ntrusted_proxies = ${proxies}\n`;
+		await withServer({ config: config("") }, async (server) => {
+			const addressOf = async () => {
+				const client = await NativeClient.open(server,
+					{ headers: { "X-Forwarded-For": "192.0.2.7" } });
+				const answer = await call(server, "GET", `/api/connections/${client.welcome.connection}`);
+				client.close();
+				return answer.json().address;
+			};
+			assert.equal(await addressOf(), "127.0.0.1");
+			await server.reload(config("127.0.0.0/8"));
+			await until(async () => await addressOf() === "192.0.2.7", "the proxy to be trusted");
+			await server.reload(config(""));
+			await until(async () => await addressOf() === "127.0.0.1", "it to be so no more");
+		});
+	});
+
+	it("a drain takes as long as it is said to by then", async () => {
+		const server = await startServer({ config: "[drain]\ntime = 1h\n", without: ["drain.time"] });
+		const client = await NativeClient.open(server);
+		await server.reload("[drain]\ntime = 100ms\n");
+		server.signal("SIGTERM");
+		assert.deepEqual(await client.closing(), { code: 1012, reason: "drain" });
+		assert.deepEqual(await server.ended(), { code: 0, signal: null });
+		assert.match(server.stderr(), /over 100 ms/);
+	});
+});
+
 describe("reload: what may not", () => {
 	it("a key that needs a restart is named, and keeps its value", async () => {
-		await withServer({ config: "[heartbeat]\ninterval = 20s\n" }, async (server) => {
-			const said = await server.reload("[heartbeat]\ninterval = 5s\n[drain]\ntime = 9s\n" +
+		await withServer({ config: "[mesh]\nname = one\n" }, async (server) => {
+			const said = await server.reload("[mesh]\nname = two\n[drain]\ntime = 9s\n" +
 				"[limits]\nchannels_per_connection = 1\n");
-			assert.equal(said, `${done}; a restart is needed for heartbeat.interval`);
+			assert.equal(said, `${done}; a restart is needed for mesh.name`);
 			const client = await NativeClient.open(server);
-			assert.equal(client.welcome.heartbeat, 20);
+			assert.equal(client.welcome.node, "one");
 			await until(async () => {
 				const other = await NativeClient.open(server);
 				await other.subscribe(fresh());
@@ -276,7 +336,7 @@ describe("reload: what may not", () => {
 				return more.code === "too_many_channels";
 			}, "the other keys to hold");
 			/* Said again each time, for it is still so. */
-			assert.match(await server.reload(), /a restart is needed for heartbeat\.interval$/);
+			assert.match(await server.reload(), /a restart is needed for mesh\.name$/);
 			client.close();
 		});
 	});
