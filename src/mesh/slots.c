@@ -339,13 +339,28 @@ static void slot_tick(struct slots *slots, struct slot *slot)
 	slot->due_ms = slots->now_ms + (is_busy(slot) ? SLOTS_TICK_MS : SLOTS_REPAIR_MS);
 }
 
+static bool holds_something(const struct slot *slot)
+{
+	return slot->replica != NULL && slot_log_last(&slot->replica->log) > 0;
+}
+
+/* When a node dies a third of its slots or more want another home, of which few may ever have held
+ * an entry. Somebody waits for those. */
+static void tick_all(struct slots *slots, bool hold_something)
+{
+	for (uint32_t i = 0; i < slots->count; i++) {
+		if (holds_something(&slots->slot[i]) == hold_something)
+			slot_tick(slots, &slots->slot[i]);
+	}
+}
+
 void slots_tick(struct slots *slots, uint64_t now_ms)
 {
 	CHECK(now_ms >= slots->now_ms);
 	slots->now_ms = now_ms;
 	slots_gossip(slots);
-	for (uint32_t i = 0; i < slots->count; i++)
-		slot_tick(slots, &slots->slot[i]);
+	tick_all(slots, true);
+	tick_all(slots, false);
 	slots_flush(slots);
 }
 
