@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import net from "node:net";
 
-import { Signal, requestTo, turn, within } from "./harness.mjs";
+import { Signal, onceKey, persistently, requestTo, turn, within } from "./harness.mjs";
 
 /* ---- bytes ---- */
 
@@ -327,6 +327,7 @@ export class NativeClient extends RawWebSocket {
 
 	static async open(server, { query = "", headers = {} } = {}) {
 		const client = await super.open(server, `/ws${query && `?${query}`}`, headers);
+		client.server = server;
 		client.welcome = await client.hear();
 		assert.equal(client.welcome.type, "welcome");
 		return client;
@@ -362,13 +363,15 @@ export class NativeClient extends RawWebSocket {
 	}
 
 	async subscribe(channel, more = {}) {
-		const answer = await this.ask({ type: "subscribe", channel, ...more });
+		const answer = await persistently(this.server,
+			() => this.ask({ type: "subscribe", channel, ...more }));
 		assert.equal(answer.type, "subscribed", JSON.stringify(answer));
 		return answer;
 	}
 
 	async publish(channel, data, more = {}) {
-		const answer = await this.ask({ type: "publish", channel, data, ...more });
+		const command = { type: "publish", channel, data, ...onceKey(this.server), ...more };
+		const answer = await persistently(this.server, () => this.ask(command));
 		assert.equal(answer.type, "ack", JSON.stringify(answer));
 		return answer.id;
 	}

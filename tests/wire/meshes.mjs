@@ -89,6 +89,7 @@ export class Mesh {
 			own.push("workers.count=1");
 		const node = new Server({ port: await portOfNode(), ...more, options: own });
 		node.meshPort = port;
+		node.isPatient = !this.#options.includes("mesh.partition=pause");
 		node.name = name ?? `n${index + 1}`;
 		this.nodes.push(node);
 		return node;

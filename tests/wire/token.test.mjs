@@ -6,7 +6,7 @@ import { describe, it } from "node:test";
 
 import { NativeClient, RawClient, exchange, handshake } from "./clients.mjs";
 import {
-	assertError, call, fresh, isSanitized, run, until, useServer, withServer, writeScratch,
+	assertError, call, fresh, isSanitized, run, startServer, until, useServer, withServer, writeScratch,
 } from "./harness.mjs";
 import { makePair, mint, now, open, secret } from "./tokens.mjs";
 
@@ -403,11 +403,9 @@ describe("token: made by a backend, as README shows it", () => {
 
 describe("token: the banner", () => {
 	const banner = async (options) => {
-		let text;
-		await withServer({ options }, async (server) => {
-			text = await until(() => server.stderr().includes("publish") && server.stderr());
-		});
-		return text;
+		const server = await startServer({ options });
+		await server.stop();
+		return server.stderr();
 	};
 
 	it("says when a secret is shorter than it should be, and not what it is", async () => {
