@@ -58,7 +58,7 @@ static void a_turn_is_a_letter(void)
 /* Lines of about a KiB, as the access log has, till so many are lost. */
 static void say_until_lost(uint64_t count)
 {
-	char path[1024];
+	char path[1024] = {0};
 	struct journal_field field = {"path", slice_of(path, sizeof(path)), 0};
 	memset(path, 'x', sizeof(path));
 	for (size_t said = 0; lost < count; said += sizeof(path)) {
