@@ -26,7 +26,7 @@
 
 #include "base/text.h"
 
-#define SEEDS_DEFAULT 320
+#define SEEDS_DEFAULT 340
 #define CLIENTS 24
 #define STEPS 1500
 #define REF_BYTES 24
@@ -100,6 +100,13 @@ static const struct scenario scenarios[] = {
          .unclean_percent = 1,
          .fork_percent = 60},
 	{.name = "channels end",
+         .nodes = 3,
+         .workers = 2,
+         .replicas = 2,
+         .pace_ms = 350,
+         .clients = 3,
+         .idle_percent = 88},
+	{.name = "few follow, and not for long",
          .nodes = 3,
          .workers = 2,
          .replicas = 2,
@@ -908,7 +915,7 @@ static void client_turn(struct client *client)
 		return;
 	if (client->asked_count + 10 > ASKED_MAX || what < 4)
 		client_close(client);
-	else if (what < 12)
+	else if (what < (world.scenario->clients > 0 ? 7 : 12))
 		client_subscribe(client, channel, below(2) == 0);
 	else if (what < 15)
 		client_unsubscribe(client, channel);
@@ -967,6 +974,11 @@ static void awkward_turn(void)
 	seen.awkward++;
 }
 
+static uint32_t client_count(void)
+{
+	return world.scenario->clients > 0 ? world.scenario->clients : CLIENTS;
+}
+
 static void turn(void)
 {
 	bool is_slow = world.scenario->pace_ms > 0 && !world.is_quiet;
@@ -978,9 +990,8 @@ static void turn(void)
 		log_turn(&world.logs[i]);
 	for (int i = 0; world.scenario->full_percent > 0 && i < CLIENTS; i++)
 		awkward_turn();
-	uint32_t index = below(CLIENTS);
-	if (world.scenario->clients == 0 || index < world.scenario->clients)
-		client_turn(&clients[index]);
+	if (world.scenario->idle_percent == 0 || !chance(world.scenario->idle_percent))
+		client_turn(&clients[below(client_count())]);
 	for (uint32_t n = 0; n < world.scenario->nodes; n++) {
 		for (uint32_t w = 0; w < world.scenario->workers && world.nodes[n].is_up; w++)
 			worker_turn(&world.nodes[n].workers[w]);

@@ -47,6 +47,7 @@ struct scenario {
 	uint32_t memory_percent;  /* of calls of a hub: an allocation in it fails */
 	uint32_t pace_ms;         /* a turn takes so long at most; 0: 5 */
 	uint32_t clients;         /* 0: all */
+	uint32_t idle_percent;    /* none of them does anything */
 };
 
 struct bytes {
