@@ -207,8 +207,11 @@ install: all
 	install -D -m 755 $B/starling $(DESTDIR)$(PREFIX)/bin/starling
 	install -D -m 644 systemd/90-starling-sysctl.conf \
 		$(DESTDIR)$(PREFIX)/lib/sysctl.d/90-starling-sysctl.conf
+	install -D -m 644 systemd/starling.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/starling.conf
 	install -D -m 644 systemd/starling-limits.conf \
 		$(DESTDIR)$(PREFIX)/share/doc/starling/limits.conf
+	install -m 644 systemd/starling.conf doc/alerts.yml doc/prometheus.yml \
+		$(DESTDIR)$(PREFIX)/share/doc/starling
 	install -D -m 644 systemd/starling.socket \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/starling.socket
 	sed 's|/usr/local/|$(PREFIX)/|' systemd/starling.service | install -D -m 644 /dev/stdin \

@@ -50,7 +50,7 @@ static void warn(struct edge *edge, const char *kind, const char *message)
 	edge->options.up->warn(edge->options.up, kind, message);
 }
 
-/* Names are not for the journal alone to show: control characters are not let through there. */
+/* Control characters of a name are the journal's to leave out. */
 static void warn_of(struct edge *edge, const struct conn *conn, const char *kind, const char *what)
 {
 	char text[512], id[CONN_ID_MAX], from[ADDRESS_TEXT_MAX];

@@ -30,7 +30,9 @@ install_to() {
 has_files() {
 	for file in bin/starling lib/sysctl.d/90-starling-sysctl.conf \
 		lib/systemd/system/starling.service lib/systemd/system/starling.socket \
-		share/doc/starling/limits.conf; do
+		lib/sysusers.d/starling.conf share/doc/starling/limits.conf \
+		share/doc/starling/starling.conf share/doc/starling/alerts.yml \
+		share/doc/starling/prometheus.yml; do
 		test -f "$scratch/root/opt/x/$file" || { echo "$file is missing"; return 1; }
 	done
 	"$scratch/root/opt/x/bin/starling" version &&
@@ -63,6 +65,7 @@ package_has() {
 	dpkg-deb --contents "$scratch/starling.deb" >"$scratch/contents" || return 1
 	for file in ./usr/bin/starling ./usr/lib/systemd/system/starling.service \
 		./usr/lib/systemd/system/starling.socket ./usr/lib/sysctl.d/90-starling-sysctl.conf \
+		./usr/lib/sysusers.d/starling.conf \
 		./etc/starling/starling.conf ./usr/share/doc/starling/copyright; do
 		grep -q " root/root .* $file\$" "$scratch/contents" || { echo "$file is missing"; return 1; }
 	done
@@ -80,6 +83,24 @@ claim "none is missing" has_files
 if command -v systemd-analyze >/dev/null; then
 	claim "systemd-analyze finds nothing wrong with the units" units_verify
 	claim "and the service exposed to less than 2.0" is_hardened
+fi
+knows_user() {
+	mkdir -p "$scratch/host/etc" &&
+		systemd-sysusers --root="$scratch/host" "$scratch/root/opt/x/lib/sysusers.d/starling.conf" &&
+		grep '^starling:' "$scratch/host/etc/passwd"
+}
+
+watches() {
+	cp "$scratch/root/opt/x/share/doc/starling/prometheus.yml" \
+		"$scratch/root/opt/x/share/doc/starling/alerts.yml" "$scratch" && : >"$scratch/starling.key" &&
+		promtool check config "$scratch/prometheus.yml"
+}
+
+if command -v systemd-sysusers >/dev/null; then
+	claim "systemd-sysusers makes the user of the service" knows_user
+fi
+if command -v promtool >/dev/null; then
+	claim "promtool finds nothing wrong with what Prometheus is to read" watches
 fi
 if command -v dpkg-deb >/dev/null; then
 	claim "make deb makes a package" makes_package
