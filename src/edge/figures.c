@@ -101,6 +101,11 @@ static void write_json(struct buf *out, const struct edge_stats *stats)
 	write_closes(out, stats->closes);
 }
 
+static uint64_t lines_lost(const struct edge *edge)
+{
+	return atomic_load_explicit(&edge->options.common->lines_lost, memory_order_relaxed);
+}
+
 static void finish_stats(struct edge *edge, struct conn *conn, struct note *const *notes,
                          size_t count)
 {
@@ -113,6 +118,8 @@ static void finish_stats(struct edge *edge, struct conn *conn, struct note *cons
 	buf_u64(&body, (loop_unix_ms(edge->loop) - edge->options.node->started_unix_ms) / 1000);
 	buf_string(&body, ",\"workers\":");
 	buf_u64(&body, edge->options.workers);
+	write_figure(&body, "draining", edge->is_draining);
+	write_figure(&body, "log_lines_lost_total", lines_lost(edge));
 	write_json(&body, &sum);
 	edge->options.up->write_figures(edge->options.up, &body);
 	buf_char(&body, '}');
@@ -202,11 +209,6 @@ static void write_workers(struct buf *out, struct note *const *notes, size_t cou
 		                &notes[i]->stats.load.turns);
 	}
 	write_worker_figures(out, notes, count);
-}
-
-static uint64_t lines_lost(const struct edge *edge)
-{
-	return atomic_load_explicit(&edge->options.common->lines_lost, memory_order_relaxed);
 }
 
 static void write_node(struct edge *edge, struct buf *out)

@@ -144,6 +144,8 @@ describe("metrics: /metrics", () => {
 		assert.equal(stats.publish_seconds.count, metrics.get("starling_publish_seconds_count"));
 		assert.ok(stats.publish_seconds.p50 <= stats.publish_seconds.p99);
 		assert.equal(stats.outbound_bytes, 0);
+		assert.equal(stats.draining, metrics.get("starling_draining"));
+		assert.equal(stats.log_lines_lost_total, metrics.get("starling_log_lines_lost_total"));
 	});
 
 	it("tells what lags: bytes, and how many subscriptions", async () => {
