@@ -312,6 +312,18 @@ async function look(server, client, channels) {
 		{ body: '{"data":{"direct":1}}', mayBeGone: client });
 }
 
+/* What the API shows, told as it changes: an answer, a refusal, or the end. */
+async function lookLive(server) {
+	const live = await openStream(server, "/api/live?get=/metrics&get=/api/connections");
+	if (!live)
+		return;
+	await live.until(() => live.events.length > 0, "an answer").catch((error) => {
+		if (!live.isClosed)
+			throw error;
+	});
+	live.close();
+}
+
 async function openStream(server, target, options) {
 	try {
 		const stream = await orGone(EventStream.open(server, target, options));
@@ -369,6 +381,7 @@ async function session(server, name) {
 	await other.ask({ type: "subscribe", channel: channels[0], since: "start" }, "subscribed");
 	await other.publish(book, channels[0], "last");
 	await look(server, one, channels);
+	await lookLive(server);
 	await one.ask({ type: "ping" }, "pong");
 	await other.ask({ type: "ping" }, "pong");
 	one.close();
