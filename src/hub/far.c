@@ -457,6 +457,18 @@ static void ask_homes(struct hub *hub)
 		tail_ask_home(hub, &far->slots[i]);
 }
 
+/* Each slot in its turn: so no turn looks at all who are present. */
+static void audit_some(struct hub *hub)
+{
+	struct hub_far *far = hub->far;
+	uint32_t some = slot_count(hub) / (PRESENCE_AUDIT_MS / HUB_FAR_MS) + 1;
+	for (; some > 0 && hub->presences.count > 0; some--) {
+		struct hub_slot *slot = &far->slots[far->audit_next++ % slot_count(hub)];
+		if (slot->home == HOME_HERE)
+			presence_home_audit(hub, slot);
+	}
+}
+
 bool hub_far_has_more(const struct hub *hub)
 {
 	return !list_is_empty(&hub->far->due);
@@ -471,6 +483,7 @@ bool hub_far_turn(struct hub *hub, uint32_t budget)
 		list_move_all(&far->due, &far->waiting);
 		errands_again(hub);
 		presence_far_again(hub);
+		audit_some(hub);
 		ask_homes(hub);
 	}
 	struct list_node *last = list_is_empty(&far->due) ? NULL : far->due.ends.prev;

@@ -481,18 +481,24 @@ static void receive_synced(struct hub *hub, struct hub_slot *slot, uint32_t node
 	presence_home_synced(hub, slot, node);
 }
 
-static void receive_ask(struct hub *hub, struct hub_slot *slot, uint32_t node,
-                        const struct far_mail *mail)
+void home_send_digest(struct hub *hub, const struct hub_slot *slot, uint32_t node)
 {
-	const struct slot_edge *edge = home_edge(slot, node);
-	struct far_mail back = {.kind = FAR_DIGEST, .slot = mail->slot};
+	const struct slot_edge *edge = &slot->edges[node];
+	struct far_mail mail = {.kind = FAR_DIGEST,
+	                        .slot = slot->number,
+	                        .counter = edge->counter,
+	                        .sum = edge->sum,
+	                        .is_synced = far_bit(slot->synced, node)};
+	far_send(hub, node, &mail);
+}
+
+static void receive_ask(struct hub *hub, struct hub_slot *slot, uint32_t node)
+{
+	struct slot_edge *edge = home_edge(slot, node);
 	if (edge == NULL)
 		return;
-	presence_home_audit(hub, slot);
-	back.counter = edge->counter;
-	back.sum = edge->sum;
-	back.is_synced = far_bit(slot->synced, node);
-	far_send(hub, node, &back);
+	edge->asked_ms = hub->now_ms;
+	home_send_digest(hub, slot, node);
 }
 
 /* ---- what followers elsewhere begin with, and history ---- */
@@ -629,7 +635,7 @@ void home_receive(struct hub *hub, uint32_t node, const struct far_mail *mail)
 		receive_synced(hub, slot, node, mail);
 		break;
 	case FAR_ASK:
-		receive_ask(hub, slot, node, mail);
+		receive_ask(hub, slot, node);
 		break;
 	case FAR_PRESENT:
 	case FAR_WATCH:

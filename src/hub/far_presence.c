@@ -7,8 +7,8 @@
  * way of what tails say (far_tail.c): counted, so that a late one undoes nothing; all of them anew
  * when the home is another, or the link was broken, and whom it does not name then its node has
  * lost; and each second the home says what they add up to, which must be what was reported. What
- * the home really has it adds up each PRESENCE_AUDIT_MS: so whatever went wrong in between is
- * repaired, too.
+ * the home really has it adds up each PRESENCE_AUDIT_MS, and says it also to those who have
+ * reported nobody and do not ask: so whatever went wrong in between is repaired, too.
  *
  * A new home knows the connections of its own node and what its mirror showed. It is told the rest
  * before it tells anything itself. Who was shown somewhere and has no connection any more, as his
@@ -434,7 +434,8 @@ static void receive_shown(struct hub *hub, struct presence *presence, const stru
 	struct presence_far *far = presence->far;
 	const struct far_show *show = &mail->show;
 	struct occupants *occupants = &presence->occupants;
-	if (far->mirror == MIRROR_ASKED && show->is_first)
+	/* Of two the second is as the home is now, whichever question it answers. */
+	if (far->mirror != MIRROR_NONE && show->is_first)
 		far->mirror = MIRROR_COMING;
 	else if (far->mirror != MIRROR_COMING || show->is_first)
 		return;
@@ -624,11 +625,20 @@ static void add_up(const struct channel *channel, struct hub_slot *slot,
 	}
 }
 
+/* Who has nobody does not ask: he is told whom the home takes for his. */
+static void tell_idle(struct hub *hub, const struct hub_slot *slot)
+{
+	for (uint32_t node = 0; node < slot->edge_count; node++) {
+		const struct slot_edge *edge = &slot->edges[node];
+		bool is_idle = hub->now_ms - edge->asked_ms >= PRESENCE_AUDIT_MS;
+		if (edge->sum.members != 0 && is_idle && far_bit(slot->synced, node) &&
+		    far_bit(hub->far->up, node))
+			home_send_digest(hub, slot, node);
+	}
+}
+
 void presence_home_audit(struct hub *hub, struct hub_slot *slot)
 {
-	if (hub->now_ms - slot->audited_ms < PRESENCE_AUDIT_MS)
-		return;
-	slot->audited_ms = hub->now_ms;
 	for (uint32_t i = 0; i < slot->edge_count; i++)
 		slot->edges[i].sum.members = 0;
 	struct list_node *at = list_first(&slot->channels);
@@ -641,6 +651,7 @@ void presence_home_audit(struct hub *hub, struct hub_slot *slot)
 				add_up(presence->channel, slot, one);
 		}
 	}
+	tell_idle(hub, slot);
 }
 
 void presence_forget_nodes(struct hub *hub, struct channel *channel, const uint64_t *dead)

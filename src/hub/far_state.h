@@ -73,6 +73,7 @@ struct errand {
 /* At a home: what a node has said. */
 struct slot_edge {
 	uint64_t counter; /* of what was heard last */
+	uint64_t asked_ms;
 	struct far_sum sum;
 };
 
@@ -99,7 +100,7 @@ struct hub_slot {
 	/* home */
 	bool is_whole;            /* who is present anywhere has been told, as far as it can be */
 	struct list_node unwhole; /* until then */
-	uint64_t begun_ms, audited_ms; /* when it became home; when it last added up who is where */
+	uint64_t begun_ms;        /* when it became home */
 	struct list proposals;
 	uint32_t proposed, committed;        /* so many, and of them so many from the front */
 	uint64_t synced[CHANNEL_NODE_WORDS]; /* nodes whose followers are all known; others get all
@@ -129,6 +130,7 @@ struct hub_far {
 	struct waiter *owed_first, *owed_last; /* answers to workers, oldest first */
 	uint64_t up[CHANNEL_NODE_WORDS], gone[CHANNEL_NODE_WORDS];
 	uint64_t dead[CHANNEL_NODE_WORDS]; /* nodes whose members are on their own now */
+	uint32_t audit_next;               /* the slot of whose members it adds up the next */
 	struct list presences_waiting;     /* for their set to be whole */
 	struct list unwhole;               /* slots with this home, whose sets are not */
 	uint32_t sweep_next; /* index of the channel to look at next for nodes that are gone */
@@ -215,6 +217,8 @@ void home_begin(struct hub *hub, struct hub_slot *slot);
 void home_end(struct hub *hub, struct hub_slot *slot);
 void home_node_changed(struct hub_slot *slot, uint32_t node);
 void home_receive(struct hub *hub, uint32_t node, const struct far_mail *mail);
+/* What the home believes of that node, of which it knows something. */
+void home_send_digest(struct hub *hub, const struct hub_slot *slot, uint32_t node);
 /* What is known of that node; NULL: no memory. */
 struct slot_edge *home_edge(struct hub_slot *slot, uint32_t node);
 /* The same, if what the letter says is newer than what was heard before. */

@@ -137,10 +137,11 @@ static void let_go(struct occupants *occupants, struct occupant *occupant)
 		occupant_remove(occupants, occupant);
 }
 
-/* What was to be told was taken back: a list that was given since shows it. */
+/* What was to be told was taken back: a list that was given since shows it. Who is back may have
+ * another number of connections than before he went. */
 static void take_back(struct occupants *occupants, struct occupant *occupant)
 {
-	occupant->is_recounted &= occupant->is_present;
+	occupant->is_recounted = occupant->is_present && occupants->is_counting;
 	if (!occupant->is_recounted)
 		list_remove(&occupant->in_changed);
 	if (occupants->shown >= occupant->version && occupant->version < occupants->redo_from)

@@ -47,6 +47,7 @@ struct scenario {
 	uint32_t memory_percent;  /* of calls of a hub: an allocation in it fails */
 	uint32_t pace_ms;         /* a turn takes so long at most; 0: 5 */
 	uint32_t clients;         /* 0: all */
+	uint32_t corrupt_percent; /* a home forgets who is present, or invents somebody */
 	uint32_t idle_percent;    /* none of them does anything */
 };
 
@@ -953,6 +954,7 @@ static inline void node_begin(uint32_t number, const struct hub_out *out)
 		                              .wheel = &worker->wheel,
 		                              .timer_kind = 1,
 		                              .walk_timer_kind = 2,
+		                              .presence_timer_kind = 3,
 		                              .hash_key = node->codec.hash_key,
 		                              .seed = random_next(&world.random),
 		                              .channels_per_session = 100,
@@ -961,6 +963,18 @@ static inline void node_begin(uint32_t number, const struct hub_out *out)
 		worker->hub = hub_create(&options);
 		CHECK(worker->hub != NULL);
 		hub_enter(worker->hub);
+	}
+}
+
+/* The others hear that it has died. */
+static inline void node_is_gone(uint32_t number)
+{
+	for (uint32_t other = 0; other < world.scenario->nodes; other++) {
+		const struct sim_node *node = &world.nodes[other];
+		for (uint32_t w = 0; w < world.scenario->workers && node->is_up; w++) {
+			hub_enter(node->workers[w].hub);
+			hub_node_gone(node->workers[w].hub, number);
+		}
 	}
 }
 
@@ -973,6 +987,7 @@ static inline void node_end(uint32_t number)
 		if (other != number)
 			links_set(number, other, false);
 	}
+	node_is_gone(number);
 	for (uint32_t w = 0; w < world.scenario->workers; w++) {
 		struct sim_worker *worker = &node->workers[w];
 		for (uint32_t from = 0; from < world.scenario->workers; from++) {

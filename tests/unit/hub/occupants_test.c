@@ -98,6 +98,8 @@ static const struct {
 	{"nor of who has gone", "+a T C +a -a -a N", "(-a)"},
 	{"nor of who was never there", "T C +a +a -a -a N L", "() []"},
 	{"but of who is back", "+a T C -a +a +a N", "(=a)"},
+	{"also with as many as before he went, since he had none", "+a T C ~a N w50 +a N",
+         "(=a) (=a)"},
 	{"what a source confirms is no other number", "+a1 T C d1 !a1 s1 N", "()"},
 
 	{"a mirror has whom the home names", "M +a O L ^a1 L", "<a> [] [a]"},
