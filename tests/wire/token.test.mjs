@@ -6,7 +6,7 @@ import { describe, it } from "node:test";
 
 import { NativeClient, RawClient, exchange, handshake } from "./clients.mjs";
 import {
-	assertError, call, fresh, isSanitized, run, startServer, until, useServer, withServer, writeScratch,
+	assertError, call, fresh, isSanitized, run, startServer, useServer, withServer, writeScratch,
 } from "./harness.mjs";
 import { makePair, mint, now, open, secret } from "./tokens.mjs";
 
