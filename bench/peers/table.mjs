@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 const servers = [
 	["floor", "kernel's send()"],
 	["starling", "Starling"],
+	["nodes", "two nodes of Starling"],
 	["nchan", "nginx + nchan"],
 	["nats", "nats-server"],
 	["ws", "npm ws"],

@@ -821,6 +821,7 @@ static void tear_down(struct mesher *mesher)
 static void *mesher_main(void *argument)
 {
 	struct mesher *mesher = argument;
+	thread_is_called("mesh", -1);
 	mesher->error = set_up(mesher);
 	bool is_good = mesher->error == 0;
 	if (is_good &&

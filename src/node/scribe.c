@@ -73,6 +73,7 @@ static void on_timer(struct loop_handler *handler, struct timer *timer)
 static void *scribe_main(void *argument)
 {
 	struct scribe *scribe = argument;
+	thread_is_called("journal", -1);
 	struct loop_options options = {
 		.handler = &scribe->handler,
 		.office = scribe->office,

@@ -446,6 +446,7 @@ static void *worker_main(void *argument)
 {
 	role_enter_worker();
 	struct worker *worker = argument;
+	thread_is_called("worker", (int)worker->options.number);
 	worker->error = set_up(worker);
 	bool is_good = worker->error == 0;
 	CHECK(sem_post(worker->options.is_up) == 0);
