@@ -120,6 +120,8 @@ for (const [claim, count, options] of [
 				refused++;
 			}
 			assert.ok(clients.length > FILES / 2, `${clients.length} clients`);
+			await until(() => /^starling: no descriptor is left for a connection: \d+ are in use/m
+				.test(server.stderr()), "the journal to say so");
 			for (const path of [`/events?channel=${channel}`, `/poll?channel=${channel}&since=x-1`])
 				assertError(await call(server, "GET", path), 503, "overloaded");
 			for (let i = 0; i < 50; i++)
@@ -180,11 +182,14 @@ describe("hostile: descriptors that others have taken", () => {
 		const clients = [];
 		for (let i = 0; i < 5; i++)
 			clients.push(await NativeClient.open(server));
+		const said = server.stderr().length;
 		setLimit(3); /* as if none was left */
 		const waiting = await RawClient.connect(server);
 		waiting.send(request("/health"));
 		assert.equal((await clients[0].ask({ type: "ping" })).type, "pong");
 		assert.equal(waiting.received.length, 0);
+		await until(() => server.stderr().slice(said).includes("no descriptor is left"),
+			"the journal to say so");
 		setLimit(descriptorsOf(server));
 		clients.pop().close();
 		assert.equal((await waiting.response()).status, 200);
