@@ -81,6 +81,7 @@ describe("the console", () => {
 					/^Messages a second: in (?!0,)/.test(plot.getAttribute("aria-label") ?? "")));
 			await says(page, "#channels", channel);
 			await says(page, "#connections", "ann");
+			await says(page, "#connections", client.welcome.node);
 			await says(page, "#members", client.welcome.node);
 			await says(page, "#members", "ready");
 			const points = await page.getAttribute(".plot polyline", "points");

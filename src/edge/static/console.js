@@ -259,7 +259,7 @@ async function disconnect(id) {
 
 function showConnections({ connections, more }) {
 	fill($("connections"), connections, (item) => item.id, (item) => [
-		item.id, item.user, item.transport, item.address,
+		item.id, item.user, item.transport, item.address, item.node,
 		new Date(item.since).toLocaleTimeString(), item.channels,
 		button("Disconnect", `Disconnect ${item.id}`, () => disconnect(item.id), "danger")]);
 	$("connections-note").textContent = more
