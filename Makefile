@@ -68,7 +68,7 @@ C      := $(shell find src include tests bench -name '*.[ch]' -not -path '*/node
 all: $B/starling
 
 run: all
-	$Q exec $B/starling -o 'channel.chat:*.presence=full' $(ARGS)
+	$Q exec $B/starling $(ARGS) -o 'channel.chat:*.presence=full'
 
 test:
 	$Q.ci/run
