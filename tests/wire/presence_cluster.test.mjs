@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 
-import { fresh, hasThreadSanitizer, until } from "./harness.mjs";
+import { fresh, hasThreadSanitizer, turn, until } from "./harness.mjs";
 import { Mesh, stateOf, withMesh } from "./meshes.mjs";
 import { Watcher, as, names, shown } from "./watcher.mjs";
 
@@ -151,6 +151,43 @@ describe("presence on several nodes", () => {
 		await Promise.all(watchers.map((watcher) => watcher.counts(1)));
 		for (const watcher of watchers)
 			assert.equal(watcher.there, undefined);
+		closeAll(watchers);
+	});
+
+	it("is the number of a crowd on all nodes, and has names again of half of it", async () => {
+		const channel = fresh("brief:"), crowd = [], { nodes } = mesh;
+		const watchers = [];
+		for (const node of nodes)
+			watchers.push(await Watcher.open(node, channel, `wim-${node.name}`));
+		for (let i = 0; i < 1000; i++) { // with those who watch more than names are told of
+			const one = await as(nodes[i % nodes.length], `user-${i}`);
+			one.say({ type: "subscribe", channel });
+			crowd.push(one);
+			if (i % 50 === 0)
+				await turn();
+		}
+		for (const watcher of watchers) {
+			while (watcher.count !== 1000 + watchers.length)
+				await watcher.hear();
+			assert.equal(watcher.told.at(-1).members, undefined);
+		}
+		for (const node of nodes) {
+			const users = new Set();
+			for (let next = ""; next !== undefined;) {
+				const page = await shown(node, channel, `?limit=300&next=${encodeURIComponent(next)}`);
+				assert.equal(page.count, 1000 + watchers.length);
+				page.members.forEach(({ user }) => users.add(user));
+				({ next } = page);
+			}
+			assert.equal(users.size, 1000 + watchers.length);
+		}
+		crowd.splice(480).forEach((one) => one.close());
+		for (const watcher of watchers) {
+			while (watcher.there?.size !== 480 + watchers.length)
+				await watcher.hear();
+		}
+		crowd.forEach((one) => one.close());
+		await seeAll(watchers, ...nodes.map(({ name }) => `wim-${name}`));
 		closeAll(watchers);
 	});
 });
