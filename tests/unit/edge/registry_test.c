@@ -56,6 +56,14 @@ static uint32_t below(uint32_t bound)
 
 /* ---- what the edge asks of the node ---- */
 
+static char warned[128]; /* the last thing that the journal is to have */
+
+static void up_warn(struct edge_up *up, const char *kind, const char *message)
+{
+	(void)up;
+	snprintf(warned, sizeof(warned), "%s: %s", kind, message);
+}
+
 static void up_post_edge(struct edge_up *up, uint32_t to, const struct edge_mail *mail)
 {
 	struct worker *worker = CONTAINER_OF(up, struct worker, up);
@@ -93,7 +101,8 @@ static struct edge *edge_make(struct worker *worker)
 {
 	struct edge *edge = calloc(1, sizeof(*edge));
 	CHECK(edge != NULL);
-	worker->up = (struct edge_up){.post_edge = up_post_edge, .has_room = up_has_room};
+	worker->up = (struct edge_up){
+		.post_edge = up_post_edge, .has_room = up_has_room, .warn = up_warn};
 	edge->options = (struct edge_options){
 		.node = &node,
 		.common = &common,
@@ -435,6 +444,7 @@ static void test_total(void)
 	struct edge *edge = workers[0].edge;
 	struct conn *conn = slab_take(&edge->conns);
 	CHECK(registry_enter(edge, conn, &why) == ERROR_OVERLOADED);
+	CHECK(strcmp(warned, "overloaded: a client was refused: limits.connections is 7") == 0);
 	leave(&clients[3]);
 	CHECK(registry_enter(edge, conn, &why) == ERROR_NONE);
 	CHECK(registry_enter(edge, conn, &why) == ERROR_NONE);
