@@ -154,6 +154,8 @@ bool order_apply_unsure(struct hub *hub, struct record *record)
 	                               : past->seq;
 	bool is_new = past != NULL && record->seq > known && record->seq > past->seq;
 	bool is_good = past != NULL && (!is_new || past_add(past, record, (uint32_t)hub->now_ms));
+	/* Who follows here had it from the home: it was committed, and is kept with its order. */
+	channel->far->is_known |= is_good && is_present && record->seq < log_next(&channel->log);
 	agent_settle(hub, channel);
 	return is_good;
 }

@@ -263,7 +263,7 @@ static bool is_twice(const struct publication_said *publication, uint64_t stream
 	               taken->place.seq == taking->place.seq;
 	return publication->stream == stream &&
 	       (publication->has_once || is_same ||
-	        world.now_ms - publication->committed_ms < RETRIES_MS);
+	        world.now_ms - publication->committed_ms < RETRIES_MS - 100);
 }
 
 static void on_committed(const struct record *record, uint64_t stream)

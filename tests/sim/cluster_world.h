@@ -364,6 +364,13 @@ static inline void frame_arrives(uint32_t from, uint32_t to)
 
 /* ---- logs ---- */
 
+static inline void bytes_keep(struct bytes **all, size_t *count, struct bytes bytes)
+{
+	*all = realloc(*all, (*count + 1) * sizeof(**all));
+	CHECK(*all != NULL);
+	(*all)[(*count)++] = bytes;
+}
+
 static inline void log_keep(struct slot_log *log, struct bytes entry)
 {
 	if (log->count == log->room) {
@@ -389,9 +396,13 @@ static inline enum hub_proposed log_propose(const struct sim_worker *worker, uin
 	struct buf body = {0};
 	relay_write_entry(&world.nodes[worker->node].codec, &body, entry);
 	bool is_home = log->home == (int)worker->node && log->told_term[worker->node] == log->term;
-	if (!is_home) { /* it was deposed: this goes nowhere */
-		buf_free(&body);
-		return chance(20) ? HUB_UNPROPOSED : HUB_PROPOSED;
+	if (!is_home) { /* it was deposed: this goes into its own log alone */
+		bool is_refused = chance(20);
+		if (!is_refused && log->deposed == (int)worker->node)
+			bytes_keep(&log->vain, &log->vain_count, bytes_of(&body));
+		else
+			buf_free(&body);
+		return is_refused ? HUB_UNPROPOSED : HUB_PROPOSED;
 	}
 	if (world.scenario->replicas == 1) {
 		log_keep(log, bytes_of(&body));
@@ -479,13 +490,6 @@ static inline void log_tell(struct slot_log *log, uint32_t node)
 
 /* ---- forks ---- */
 
-static inline void bytes_keep(struct bytes **all, size_t *count, struct bytes bytes)
-{
-	*all = realloc(*all, (*count + 1) * sizeof(**all));
-	CHECK(*all != NULL);
-	(*all)[(*count)++] = bytes;
-}
-
 static inline struct bytes bytes_copy(const struct bytes *from)
 {
 	struct buf copy = {0};
@@ -553,7 +557,7 @@ static inline const struct known_order *fork_known(const struct slot_log *log,
 }
 
 /* It leaves the stream: all that it has is applied. */
-static inline void fork_leave(struct slot_log *log, uint32_t node, bool is_opening)
+static inline void fork_leave(const struct slot_log *log, uint32_t node)
 {
 	struct fork *fork = log->forks[node];
 	struct hub *hub = hub_of(node, log->slot);
@@ -564,7 +568,18 @@ static inline void fork_leave(struct slot_log *log, uint32_t node, bool is_openi
 		struct hub_entry entry;
 		fork_read(log, node, &fork->unsure[i], &entry);
 		CHECK(hub_apply(hub, &entry));
-		if (is_opening && entry.record != NULL && fork_known(log, &entry) == NULL)
+		relay_entry_free(&entry);
+	}
+}
+
+/* What it has and is not sure of it says again. */
+static inline void fork_redeems(const struct slot_log *log, uint32_t node)
+{
+	const struct fork *fork = log->forks[node];
+	for (size_t i = 0; i < fork->unsure_count; i++) {
+		struct hub_entry entry;
+		fork_read(log, node, &fork->unsure[i], &entry);
+		if (entry.record != NULL && fork_known(log, &entry) == NULL)
 			world.hooks->redeems(entry.record, log->stream);
 		relay_entry_free(&entry);
 	}
@@ -576,7 +591,7 @@ static inline void fork_save(struct slot_log *log, uint32_t node)
 	struct hub *hub = hub_of(node, log->slot);
 	struct hub_save save;
 	struct hub_entry entry;
-	fork_leave(log, node, false);
+	fork_leave(log, node);
 	if (!hub_fork_begin(hub, log->slot, &save))
 		return; /* what was committed waits for room */
 	while (hub_save_next(hub, &save, &entry)) {
@@ -608,6 +623,7 @@ static inline void fork_check(struct slot_log *log, uint32_t node)
 static inline void log_open(struct slot_log *log, uint32_t node)
 {
 	struct hub *hub = hub_of(node, log->slot);
+	fork_leave(log, node);
 	struct list_node *at = list_first(&far_slot(hub, log->slot)->channels);
 	for (; at != NULL; at = list_after(&far_slot(hub, log->slot)->channels, at)) {
 		const struct channel *channel =
@@ -623,7 +639,7 @@ static inline void log_open(struct slot_log *log, uint32_t node)
 			log->known[log->known_count++] = (struct known_order){
 				channel->epoch, log_next(&channel->log) - 1, is_kept};
 	}
-	fork_leave(log, node, true);
+	fork_redeems(log, node);
 	fork_end(log, node);
 	memset(log->is_restored, 0, sizeof(log->is_restored)); /* with nothing, if they were */
 	log->is_restored[node] = log->has_state = true;
