@@ -444,7 +444,8 @@ export class EventStream {
 
 	#connect(server, target, headers) {
 		return new Promise((resolve, reject) => {
-			this.request = requestTo(server.url, { path: target, headers });
+			const { socketPath } = server;
+			this.request = requestTo(server.url, { path: target, headers, socketPath });
 			this.request.end();
 			this.request.on("socket", (socket) => server.track(socket));
 			this.request.on("error", (error) => { this.#end(); reject(error); });

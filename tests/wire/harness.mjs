@@ -172,13 +172,14 @@ export class Server {
 	 * `options` as after -o, and some of our own but for those `without`; `config` the text of a
 	 * file, `port` a free one unless given;
 	 * `program` another one than STARLING. A server that `isSecure` speaks TLS, with the
-	 * certificate { cert, key }.
+	 * certificate { cert, key }; one with a `socketPath` is spoken to there, without.
 	 */
 	constructor({
 		options = [], without = [], env = {}, config, args = [], port, program = binary,
-		isSecure = isSecureByDefault, certificate,
+		isSecure = isSecureByDefault, certificate, socketPath,
 	} = {}) {
 		this.port = port;
+		this.socketPath = socketPath;
 		this.isSecure = isSecure;
 		this.#settings = { options, without, env, args, program };
 		if (isSecure)
@@ -196,6 +197,8 @@ export class Server {
 	stderr() { return this.#stderr; }
 
 	#listeners() {
+		if (this.socketPath)
+			return [`listen.http=unix:${this.socketPath}`];
 		if (!this.isSecure)
 			return [`listen.http=127.0.0.1:${this.port}`];
 		const { cert, key } = this.certificate;
@@ -253,6 +256,8 @@ export class Server {
 	/* A new connection, and the event that says that it stands. `options` as of net.connect();
 	 * `secure` as of tls.connect(). */
 	connect({ secure = {}, ...options } = {}) {
+		if (this.socketPath)
+			options.path = this.socketPath;
 		const to = options.path ? {} : { port: this.port, host: "127.0.0.1" };
 		const plain = this.track(net.connect({ ...to, ...options }));
 		if (!this.isSecure || options.path)
@@ -416,7 +421,8 @@ export function call(server, method, target, settings) {
 
 function callOnce(server, method, target, { headers = {}, body } = {}) {
 	const answer = new Promise((resolve, reject) => {
-		const request = requestTo(server.url, { method, path: target, headers });
+		const { socketPath } = server;
+		const request = requestTo(server.url, { method, path: target, headers, socketPath });
 		request.on("socket", (socket) => server.track?.(socket));
 		request.on("error", reject);
 		request.on("response", (response) => {

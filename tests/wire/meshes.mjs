@@ -77,12 +77,15 @@ export class Mesh {
 		const port = await portOfNode();
 		this.meshPorts.push(port);
 		const seeds = join ?? this.meshPorts.slice(0, 2).map((seed) => `127.0.0.1:${seed}`);
-		const own = [
+		const keyIn = (option) => option.split("=")[0];
+		const own = [...options, ...this.#options];
+		for (const option of [
 			`mesh.listen=127.0.0.1:${port}`, `mesh.join=${seeds.join(",")}`,
 			`mesh.name=${name ?? `n${index + 1}`}`,
-			...this.#options, ...options,
-		];
-		const given = own.map((option) => option.split("=")[0]);
+		])
+			if (!own.some((other) => keyIn(other) === keyIn(option)))
+				own.push(option);
+		const given = own.map(keyIn);
 		if (!given.some((key) => key.startsWith("mesh.secret")) && !more.config)
 			own.push(`mesh.secret=${secret}`);
 		if (!given.includes("workers.count"))
@@ -124,8 +127,8 @@ export class Mesh {
 }
 
 /* A mesh for one test. */
-export async function withMesh(count, body, options) {
-	const mesh = new Mesh(options);
+export async function withMesh(count, body, options, make = (options) => new Mesh(options)) {
+	const mesh = make(options);
 	try {
 		await mesh.start(count);
 		await body(mesh);
