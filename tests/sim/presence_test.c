@@ -86,7 +86,7 @@ static char users[USERS][2];
 
 static struct {
 	uint64_t joined, left, lists, numbers, returns, crashes, forgotten, invented, repaired,
-		short_of;
+		short_of, taken_back;
 } seen;
 
 static uint32_t by_name(const char *const *of, size_t count, struct slice name)
@@ -931,6 +931,55 @@ static void a_home_that_forgets_is_told(uint64_t seed, bool forgets)
 	case_end();
 }
 
+/* Who watches on node 1 is shown somebody who came and goes before that was news. */
+static void what_was_taken_back_is_shown_anew(uint64_t seed)
+{
+	case_begin(seed, FULL, 2);
+	client_close(&clients[FIRST_WATCHER + 1], PARTING_LEFT);
+	run(1000);
+	arrives(1, 2, BOB, FULL); /* the next news waits for its interval */
+	run(40);
+	arrives(0, 2, ANN, FULL);
+	client_open(&clients[FIRST_WATCHER + 1], 1, WIM);
+	client_subscribe(&clients[FIRST_WATCHER + 1], FULL, true);
+	struct following *following = &clients[FIRST_WATCHER + 1].following[FULL];
+	for (int i = 0; i < 40 && !following->was_shown; i++)
+		turn();
+	seen.taken_back += following->has[ANN] && following->joined[ANN] == 0;
+	client_close(&clients[0], PARTING_LEFT);
+	run(2000);
+	CHECK(!following->has[ANN]);
+	case_end();
+}
+
+/* The next piece of news for node 1 is lost. */
+static void who_has_missed_news_is_shown_all(uint64_t seed)
+{
+	case_begin(seed, FULL, 2);
+	arrives(0, 0, ANN, FULL);
+	struct link *link = &world.links[2][1];
+	struct frame_under_way **at = &link->first;
+	for (int i = 0; i < 400 && *at == NULL; i++) {
+		turn();
+		for (at = &link->first; *at != NULL && (*at)->kind != FAR_NEWS;)
+			at = &(*at)->next;
+	}
+	struct frame_under_way *lost = *at;
+	CHECK(lost != NULL);
+	*at = lost->next;
+	if (link->last == &lost->next)
+		link->last = at;
+	free(lost->body.at);
+	free(lost);
+	run(1000);
+	struct following *following = &clients[FIRST_WATCHER + 1].following[FULL];
+	CHECK(!following->has[ANN]);
+	arrives(1, 0, BOB, FULL);
+	run(1000);
+	CHECK(following->has[ANN] && following->has[BOB]);
+	case_end();
+}
+
 static void run_cases(void)
 {
 	printf("presence: who is back in time, through whatever node, was never away\n");
@@ -945,6 +994,13 @@ static void run_cases(void)
 	printf("presence: a report that comes late undoes nothing\n");
 	for (uint64_t seed = 0; seed < 4; seed++)
 		a_late_report_undoes_nothing(seed);
+	printf("presence: what was shown and then taken back is shown anew\n");
+	for (uint64_t seed = 0; seed < 12; seed++)
+		what_was_taken_back_is_shown_anew(seed);
+	CHECK(seen.taken_back > 0);
+	printf("presence: who has missed news is shown all\n");
+	for (uint64_t seed = 0; seed < 4; seed++)
+		who_has_missed_news_is_shown_all(seed);
 	printf("presence: a home that forgets or invents somebody is told\n");
 	for (uint64_t seed = 0; seed < 8; seed++)
 		a_home_that_forgets_is_told(seed, seed % 2 == 0);
