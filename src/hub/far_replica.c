@@ -65,7 +65,8 @@ static void apply_close(struct hub *hub, const struct hub_entry *entry)
 	struct channel *channel = hub_find(hub, entry->name, hub_hash(hub, entry->name));
 	if (channel == NULL || !channel->is_tuned || channel->epoch != entry->epoch)
 		return;
-	if (channel_is_followed(channel) || channel->far->is_interested)
+	if (channel_is_followed(channel) || channel->far->is_interested ||
+	    presence_is_held(hub, channel))
 		channel->far->is_known = false;
 	else
 		hub_close(hub, channel);
@@ -345,7 +346,8 @@ void hub_clear(struct hub *hub, uint32_t number)
 		next = list_after(&slot->channels, node);
 		channel->far->is_known = channel->far->is_renewing = false;
 		pasts_free(&channel->far->pasts);
-		if (!channel_is_followed(channel) && !channel->far->is_interested)
+		if (!channel_is_followed(channel) && !channel->far->is_interested &&
+		    !presence_is_held(hub, channel))
 			hub_close(hub, channel);
 	}
 }

@@ -336,9 +336,11 @@ static void out_event(struct hub_out *out, struct session *session, const struct
 		break;
 	case EVENT_ERROR:
 		CHECK(event->error == ERROR_UNAVAILABLE || event->error == ERROR_NOT_SUBSCRIBED);
-		if (event->channel.len > 0 && following->state == ASKED)
+		if (event->channel.len == 0)
+			break;
+		if (slice_is(event->ref, "s") && following->state == ASKED)
 			*following = (struct following){0};
-		else if (event->channel.len > 0)
+		else if (slice_is(event->ref, "s"))
 			following->is_watching &= is_exact(); /* it could not be */
 		break;
 	default:
@@ -412,7 +414,7 @@ static const struct hub_out hub_out = {
 static void execute(struct client *client, struct hub_command *command)
 {
 	struct hub *hub = hub_of_client(client);
-	command->ref = SLICE("1");
+	command->ref = command->type == COMMAND_SUBSCRIBE ? SLICE("s") : SLICE("a");
 	client->asked++;
 	hub_enter(hub);
 	memory_begin();
