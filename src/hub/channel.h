@@ -60,6 +60,7 @@ struct channel_far {
 	bool is_renewing;           /* its order is to begin anew, or again, before all else */
 	bool is_interested;         /* the home is to send its records */
 	bool is_asking;             /* and has not said yet from where on */
+	bool is_blind;              /* it was asked when nothing was known of the channel */
 	bool is_behind;             /* what came is not all of it, for certain or perhaps */
 	uint64_t sync_to;           /* without this one it is behind */
 	uint64_t asked_ms;          /* when it was asked last */

@@ -43,6 +43,7 @@ static void tail_ask(struct hub *hub, struct hub_slot *slot, struct channel *cha
 	if (!far_is_reached(hub, slot) || slot->needs_sync)
 		return;
 	channel->far->is_asking = true;
+	channel->far->is_blind = !channel->is_tuned;
 	channel->far->is_behind = false;
 	struct far_mail mail = {
 		.kind = FAR_TAIL,
@@ -147,8 +148,11 @@ static void receive_tailed(struct hub *hub, struct hub_slot *slot, const struct 
 		return;
 	}
 	channel->far->is_asking = false;
+	/* Its log has come to it since it asked from nowhere: what is between would be missing. */
+	bool is_ahead = channel->far->is_blind && channel->is_tuned &&
+	                channel->epoch == mail->epoch && mail->since.seq >= log_next(&channel->log);
 	if (mail->error != ERROR_NONE || mail->epoch == 0 || mail->since.seq > mail->seq ||
-	    !tail_tune(hub, channel, mail)) {
+	    is_ahead || !tail_tune(hub, channel, mail)) {
 		tail_is_behind(hub, slot, channel);
 		return;
 	}

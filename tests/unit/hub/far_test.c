@@ -1,0 +1,227 @@
+/*
+ * A hub in a cluster, alone with what it is told and what it sends: schedules that the simulation
+ * of nodes (tests/sim/cluster_test) comes to in one seed of many.
+ */
+#include <stdio.h>
+
+#include "hub/far_state.h"
+
+#define NAME "news"
+#define EPOCH 7
+#define STREAM 5
+#define OTHER 1 /* the other node */
+
+static struct rule rule_list[] = {
+	{.pattern = "*", .history_size = 100, .history_ttl_ms = 3600000, .max_keys = 1}};
+static const struct rules rules = {rule_list, COUNT_OF(rule_list)};
+
+static struct hub_out out;
+static struct hub_cluster cluster;
+static struct hub *hub;
+static struct timer_wheel wheel;
+static struct session session;
+static uint64_t now_ms;
+static bool is_full;
+static uint32_t gaps, refusals;
+static struct far_mail sent[FAR_KINDS]; /* the last one of each kind; its name is the test's */
+static uint32_t sent_count[FAR_KINDS];
+
+static void out_event(struct hub_out *from, struct session *to, const struct hub_event *event)
+{
+	CHECK(from == &out && to == &session);
+	gaps += event->type == EVENT_GAP;
+	refusals += event->type == EVENT_ERROR;
+}
+
+static size_t out_deliver(struct hub_out *from, struct session *to, const struct delivery *delivery)
+{
+	CHECK(from == &out && to == &session);
+	return delivery->count;
+}
+
+static void out_answered(struct hub_out *from, struct session *to)
+{
+	CHECK(from == &out && to == &session);
+}
+
+static struct slab_handle out_handle(struct hub_out *from, const struct session *of)
+{
+	CHECK(from == &out && of == &session);
+	return (struct slab_handle){0, 1};
+}
+
+static struct session *out_find(struct hub_out *from, struct slab_handle handle)
+{
+	CHECK(from == &out && handle.index == 0);
+	return &session;
+}
+
+static bool out_has_room(struct hub_out *from)
+{
+	CHECK(from == &out);
+	return !is_full;
+}
+
+static uint64_t out_now_us(struct hub_out *from)
+{
+	CHECK(from == &out);
+	return now_ms * 1000;
+}
+
+static void cluster_send(struct hub_cluster *from, uint32_t node, const struct far_mail *mail)
+{
+	CHECK(from == &cluster && node == OTHER);
+	sent[mail->kind] = *mail;
+	sent_count[mail->kind]++;
+}
+
+static enum hub_proposed cluster_propose(struct hub_cluster *from, uint32_t slot,
+                                         const struct hub_entry *entry)
+{
+	CHECK(from == &cluster && slot == hub_slot_of(SLICE(NAME)) && entry->kind == ENTRY_RECORD);
+	return HUB_PROPOSED;
+}
+
+static void pass(uint64_t ms)
+{
+	now_ms += ms;
+	hub_set_time(hub, now_ms, now_ms * 1000);
+	while (hub_far_turn(hub, 10))
+		;
+	while (hub_walk(hub, 10))
+		;
+}
+
+static void begin(enum hub_home home)
+{
+	out = (struct hub_out){.now_us = out_now_us,
+	                       .event = out_event,
+	                       .deliver = out_deliver,
+	                       .answered = out_answered,
+	                       .handle = out_handle,
+	                       .find = out_find,
+	                       .has_room = out_has_room};
+	cluster = (struct hub_cluster){cluster_send, cluster_propose};
+	session = (struct session){.is_backend = true};
+	now_ms = 1000;
+	gaps = refusals = 0;
+	is_full = false;
+	memset(sent_count, 0, sizeof(sent_count));
+	timer_wheel_init(&wheel, now_ms);
+	hub = hub_create(&(struct hub_options){.workers = 1,
+	                                       .out = &out,
+	                                       .rules = &rules,
+	                                       .wheel = &wheel,
+	                                       .timer_kind = 1,
+	                                       .walk_timer_kind = 2,
+	                                       .channels_per_session = 10,
+	                                       .outbound_bytes_max = 1000000,
+	                                       .cluster = &cluster});
+	CHECK(hub != NULL);
+	pass(0);
+	hub_node_up(hub, OTHER);
+	hub_set_role(hub, hub_slot_of(SLICE(NAME)),
+	             &(struct hub_role){
+			     .home = home, .is_replica = true, .node = OTHER, .stream = STREAM});
+}
+
+static void end(void)
+{
+	hub_session_close(hub, &session);
+	hub_destroy(hub);
+}
+
+static void execute(enum command_type type)
+{
+	struct hub_command command = {.type = type, .channel = SLICE(NAME)};
+	command.publication.payload = SLICE("1");
+	hub_execute(hub, &session, &command);
+}
+
+static const struct channel *channel(void)
+{
+	const struct channel *found = hub_find(hub, SLICE(NAME), hub_hash(hub, SLICE(NAME)));
+	CHECK(found != NULL);
+	return found;
+}
+
+static void apply(uint64_t seq)
+{
+	struct record *record =
+		record_make(&(struct publication){.channel = SLICE(NAME), .payload = SLICE("1")},
+	                    hub_hash(hub, SLICE(NAME)));
+	CHECK(record != NULL);
+	record_settle(record, EPOCH, seq, 1, 0);
+	CHECK(hub_apply(hub, &(struct hub_entry){.kind = ENTRY_RECORD, .record = record}));
+	record_drop(record);
+}
+
+static void tailed(uint64_t from, uint64_t head)
+{
+	hub_far_receive(hub, OTHER,
+	                &(struct far_mail){.kind = FAR_TAILED,
+	                                   .slot = hub_slot_of(SLICE(NAME)),
+	                                   .name = SLICE(NAME),
+	                                   .epoch = EPOCH,
+	                                   .seq = head,
+	                                   .since = {.seq = from},
+	                                   .stream = STREAM});
+}
+
+static void asked_from_nowhere(void)
+{
+	printf("far: a replica that asked before its log came keeps what came\n");
+	begin(HOME_ELSEWHERE);
+	execute(COMMAND_SUBSCRIBE);
+	pass(HUB_FAR_MS);
+	CHECK(sent_count[FAR_TAIL] == 1 && !sent[FAR_TAIL].has_since);
+	apply(1);
+	apply(2);
+	tailed(20, 20);
+	CHECK(log_first(&channel()->log) == 1 && log_next(&channel()->log) == 3);
+	pass(HUB_FAR_MS);
+	CHECK(sent_count[FAR_TAIL] == 2 && sent[FAR_TAIL].has_since);
+	CHECK(sent[FAR_TAIL].since.epoch == EPOCH && sent[FAR_TAIL].since.seq == 2);
+	tailed(2, 20);
+	for (uint64_t seq = 3; seq <= 20; seq++)
+		apply(seq);
+	pass(HUB_FAR_MS);
+	CHECK(log_first(&channel()->log) == 1 && log_next(&channel()->log) == 21);
+	CHECK(gaps == 0 && refusals == 0);
+	end();
+}
+
+static void ask_to_follow(uint64_t seq)
+{
+	hub_far_receive(hub, OTHER,
+	                &(struct far_mail){.kind = FAR_FOLLOW,
+	                                   .slot = hub_slot_of(SLICE(NAME)),
+	                                   .name = SLICE(NAME),
+	                                   .has_since = true,
+	                                   .since = {.epoch = channel()->epoch, .seq = seq}});
+}
+
+static void behind_its_commits(void)
+{
+	printf("far: a home answers nobody before it has given out what is committed\n");
+	begin(HOME_HERE);
+	execute(COMMAND_PUBLISH);
+	is_full = true;
+	hub_commit(hub, hub_slot_of(SLICE(NAME)));
+	ask_to_follow(1); /* who has had it from a replica */
+	CHECK(sent_count[FAR_FOLLOWED] == 1 && sent[FAR_FOLLOWED].error == ERROR_UNAVAILABLE);
+	is_full = false;
+	pass(HUB_FAR_MS);
+	ask_to_follow(1);
+	CHECK(sent_count[FAR_FOLLOWED] == 2 && sent[FAR_FOLLOWED].error == ERROR_NONE);
+	CHECK(sent[FAR_FOLLOWED].is_recovered && sent[FAR_FOLLOWED].since.seq == 1);
+	CHECK(refusals == 0);
+	end();
+}
+
+int main(void)
+{
+	asked_from_nowhere();
+	behind_its_commits();
+	return 0;
+}
