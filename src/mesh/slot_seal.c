@@ -611,7 +611,6 @@ void slot_seal_tick(struct slots *slots, struct slot *slot)
 	uint64_t repair_ms = slots_repair_ms(slots),
 		 idle_ms = slots->now_ms - takeover->advanced_ms;
 	if (idle_ms >= TAKEOVER_MS && idle_ms >= TAKEOVER_ROUNDS * repair_ms) {
-		slots_answered(slots, takeover->advanced_ms); /* it takes that long, at least */
 		slot_abandon(slots, slot, RETRY_MS);
 		return;
 	}

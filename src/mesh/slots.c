@@ -178,7 +178,7 @@ void slots_members(struct slots *slots, const struct slots_member *members, size
 
 /* An answer may have waited behind many others, here or there. To ask again before it can have come
  * would make all of them later still, and to give up then would be to begin it all anew. */
-#define ANSWER_MS_MAX 5000u
+#define ANSWER_MS_MAX 1000u
 #define ANSWER_WEIGHT 8 /* of what was measured before, against one */
 
 void slots_answered(struct slots *slots, uint64_t asked_ms)

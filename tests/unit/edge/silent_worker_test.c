@@ -106,6 +106,7 @@ static bool has_passed(unsigned since)
 /* ---- scenes: true: it is over ---- */
 
 /* Sent away while the other worker is silent; answered once that one has said its word. */
+static bool poll_sent_away(void) WORKER_ONLY;
 static bool poll_sent_away(void)
 {
 	if (has_passed(1)) {
@@ -155,6 +156,7 @@ static bool stream_with_a_gap(void)
 	return true;
 }
 
+static bool stream_sent_away(void) WORKER_ONLY;
 static bool stream_sent_away(void)
 {
 	if (has_passed(1)) {
