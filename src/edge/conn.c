@@ -495,6 +495,20 @@ static uint32_t silent_ms(const struct edge *edge, const struct conn *conn)
 	return (uint32_t)edge_now_ms(edge) - conn->heard_ms;
 }
 
+/* Who had another interval could not know of this one: it is as silent as one that is to be asked
+ * now. */
+static void adopt_beats(const struct edge *edge, struct conn *conn)
+{
+	uint32_t interval = (uint32_t)edge->settings->heartbeat_interval_ms;
+	if (conn->format == edge->beats)
+		return;
+	conn->format = edge->beats & 3u;
+	if (silent_ms(edge, conn) <= interval)
+		return;
+	rate_pass(&conn->rate, silent_ms(edge, conn) - interval, edge->settings->message_rate);
+	conn->heard_ms = (uint32_t)edge_now_ms(edge) - interval;
+}
+
 /* A client that only listens is alive as long as its socket takes bytes. */
 static void beat_listener(struct edge *edge, struct conn *conn, struct slice beat)
 {
@@ -512,6 +526,8 @@ void conn_heartbeat(struct edge *edge, struct conn *conn, struct slice beat, boo
 {
 	uint64_t interval = edge->settings->heartbeat_interval_ms;
 	uint64_t timeout = edge->settings->heartbeat_timeout_ms;
+	if (expects_answer)
+		adopt_beats(edge, conn);
 	uint64_t silent = silent_ms(edge, conn);
 	if (conn_has_expired(edge, conn)) {
 		conn_end(edge, conn, CLOSE_TOKEN_EXPIRED);

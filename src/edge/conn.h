@@ -80,16 +80,17 @@ struct conn {
 		struct socket_input *socket; /* WebSocket: input in part, or NULL */
 	};
 	uint64_t opened_unix_ms;
-	struct rate rate;      /* its messages; passed on until heard_ms */
-	uint32_t heard_ms;     /* when bytes came last, cut to 32 bits */
-	uint8_t state;         /* enum conn_state */
-	uint8_t reason;        /* enum close_reason, once the session is ended */
-	bool is_readable : 1;  /* there may be more to read than was read */
-	bool is_paused : 1;    /* not read from until some of what it asked is answered */
-	bool has_end : 1;      /* the end of what the peer sends is there, to be read */
-	bool is_hung_up : 1;   /* and has been read */
-	bool is_finished : 1;  /* we send no more */
-	unsigned format : 2;   /* enum sse_format */
+	struct rate rate;     /* its messages; passed on until heard_ms */
+	uint32_t heard_ms;    /* when bytes came last, cut to 32 bits */
+	uint8_t state;        /* enum conn_state */
+	uint8_t reason;       /* enum close_reason, once the session is ended */
+	bool is_readable : 1; /* there may be more to read than was read */
+	bool is_paused : 1;   /* not read from until some of what it asked is answered */
+	bool has_end : 1;     /* the end of what the peer sends is there, to be read */
+	bool is_hung_up : 1;  /* and has been read */
+	bool is_finished : 1; /* we send no more */
+	unsigned
+		format : 2; /* SSE: enum sse_format; WebSocket: edge->beats when it was told last */
 	bool is_opening : 1;   /* SSE, polls: not all channels have answered yet */
 	bool is_proxied : 1;   /* comes from listen.trusted_proxies */
 	bool awaits_proxy : 1; /* and may begin with a PROXY header: nothing was read yet */
@@ -144,6 +145,7 @@ struct edge {
 		const char *message;
 	} refusal;
 	char date[HTTP_DATE_SIZE];
+	uint8_t beats;   /* how often heartbeats have changed, cut to 2 bits */
 	uint64_t date_s; /* the second `date` is of */
 	struct edge_listener {
 		int fd;

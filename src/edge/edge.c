@@ -208,9 +208,24 @@ void edge_destroy(struct edge *edge)
 
 /* ---- other settings ---- */
 
+/* New connections inherit it from their listener; those that are there keep what they have. */
+static void adopt_heartbeat(struct edge *edge, const struct edge_settings *settings)
+{
+	const struct edge_settings *before = edge->settings;
+	uint64_t timeout_ms = settings->heartbeat_timeout_ms;
+	if (before->heartbeat_timeout_ms == timeout_ms &&
+	    before->heartbeat_interval_ms == settings->heartbeat_interval_ms)
+		return;
+	edge->beats = (edge->beats + 1) & 3;
+	for (uint32_t i = 0; i < edge->listener_count; i++)
+		(void)!listen_set_tcp(edge->listeners[i].fd,
+		                      (uint32_t)timeout_ms); /* none of Unix */
+}
+
 void edge_adopt(struct edge *edge, const struct edge_settings *settings)
 {
 	CHECK(edge_has_adopted(edge));
+	adopt_heartbeat(edge, settings);
 	edge->settings = settings;
 	slab_set_max(&edge->conns, settings->connections_max + EDGE_CONN_RESERVE);
 	hub_set_rules(edge->hub, settings->rules);

@@ -34,6 +34,8 @@ struct poll {
 	struct buf messages;
 	bool is_answered_at_once; /* asked without `since` or without waiting, or sent away */
 	bool has_gap;
+	enum error_code error; /* of a channel that cannot be followed */
+	const char *why;       /* NULL: all can */
 	uint64_t wait_ms;
 };
 

@@ -46,6 +46,12 @@ static void answer(struct edge *edge, struct conn *conn)
 	buf_free(&body);
 }
 
+static void refuse(struct edge *edge, struct conn *conn)
+{
+	hub_session_close(edge->hub, &conn->session);
+	exchange_refuse(edge, conn, poll_of(conn)->error, poll_of(conn)->why);
+}
+
 static bool has_answer(struct conn *conn)
 {
 	const struct poll *poll = poll_of(conn);
@@ -112,7 +118,9 @@ static void poll_event(struct edge *edge, struct conn *conn, const struct hub_ev
 {
 	if (event->type == EVENT_ERROR) {
 		/* Rights were checked before: the server could not, though it wanted to. */
-		conn_end(edge, conn, CLOSE_NO_MEMORY);
+		poll_of(conn)->error = event->error;
+		poll_of(conn)->why = event->message;
+		conn_again(edge, conn);
 		return;
 	}
 	if (event->type == EVENT_GAP) {
@@ -150,6 +158,8 @@ static void poll_input(struct edge *edge, struct conn *conn, char *bytes, size_t
 		conn_end(edge, conn, CLOSE_NO_MEMORY);
 	else if (held->len > TURN_READ_BYTES)
 		conn_end(edge, conn, CLOSE_BAD_HTTP);
+	else if (poll_of(conn)->why != NULL)
+		refuse(edge, conn);
 	else if (!conn->session.is_held && has_answer(conn)) {
 		/* What filled the answer blocked it; the socket did not. */
 		conn->session.is_blocked = conn_out(conn) != NULL;

@@ -185,8 +185,10 @@ static void begin_delivery(struct edge *edge, struct conn *conn)
 static void sse_event(struct edge *edge, struct conn *conn, const struct hub_event *event)
 {
 	if (event->type == EVENT_ERROR) {
-		/* Rights were checked before: the server could not, though it wanted to. */
-		conn_end(edge, conn, CLOSE_NO_MEMORY);
+		/* Rights were checked before: the server could not, though it wanted to. To an
+		 * EventSource an error status would be the end of it. */
+		edge->errors[event->error]++;
+		conn_end(edge, conn, CLOSE_UNAVAILABLE);
 		return;
 	}
 	if (event->type == EVENT_GAP) {

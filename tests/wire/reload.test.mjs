@@ -5,6 +5,8 @@ import fs from "node:fs";
 import path from "node:path";
 import { describe, it } from "node:test";
 
+import WebSocket from "ws";
+
 import { EventStream, NativeClient, RawClient, opcodes } from "./clients.mjs";
 import {
 	assertError, call, fresh, publish, publishCount, scale, scratchDirectory, startServer, until,
@@ -276,6 +278,20 @@ describe("reload: how the node behaves", () => {
 			assert.equal((await after.frame()).opcode, opcodes.ping);
 			before.close();
 			after.close();
+		});
+	});
+
+	it("who was silent for longer than the new time-out is asked before it is closed", async () => {
+		await withServer({ config: "[heartbeat]\ninterval = 1s\ntimeout = 1h\n" }, async (server) => {
+			const client = new WebSocket(server.wsUrl);
+			let pings = 0, isClosed = false;
+			client.on("ping", () => { pings++; });
+			client.on("close", () => { isClosed = true; });
+			await until(() => pings === 1, "the first ping");
+			await server.reload("[heartbeat]\ninterval = 100ms\ntimeout = 800ms\n");
+			await until(() => pings > 15 || isClosed, "more of them");
+			assert.equal(isClosed, false);
+			client.close();
 		});
 	});
 

@@ -12,8 +12,9 @@
 static struct hub_mail asked[CHANNELS];
 static size_t asked_count;
 static unsigned turns;
-static bool is_lost; /* what was before the cursor is gone */
-static bool is_full; /* no letter can be posted now */
+static bool is_lost;          /* what was before the cursor is gone */
+static enum error_code error; /* that the other worker answers */
+static bool is_full;          /* no letter can be posted now */
 
 /* ---- the other worker ---- */
 
@@ -38,6 +39,7 @@ static void answer_follow(const struct hub_mail *mail)
 	empty->is_recovered = !is_lost;
 	edge_receive(edge, &(struct hub_mail){.kind = MAIL_FOLLOWED,
 	                                      .from = 1,
+	                                      .error = (uint8_t)error,
 	                                      .token = mail->token,
 	                                      .epoch = 1,
 	                                      .answer = empty});
@@ -64,8 +66,17 @@ static bool is_congested(struct edge_up *up)
 	return is_full;
 }
 
-static struct edge_up up = {
-	.post = post, .post_edge = post_edge, .has_room = has_room, .is_congested = is_congested};
+static void letters(struct edge_up *up, uint64_t *incoming, uint64_t *queued)
+{
+	(void)up;
+	*incoming = *queued = 0;
+}
+
+static struct edge_up up = {.post = post,
+                            .post_edge = post_edge,
+                            .has_room = has_room,
+                            .is_congested = is_congested,
+                            .letters = letters};
 
 /* ---- the client ---- */
 
@@ -169,6 +180,35 @@ static bool stream_sent_away(void)
 	return true;
 }
 
+/* A poll is told so. */
+static bool poll_refused(void)
+{
+	error = ERROR_UNAVAILABLE;
+	if (has_passed(1))
+		answer_all();
+	if (!was_told("\"code\":\"unavailable\""))
+		return false;
+	CHECK(was_told("HTTP/1.1 503 "));
+	return true;
+}
+
+/* A stream is closed, so that it comes again by itself, and that counts as what it is. */
+static bool stream_refused(void) WORKER_ONLY;
+static bool stream_refused(void)
+{
+	struct edge_stats stats;
+	error = ERROR_UNAVAILABLE;
+	if (has_passed(1))
+		answer_all();
+	if (!is_closed())
+		return false;
+	edge_count(edge, &stats);
+	CHECK(answer.len == 0);
+	CHECK(stats.closes[CLOSE_UNAVAILABLE] == 1);
+	CHECK(stats.errors[ERROR_UNAVAILABLE] == 1);
+	return true;
+}
+
 /* Its time is over while nobody looks at what it has said. */
 static bool client_not_looked_at(void)
 {
@@ -193,6 +233,8 @@ static const struct scene {
 	{"of a stream the head comes before a gap", "/events?", stream_with_a_gap, false},
 	{"a stream that is sent away before it is open is closed", "/events?", stream_sent_away,
          false},
+	{"a poll of what cannot be followed is refused", "/poll?wait=60&", poll_refused, false},
+	{"a stream of what cannot be followed is closed", "/events?", stream_refused, false},
 	{"a client that is not looked at has its time later", "/poll?wait=0&", client_not_looked_at,
          true},
 };
@@ -225,6 +267,7 @@ int main(void)
 		scene = &scenes[i];
 		printf("silent_worker: %s\n", scene->claim);
 		turns = 0;
+		error = ERROR_NONE;
 		is_full = scene->begins_full;
 		open_all(&up, 2, LOOP_LETTER_MAX);
 		ask_for(scene->path);
