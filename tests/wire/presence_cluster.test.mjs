@@ -15,7 +15,7 @@ import { Watcher, as, names, shown } from "./watcher.mjs";
 const rules = [
 	"channel.room:*.presence=full", "channel.room:*.presence_grace=1h",
 	"channel.brief:*.presence=full", "channel.brief:*.presence_grace=0",
-	"channel.short:*.presence=full", "channel.short:*.presence_grace=500ms",
+	"channel.short:*.presence=full", "channel.short:*.presence_grace=3s",
 	"channel.count:*.presence=count", "channel.count:*.presence_grace=0",
 ];
 const fromAll = (stem) => Array.from({ length: 8 }, () => fresh(`${stem}:`));
