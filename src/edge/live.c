@@ -200,8 +200,10 @@ static void live_timer(struct edge *edge, struct conn *conn)
 		conn_end(edge, conn, CLOSE_TIMEOUT);
 	else if (live->next == 0)
 		begin_round(edge, conn, live);
-	else
+	else if (conn_out(conn) == NULL)
 		ask(edge, conn, live);
+	else
+		conn_set_timer(edge, conn, LIVE_TAKE_MS);
 }
 
 /* ---- answers ---- */
@@ -232,7 +234,7 @@ static void tell(struct edge *edge, struct conn *conn, int status, struct slice 
 	live->has_told = true;
 	if (event.is_broken)
 		conn_end(edge, conn, CLOSE_NO_MEMORY);
-	else if (conn_has_room(edge, conn, event.len))
+	else /* nothing waits before it: it would not have been asked for */
 		conn_write(edge, conn, buf_view(&event));
 	buf_free(&event);
 }

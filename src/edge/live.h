@@ -11,8 +11,9 @@
  *
  * Threads:   the worker's own.
  * Ownership: struct live belongs to the exchange of its connection, and goes with it.
- * Limits:    LIVE_PATHS_MAX paths. A client that has not taken all of one round is not asked for in
- *            the next one; LIVE_ANSWER_MS for an answer to come.
+ * Limits:    LIVE_PATHS_MAX paths. Nothing is asked for a client that has not taken all it was
+ *            told, so one answer waits for it at most, and how fast it reads is its own affair.
+ *            LIVE_ANSWER_MS for an answer to come.
  */
 #pragma once
 
@@ -20,6 +21,7 @@
 
 #define LIVE_PATHS_MAX 8
 #define LIVE_ANSWER_MS 60000
+#define LIVE_TAKE_MS 50 /* till it is looked at again whether it has taken what it was told */
 
 struct live;
 

@@ -106,20 +106,52 @@ describe("live: /api/live", () => {
 		assert.deepEqual((await call(server, "GET", "/api/connections")).json().connections, []);
 		close(stream);
 	});
+});
+
+/* A channel with several MB in it: more than sockets hold. */
+async function fill(server, channel) {
+	const client = await NativeClient.open(server);
+	for (let i = 0; i < PIECES; i++)
+		await client.publish(channel, `${i}-${"x".repeat(60_000)}`);
+	client.close();
+	return `/api/channels/${channel}/history?limit=1000`;
+}
+const PIECES = 200;
+const last = (data) => JSON.parse(data).messages.at(-1)?.data.split("-")[0];
+
+describe("live: answers of several MB", () => {
+	const server = useServer({ options: ["limits.outbound_buffer=64KiB", "workers.count=1",
+		"channel.*.history_size=1000"] });
+
+	it("who reads them is told all, however slowly they go", async () => {
+		const paths = [await fill(server, fresh()), await fill(server, fresh()), "/api/cluster"];
+		const stream = await open(server, paths);
+		for (const path of paths)
+			await told(stream, path);
+		assert.deepEqual(stream.events.map(({ event }) => event), paths);
+		close(stream);
+	});
 
 	it("a client that takes nothing is not asked for", async () => {
 		const channel = fresh();
-		const path = `/api/channels/${channel}/history?limit=1000`;
-		const client = await NativeClient.open(server);
-		const stream = await open(server, [path]);
-		await told(stream, path);
+		const stream = await open(server, [`/api/channels/${channel}/history?limit=1000`]);
+		await until(() => stream.events.length === 1, "the empty channel");
 		stream.request.res.socket.pause();
-		for (let i = 0; i < 20; i++)
-			await client.publish(channel, `${i}-${"x".repeat(40_000)}`);
+		const path = await fill(server, channel);
+		const rounds = await open(server, ["/metrics"]);
+		const waiting = async () => {
+			const { data } = await told(rounds, "/metrics", () => true, rounds.events.length);
+			return Number(/^starling_outbound_bytes (\d+)$/m.exec(data)[1]);
+		};
+		const held = await until(waiting, "an answer to wait");
+		for (let i = 0; i < 3; i++) {
+			await publish(server, channel, `${PIECES + i}-`);
+			assert.equal(await waiting(), held);
+		}
 		stream.request.res.socket.resume();
-		await told(stream, path, (data) => JSON.parse(data).messages.at(-1)?.data.startsWith("19-"));
+		await told(stream, path, (data) => last(data) === String(PIECES + 2));
 		close(stream);
-		client.close();
+		close(rounds);
 	});
 });
 
