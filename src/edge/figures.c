@@ -218,8 +218,9 @@ static void write_node(struct edge *edge, struct buf *out)
 	metrics_family(out, "starling_draining", "gauge",
 	               "1 while the node sends its clients away.");
 	metrics_value(out, "starling_draining", "", edge->is_draining);
-	metrics_family(out, "starling_log_lines_lost_total", "counter",
-	               "Lines of the journal that were not written: standard error was too slow.");
+	metrics_family(
+		out, "starling_log_lines_lost_total", "counter",
+		"Lines of the journal that were not written: standard error was slow, or failed.");
 	metrics_value(out, "starling_log_lines_lost_total", "", lines_lost(edge));
 }
 

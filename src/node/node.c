@@ -400,7 +400,8 @@ static int start_scribe(struct node *node)
 	*scribe = (struct scribe){.office = node->office,
 	                          .number = scribe_number(node),
 	                          .control = node->worker_count,
-	                          .is_up = &node->is_up};
+	                          .is_up = &node->is_up,
+	                          .lost = &node->common.lines_lost};
 	int error = scribe_start(scribe);
 	node->has_scribe = error == 0;
 	if (error == 0) {

@@ -1,6 +1,7 @@
 #include "node/scribe.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "node/letter.h"
@@ -12,15 +13,35 @@ static struct scribe *scribe_of(struct loop_handler *handler)
 	return CONTAINER_OF(handler, struct scribe, handler);
 }
 
-/* Where it cannot be written, there is nowhere to say so. */
-static void write_all(struct slice lines)
+/* Others share the descriptor, and may have made it one that does not block. */
+static void wait_until_writable(void)
+{
+	struct pollfd pollfd = {.fd = STDERR_FILENO, .events = POLLOUT};
+	(void)poll(&pollfd, 1, -1); /* whatever has come, the next write says it */
+}
+
+/* Gives what could not be written. */
+static struct slice write_all(struct slice lines)
 {
 	while (lines.len > 0) {
 		ssize_t put = write(STDERR_FILENO, lines.at, lines.len);
-		if (put < 0 && errno != EINTR)
-			return;
-		lines = slice_after(lines, put < 0 ? 0 : (size_t)put);
+		if (put >= 0)
+			lines = slice_after(lines, (size_t)put);
+		else if (errno == EAGAIN)
+			wait_until_writable();
+		else if (errno != EINTR)
+			break;
 	}
+	return lines;
+}
+
+/* There is nowhere to say that they are: a figure does. */
+static void count_lost(struct scribe *scribe, struct slice lines)
+{
+	uint64_t count = 0;
+	for (size_t i = 0; i < lines.len; i++)
+		count += lines.at[i] == '\n';
+	atomic_fetch_add_explicit(scribe->lost, count, memory_order_relaxed);
 }
 
 static void on_letter(struct loop_handler *handler, const void *bytes)
@@ -31,7 +52,7 @@ static void on_letter(struct loop_handler *handler, const void *bytes)
 		return;
 	}
 	CHECK(letter->kind == LETTER_LINES); /* nobody sends another one */
-	write_all(blob_view(letter->lines));
+	count_lost(scribe_of(handler), write_all(blob_view(letter->lines)));
 	blob_drop(letter->lines);
 }
 

@@ -1,16 +1,18 @@
 /*
  * scribe.h - the thread that writes the journal to standard error, for all others: see pen.h.
  *
- * A file, a pipe or a terminal that takes nothing makes it wait, and nobody else.
+ * A file, a pipe or a terminal that takes nothing makes it wait, and nobody else. Lines that cannot
+ * be written at all, as a disk is full or nobody reads any more, are lost and counted.
  *
  * Threads:   its own; the functions here are the control thread's.
- * Ownership: the post office is the node's and outlives it.
+ * Ownership: the post office and the counter are the node's and outlive it.
  * Limits:    what waits for it is bounded by those who send it.
  */
 #pragma once
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 
 #include "base/role.h"
 #include "net/loop.h"
@@ -19,6 +21,7 @@ struct scribe {
 	struct post_office *office;
 	uint32_t number, control; /* in it */
 	sem_t *is_up;             /* posted once: it writes, or `error` says why not */
+	_Atomic uint64_t *lost;   /* lines that could not be written */
 	int error;                /* 0 or -errno; to be read after is_up */
 	/* Private. */
 	pthread_t thread;
