@@ -41,26 +41,49 @@ static bool may_speak(struct journal_kind *kind, uint64_t unix_ms, uint32_t *lef
 	return may;
 }
 
+/* Does `text` begin with what a terminal would obey, or what ends a line for some who read it? Its
+ * code point and how many bytes it has; 0: no. */
+static size_t starts_control(struct slice text, unsigned *code)
+{
+	const unsigned char *at = (const unsigned char *)text.at;
+	*code = at[0];
+	if (at[0] < 0x20 || at[0] == 0x7f)
+		return 1;
+	if (text.len >= 2 && at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0) {
+		*code = at[1];
+		return 2;
+	}
+	if (text.len >= 3 && at[0] == 0xe2 && at[1] == 0x80 && (at[2] == 0xa8 || at[2] == 0xa9)) {
+		*code = 0x2000u + (at[2] & 0x3fu);
+		return 3;
+	}
+	return 0;
+}
+
 /* One line, and nothing that a terminal would obey. */
 static void write_plain(struct buf *out, struct slice text)
 {
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.at[i];
-		buf_char(out, c < 0x20 || c == 0x7f ? ' ' : text.at[i]);
+	while (text.len > 0) {
+		unsigned code;
+		size_t len = starts_control(text, &code);
+		buf_char(out, len > 0 ? ' ' : text.at[0]);
+		text = slice_after(text, len > 0 ? len : 1);
 	}
 }
 
 static void write_quoted(struct buf *out, struct slice text)
 {
 	buf_char(out, '"');
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.at[i];
-		if (c == '"' || c == '\\')
+	while (text.len > 0) {
+		unsigned code;
+		size_t len = starts_control(text, &code);
+		if (text.at[0] == '"' || text.at[0] == '\\')
 			buf_char(out, '\\');
-		if (c < 0x20 || c == 0x7f)
-			buf_format(out, "\\u%04x", c);
+		if (len > 0)
+			buf_format(out, "\\u%04x", code);
 		else
-			buf_char(out, text.at[i]);
+			buf_char(out, text.at[0]);
+		text = slice_after(text, len > 0 ? len : 1);
 	}
 	buf_char(out, '"');
 }
@@ -117,8 +140,10 @@ bool journal_line(struct journal *journal, struct buf *out, enum journal_level l
 static bool is_plain_word(struct slice text)
 {
 	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.at[i];
-		if (c <= ' ' || c == 0x7f || c == '"' || c == '\\' || c == '=')
+		unsigned code;
+		char c = text.at[i];
+		if (c == ' ' || c == '"' || c == '\\' || c == '=' ||
+		    starts_control(slice_after(text, i), &code) > 0)
 			return false;
 	}
 	return text.len > 0;

@@ -26,6 +26,16 @@ static const struct {
 	{"in JSON too", true, JOURNAL_INFO, JOURNAL_ERROR, "a\n\"b\\\x1b",
          "{\"time\":\"2026-09-21T14:13:20.123Z\",\"level\":\"error\",\"event\":\"kind\","
          "\"message\":\"a\\u000a\\\"b\\\\\\u001b\"}\n"},
+	{"control characters of Unicode, and its line ends, are such", false, JOURNAL_INFO,
+         JOURNAL_INFO, "\302\200\302\205\302\233\302\237|\342\200\250|\342\200\251|",
+         "starling:     | | |\n"},
+	{"and are written as numbers in JSON", true, JOURNAL_INFO, JOURNAL_ERROR,
+         "\302\200\302\233\302\237\342\200\250\342\200\251",
+         "{\"time\":\"2026-09-21T14:13:20.123Z\",\"level\":\"error\",\"event\":\"kind\","
+         "\"message\":\"\\u0080\\u009b\\u009f\\u2028\\u2029\"}\n"},
+	{"their neighbours are letters, and what is cut short is left", false, JOURNAL_INFO,
+         JOURNAL_INFO, "\302\240\342\200\247\342\200\252\302m\342\200",
+         "starling: \302\240\342\200\247\342\200\252\302m\342\200\n"},
 };
 
 static void writes(void)
@@ -84,6 +94,30 @@ static void knows_many_kinds(void)
 
 /* ---- lines of fields ---- */
 
+static const struct {
+	const char *text, *value;
+} words[] = {
+	{"\303\251\344\270\226", "\303\251\344\270\226"},
+	{"a\302\233b", "\"a\\u009bb\""},
+	{"\342\200\250", "\"\\u2028\""},
+	{"a\342\200\251", "\"a\\u2029\""},
+};
+
+static void quotes_what_ends_lines(void)
+{
+	struct journal journal = {.least = JOURNAL_INFO};
+	for (size_t i = 0; i < COUNT_OF(words); i++) {
+		struct journal_field field = {"user", slice_string(words[i].text), 0};
+		struct buf out = {0}, expected = {0};
+		CHECK(journal_fields(&journal, &out, "request", NOON, &field, 1));
+		buf_format(&expected, "starling: request: user=%s\n", words[i].value);
+		CHECK(slice_equals(buf_view(&out), buf_view(&expected)));
+		buf_free(&expected);
+		buf_free(&out);
+	}
+	printf("journal: a word with a control character of Unicode stands in quotes\n");
+}
+
 static const struct journal_field fields[] = {
 	{"path", {"/a b", 4}, 0},
 	{"user", {"ann", 3}, 0},
@@ -123,6 +157,7 @@ int main(void)
 {
 	writes();
 	tells_fields();
+	quotes_what_ends_lines();
 	cuts_short();
 	knows_many_kinds();
 	return 0;
