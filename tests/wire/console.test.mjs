@@ -161,6 +161,29 @@ describe("the console", () => {
 		clients.forEach((client) => client.close());
 	});
 
+	it("asks on who is there when that fails, but not of a channel without presence", async () => {
+		const channel = fresh("there");
+		const path = `/api/channels/${channel}/presence`;
+		await publish(server, channel, 1);
+		await withConsole(server, {}, async (page) => {
+			const codes = ["unavailable", "not_found"], asked = [];
+			await page.route("**/api/live?*", (route) => {
+				const isAsked = new URL(route.request().url()).searchParams.getAll("get").includes(path);
+				if (asked.length > 0 || isAsked)
+					asked.push(isAsked);
+				const data = JSON.stringify({ get: path, answer: { error: { code: codes[0] } } });
+				if (isAsked && codes.shift())
+					return route.fulfill({ contentType: "text/event-stream",
+						body: `event: refused\ndata: ${data}\n\n` });
+				return route.continue();
+			});
+			await isReady(page);
+			await page.click(`#channels button[aria-label="Watch ${channel}"]`);
+			await until(() => asked.length >= 3, "the console to ask");
+			assert.deepEqual(asked.slice(0, 3), [true, true, false]);
+		});
+	});
+
 	it("comes back when the node does, and is live again", async () => {
 		await withServer({}, async (own) => {
 			await withConsole(own, {}, async (page) => {

@@ -511,8 +511,8 @@ function again() {
 }
 
 /* A channel without presence is not asked who is there again; the rest may be in a moment. */
-function leaveOut(path) {
-	if (!watched || path !== pathOf(watched.channel, "presence"))
+function leaveOut({ get, answer }) {
+	if (!watched || get !== pathOf(watched.channel, "presence") || answer.error.code !== "not_found")
 		return;
 	watched.hasPresence = false;
 	again();
@@ -528,7 +528,7 @@ async function look() {
 			{ signal: abort.signal });
 		for await (const { event, data } of eventsOf(body)) {
 			if (event === "refused")
-				leaveOut(JSON.parse(data).get);
+				leaveOut(JSON.parse(data));
 			else
 				shown.get(event)?.(data);
 		}
