@@ -2,6 +2,13 @@
 
 #include "edge/peer.h"
 
+/* By the clock on the wall, which may have been set back since. */
+static uint64_t age_ms(const struct edge *edge, const struct conn *conn)
+{
+	uint64_t now_ms = loop_unix_ms(edge->loop);
+	return now_ms > conn->opened_unix_ms ? now_ms - conn->opened_unix_ms : 0;
+}
+
 /* Those that stay for messages; what polls and other requests do is a line each. */
 static bool stays(const struct conn *conn)
 {
@@ -76,7 +83,7 @@ void access_log_end(struct edge *edge, const struct conn *conn)
 		.event = "closed",
 		.transport = slice_string(conn->transport->name),
 		.reason = slice_string(close_text(conn->reason)),
-		.ms = loop_unix_ms(edge->loop) - conn->opened_unix_ms,
+		.ms = age_ms(edge, conn),
 		.address = peer_of(edge, conn),
 		.user = session_user(&conn->session),
 		.connection = slice_of(id, conn_id(edge, conn, id)),
@@ -93,6 +100,13 @@ void access_log_crowded(struct edge *edge)
 	         "no descriptor is left for a connection: %u are in use by this worker",
 	         edge->conns.count);
 	warn(edge, "descriptors", text);
+}
+
+void access_log_not_accepted(struct edge *edge, int error)
+{
+	char text[128];
+	snprintf(text, sizeof(text), "a connection cannot be accepted: %s", strerror(-error));
+	warn(edge, "accept", text);
 }
 
 void access_log_overloaded(struct edge *edge)

@@ -23,5 +23,7 @@ void access_log_end(struct edge *edge, const struct conn *conn);
 
 /* No descriptor is left for one that wants in; so many are in use. */
 void access_log_crowded(struct edge *edge);
+/* It is something else, -errno, that keeps one out. */
+void access_log_not_accepted(struct edge *edge, int error);
 /* A client was refused for limits.connections. */
 void access_log_overloaded(struct edge *edge);

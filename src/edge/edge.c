@@ -307,10 +307,12 @@ static int accept_one(struct edge *edge, int listener, struct listen_address *pe
 	/* Others may have taken what was meant for us. */
 	if ((fd == -EMFILE || fd == -ENFILE) && crowd_out(edge))
 		fd = listen_accept(listener, peer);
-	if (fd < 0 && fd != -EAGAIN) {
+	if (fd == -EMFILE || fd == -ENFILE)
 		access_log_crowded(edge);
+	else if (fd < 0 && fd != -EAGAIN)
+		access_log_not_accepted(edge, fd);
+	if (fd < 0 && fd != -EAGAIN)
 		accept_later(edge);
-	}
 	return fd < 0 ? -EAGAIN : fd;
 }
 

@@ -183,7 +183,8 @@ void exchange_answer(struct edge *edge, struct conn *conn, const struct answer *
 		conn_end(edge, conn, CLOSE_NO_MEMORY);
 	} else {
 		conn_write(edge, conn, buf_view(&head));
-		access_log_answer(edge, conn, answer->status, answer->body.len);
+		access_log_answer(edge, conn, answer->status,
+		                  exchange->is_head ? 0 : answer->body.len);
 		exchange_over(edge, conn);
 	}
 	buf_free(&head);

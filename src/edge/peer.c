@@ -136,8 +136,9 @@ struct address peer_of_request(struct edge *edge, const struct conn *conn,
 
 bool peer_settle(struct edge *edge, struct conn *conn, const struct address *address)
 {
-	if (!conn->is_proxied)
-		return true; /* its socket says it */
+	/* Its socket says it, but not any more when it has been reset. */
+	if (!conn->is_proxied && !edge->settings->logs_access)
+		return true;
 	struct peer *peer = find_or_make(edge, conn);
 	if (peer == NULL)
 		return false;

@@ -4,7 +4,7 @@
  * Who connects from listen.trusted_proxies is believed: a PROXY header in front of its first
  * byte, TLS included, and X-Forwarded-For in its requests. From anybody else the former is no
  * request, the latter is not looked at. The address of all other clients is that of their socket,
- * asked for when it is wanted.
+ * asked for when it is wanted; with log.access it is noted, since a line is written when they go.
  *
  * Threads:   the worker's own.
  * Ownership: a struct peer belongs to its connection; most have none. peer_end() frees it.

@@ -264,7 +264,7 @@ enum error_code registry_sit(struct edge *edge, struct conn *conn,
 	CHECK(conn->is_counted);
 	bool has_limits =
 		settings->connections_per_user > 0 || settings->connections_per_address > 0;
-	if (!has_limits && !conn->is_proxied)
+	if (!has_limits && !conn->is_proxied && !settings->logs_access)
 		return ERROR_NONE;
 	struct address address = peer_of_request(edge, conn, request);
 	*why = "the server is out of memory";

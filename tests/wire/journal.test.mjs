@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { closeSync, openSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
 
 import { EventStream, NativeClient, RawClient, exchange } from "./clients.mjs";
@@ -92,6 +92,10 @@ describe("log: access", () => {
 			await heard(server, "request", { path: "/no%22thing", status: 404 });
 			await exchange(server, "no request\r\n\r\n");
 			await heard(server, "request", { method: "-", path: "-", status: 400 });
+			for (const [path, status] of [["/ready", 200], ["/nothing", 404]]) {
+				await call(server, "HEAD", path);
+				await heard(server, "request", { method: "HEAD", path, status, bytes: 0 });
+			}
 		});
 	});
 
@@ -144,6 +148,14 @@ describe("log: access", () => {
 		});
 	});
 
+	it("tells where one was that has broken off", async () => {
+		await withServer({ options }, async (server) => {
+			const client = await NativeClient.open(server, { query: "user=ann" });
+			client.socket.resetAndDestroy();
+			await heard(server, "closed", { user: "ann", reason: "gone", address: "127.0.0.1" });
+		});
+	});
+
 	it("tells the client's address, where a trusted proxy does", async () => {
 		await withServer({ options: [...options, "listen.trusted_proxies=127.0.0.0/8"] },
 			async (server) => {
@@ -154,20 +166,31 @@ describe("log: access", () => {
 	});
 
 	it("begins and ends with a reload", async () => {
-		await withServer({ config: "" }, async (server) => {
-			await call(server, "GET", "/ready?before");
-			await server.reload("[log]\naccess = yes\n");
-			await until(async () => {
-				await call(server, "GET", "/ready");
-				return /path=\/ready/.test(server.stderr());
-			}, "a line");
-			await server.reload("[log]\naccess = no\n");
-			await until(async () => {
-				const before = server.stderr().length;
-				await call(server, "GET", "/ready");
-				await server.reload();
-				return !server.stderr().slice(before).includes("request");
-			}, "no more lines");
+		const config = (access, key) => `[log]\naccess = ${access}\n[auth]\napi_key = ${key}\n`;
+		const settings = { config: config("no", "key-0"), options: ["workers.count=1"] };
+		await withServer(settings, async (server) => {
+			/* The key says that the worker has taken up what was read. */
+			const change = async (access, key) => {
+				await server.reload(config(access, key));
+				const headers = { authorization: `Bearer ${key}` };
+				await until(async () =>
+					(await call(server, "GET", "/metrics", { headers })).status === 200, "the new key");
+			};
+			const askAll = async (path) => {
+				for (let i = 0; i < 10; i++)
+					await call(server, "GET", path);
+			};
+			const hasSaid = (path) => until(() => server.stderr().includes(`path=${path} `), path);
+			await askAll("/before");
+			await change("yes", "key-1");
+			await call(server, "GET", "/within");
+			await hasSaid("/within");
+			await change("no", "key-2");
+			await askAll("/behind");
+			await change("yes", "key-3"); /* what one worker says comes in its order */
+			await call(server, "GET", "/last");
+			await hasSaid("/last");
+			assert.doesNotMatch(server.stderr(), /path=\/(before|behind)/);
 		});
 	});
 });
@@ -200,11 +223,11 @@ describe("log: what workers have to say", () => {
 });
 
 /* A server whose standard error nobody reads until it is asked for. */
-async function startUnheard(body) {
+async function startUnheard(body, stderr = "pipe") {
 	const port = await freePort();
 	const server = { port, url: `http://127.0.0.1:${port}` };
 	const child = spawn(binary, ["-o", `listen.http=127.0.0.1:${port}`, "-o", "workers.count=2",
-		"-o", "log.access=yes"], { env: cleanEnvironment(), stdio: ["ignore", "ignore", "pipe"] });
+		"-o", "log.access=yes"], { env: cleanEnvironment(), stdio: ["ignore", "ignore", stderr] });
 	const ended = once(child, "exit");
 	const metric = async () => Number(/^starling_log_lines_lost_total (\d+)$/m
 		.exec((await call(server, "GET", "/metrics")).text)[1]);
@@ -237,4 +260,13 @@ describe("log: nobody reads standard error", () => {
 	});
 
 	it("it goes down all the same", () => startUnheard(async () => {}));
+
+	it("lines that cannot be written are counted", async () => {
+		const full = openSync("/dev/full", "w");
+		try {
+			await startUnheard(async () => {}, full);
+		} finally {
+			closeSync(full);
+		}
+	});
 });
