@@ -457,7 +457,7 @@ static void ask_homes(struct hub *hub)
 		tail_ask_home(hub, &far->slots[i]);
 }
 
-/* Each slot in its turn: so no turn looks at all who are present. */
+/* Each slot in its turn: so a turn looks at those who are present in one slot's channels. */
 static void audit_some(struct hub *hub)
 {
 	struct hub_far *far = hub->far;

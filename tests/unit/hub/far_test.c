@@ -121,8 +121,10 @@ static void begin(enum hub_home home)
 	pass(0);
 	hub_node_up(hub, OTHER);
 	hub_set_role(hub, hub_slot_of(SLICE(NAME)),
-	             &(struct hub_role){
-			     .home = home, .is_replica = true, .node = OTHER, .stream = STREAM});
+	             &(struct hub_role){.home = (uint8_t)home,
+	                                .is_replica = true,
+	                                .node = OTHER,
+	                                .stream = STREAM});
 }
 
 static void end(void)
