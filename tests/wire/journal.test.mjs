@@ -190,7 +190,9 @@ describe("log: access", () => {
 			await change("yes", "key-3"); /* what one worker says comes in its order */
 			await call(server, "GET", "/last");
 			await hasSaid("/last");
-			assert.doesNotMatch(server.stderr(), /path=\/(before|behind)/);
+			const paths = server.stderr().matchAll(/^starling: request: .*path=(\S+)/gm);
+			assert.deepEqual(new Set([...paths].map(([, path]) => path)),
+				new Set(["/metrics", "/within", "/last"]));
 		});
 	});
 });
