@@ -175,10 +175,9 @@ describe("mesh: nodes meet", () => {
 	it("threads are called by what they do", async () => {
 		await withMesh(1, async ({ nodes: [node] }) => {
 			const tasks = `/proc/${node.pid}/task`;
-			const names = fs.readdirSync(tasks)
-				.map((task) => fs.readFileSync(`${tasks}/${task}/comm`, "utf8").trim());
 			for (const name of ["mesh", "worker-0", "journal"])
-				assert.ok(names.includes(name), `${name} among ${names}`);
+				await until(() => fs.readdirSync(tasks).some((task) =>
+					fs.readFileSync(`${tasks}/${task}/comm`, "utf8").trim() === name), name);
 		});
 	});
 
