@@ -339,6 +339,20 @@ history_size = 1
 	});
 });
 
+/* What was published before is with the worker of each of these clients: letters between workers keep
+ * their order, and of so many channels some are kept by the same one. */
+async function arrived(server, clients) {
+	const marks = Array.from({ length: 8 }, () => fresh("mark"));
+	for (const client of clients) {
+		for (const mark of marks)
+			await client.subscribe(mark);
+	}
+	for (const mark of marks)
+		await publish(server, mark, mark);
+	for (const client of clients)
+		assert.deepEqual((await client.data(marks.length)).sort(), [...marks].sort());
+}
+
 /* ---- throttle ---- */
 
 describe("delivery: throttle", () => {
@@ -441,6 +455,7 @@ deliver_last = yes
 			await publish(server, channel, data, { key });
 		for (const client of early)
 			assert.deepEqual(await client.data(1), [1]);
+		await arrived(server, early);
 		const late = await crowd(server, channel);
 		for (const client of late)
 			assert.deepEqual(await client.data(2), [2, 3]);
