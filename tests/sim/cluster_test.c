@@ -20,11 +20,7 @@
  */
 #include "cluster_world.h"
 
-#include <signal.h>
-#include <stdio.h>
-#include <unistd.h>
-
-#include "base/text.h"
+#include "seeds.h"
 
 #define SEEDS_DEFAULT 340
 #define CLIENTS 24
@@ -1114,7 +1110,8 @@ static void world_begin(const struct scenario *scenario, uint64_t seed)
 	world.scenario = scenario;
 	world.hooks = &hooks;
 	world.rules = &rules;
-	world.seed = seed;
+	seeded.scenario = scenario->name;
+	seeded.seed = seed;
 	world.random.state = seed * 7919 + 1;
 	world.now_ms = 1000000 + below(100000);
 	world.next_stream = 1;
@@ -1211,30 +1208,16 @@ static void seen_check(void)
 	CHECK(all.short_of > 0);
 }
 
-static void say_seed_and_die(int signal_number)
-{
-	char line[160];
-	signal(signal_number, SIG_DFL);
-	int len = snprintf(line, sizeof(line), "%s: the seed was %llu\n", world.scenario->name,
-	                   (unsigned long long)world.seed);
-	ssize_t written = write(STDERR_FILENO, line, (size_t)len);
-	(void)written;
-}
-
 int main(int argc, char **argv)
 {
-	uint64_t first = 0, count = argc == 2 ? 1 : SEEDS_DEFAULT;
-	if (argc > 1)
-		CHECK(text_to_u64(slice_string(argv[1]), &first));
-	if (argc > 2)
-		CHECK(text_to_u64(slice_string(argv[2]), &count));
-	signal(SIGABRT, say_seed_and_die);
-	for (uint64_t i = 0; i < count; i++) {
+	struct seeds seeds = seeds_begin(argc, argv, SEEDS_DEFAULT);
+	for (uint64_t i = 0; i < seeds.count; i++) {
 		if (i < COUNT_OF(scenarios))
-			printf("cluster: %s\n", scenarios[(first + i) % COUNT_OF(scenarios)].name);
-		world_run(first + i);
+			printf("cluster: %s\n",
+			       scenarios[(seeds.first + i) % COUNT_OF(scenarios)].name);
+		world_run(seeds.first + i);
 	}
-	if (count >= SEEDS_DEFAULT)
+	if (seeds.count >= SEEDS_DEFAULT)
 		seen_check();
 	return 0;
 }

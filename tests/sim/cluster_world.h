@@ -163,7 +163,7 @@ struct world {
 	const struct scenario *scenario;
 	const struct world_hooks *hooks;
 	const struct rules *rules;
-	uint64_t seed, now_ms;
+	uint64_t now_ms;
 	struct random random;
 	bool is_quiet, is_short;
 	struct sim_node nodes[NODES_MAX];

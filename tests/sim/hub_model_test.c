@@ -15,15 +15,12 @@
  * When a check fails the last line says the seed. `make mutants` plants faults in the hub, one at
  * a time, and says which seed found each (tests/sim/mutants).
  */
-#include <signal.h>
-#include <unistd.h>
-
 #include "../failing.h"
 #include "base/buf.h"
 #include "base/random.h"
-#include "base/text.h"
 #include "hub/hub_state.h"
 #include "hub_reader.h"
+#include "seeds.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #define SEEDS_DEFAULT 1000
@@ -304,7 +301,7 @@ struct letter {
 static struct world {
 	const struct scenario *scenario;
 	struct claims *claims[USERS + 1]; /* what connections of users hold; the last is NULL */
-	uint64_t seed, now_ms, next_number, next_once;
+	uint64_t now_ms, next_number, next_once;
 	struct random random;
 	struct worker workers[SIM_WORKERS_MAX];
 	struct buf queues[SIM_WORKERS_MAX][SIM_WORKERS_MAX]; /* of letters: from, to */
@@ -1910,7 +1907,9 @@ static void worker_begin(uint32_t i, struct hash_key hash_key)
 
 static void world_begin(const struct scenario *scenario, uint64_t seed)
 {
-	world = (struct world){.scenario = scenario, .seed = seed, .random.state = seed};
+	seeded.scenario = scenario->name;
+	seeded.seed = seed;
+	world = (struct world){.scenario = scenario, .random.state = seed};
 	for (uint32_t i = 0; i < USERS; i++) {
 		struct claims_content content = {.user = slice_string(user_names[i]),
 		                                 .info = i > 1 ? SLICE("{}") : SLICE(""),
@@ -2014,24 +2013,6 @@ static void world_run(uint64_t seed)
 	world_end();
 }
 
-static void say_seed(void)
-{
-	char line[160];
-	int len = snprintf(line, sizeof(line), "%s: the seed was %llu\n", world.scenario->name,
-	                   (unsigned long long)world.seed);
-	ssize_t written = write(STDERR_FILENO, line, (size_t)len);
-	(void)written;
-}
-
-static void say_seed_and_die(int signal_number)
-{
-	signal(signal_number, SIG_DFL);
-	say_seed();
-}
-
-/* The sanitizers' way to the same, where there is one. */
-void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
-
 static void seen_check(void)
 {
 	CHECK(seen.recovered > 0);
@@ -2068,24 +2049,14 @@ static void seen_check(void)
 
 int main(int argc, char **argv)
 {
-	uint64_t first = 0, count = argc == 2 ? 1 : SEEDS_DEFAULT;
-	if (argc > 1)
-		CHECK(text_to_u64(slice_string(argv[1]), &first));
-	if (argc > 2)
-		CHECK(text_to_u64(slice_string(argv[2]), &count));
-	signal(SIGABRT, say_seed_and_die);
-	if (__sanitizer_set_death_callback != NULL)
-		__sanitizer_set_death_callback(say_seed);
-	else
-		signal(SIGSEGV, say_seed_and_die);
-
-	for (uint64_t i = 0; i < count; i++) {
+	struct seeds seeds = seeds_begin(argc, argv, SEEDS_DEFAULT);
+	for (uint64_t i = 0; i < seeds.count; i++) {
 		if (i < COUNT_OF(scenarios))
 			printf("hub_model: %s\n",
-			       scenarios[(first + i) % COUNT_OF(scenarios)].name);
-		world_run(first + i);
+			       scenarios[(seeds.first + i) % COUNT_OF(scenarios)].name);
+		world_run(seeds.first + i);
 	}
-	if (count >= SEEDS_DEFAULT)
+	if (seeds.count >= SEEDS_DEFAULT)
 		seen_check();
 	return 0;
 }

@@ -17,11 +17,7 @@
  */
 #include "cluster_world.h"
 
-#include <signal.h>
-#include <stdio.h>
-#include <unistd.h>
-
-#include "base/text.h"
+#include "seeds.h"
 
 #define SEEDS_DEFAULT 128
 #define CLIENTS 20
@@ -744,7 +740,8 @@ static void world_begin(const struct scenario *scenario, uint64_t seed)
 	world.scenario = scenario;
 	world.hooks = &hooks;
 	world.rules = &rules;
-	world.seed = seed;
+	seeded.scenario = scenario->name;
+	seeded.seed = seed;
 	world.random.state = seed * 7919 + 1;
 	world.now_ms = 1000000 + below(100000);
 	world.next_stream = 1;
@@ -1016,24 +1013,9 @@ static void seen_check(void)
 	CHECK(seen.forgotten > 0 && seen.invented > 0 && seen.repaired > 0);
 }
 
-static void say_seed_and_die(int signal_number)
-{
-	char line[160];
-	signal(signal_number, SIG_DFL);
-	int len = snprintf(line, sizeof(line), "%s: the seed was %llu\n", world.scenario->name,
-	                   (unsigned long long)world.seed);
-	ssize_t written = write(STDERR_FILENO, line, (size_t)len);
-	(void)written;
-}
-
 int main(int argc, char **argv)
 {
-	uint64_t first = 0, count = argc == 2 ? 1 : SEEDS_DEFAULT;
-	if (argc > 1)
-		CHECK(text_to_u64(slice_string(argv[1]), &first));
-	if (argc > 2)
-		CHECK(text_to_u64(slice_string(argv[2]), &count));
-	signal(SIGABRT, say_seed_and_die);
+	struct seeds seeds = seeds_begin(argc, argv, SEEDS_DEFAULT);
 	for (uint32_t i = 0; i < USERS; i++) {
 		users[i][0] = (char)('a' + i);
 		struct claims_content content = {.user = slice_string(users[i]),
@@ -1043,14 +1025,15 @@ int main(int argc, char **argv)
 		claims[i] = claims_make(&content);
 		CHECK(claims[i] != NULL);
 	}
-	if (first == 0)
+	if (seeds.first == 0)
 		run_cases();
-	for (uint64_t i = 0; i < count; i++) {
+	for (uint64_t i = 0; i < seeds.count; i++) {
 		if (i < COUNT_OF(scenarios))
-			printf("presence: %s\n", scenarios[(first + i) % COUNT_OF(scenarios)].name);
-		world_run(first + i);
+			printf("presence: %s\n",
+			       scenarios[(seeds.first + i) % COUNT_OF(scenarios)].name);
+		world_run(seeds.first + i);
 	}
-	if (count >= SEEDS_DEFAULT)
+	if (seeds.count >= SEEDS_DEFAULT)
 		seen_check();
 	for (uint32_t i = 0; i < USERS; i++)
 		claims_free(claims[i]);
