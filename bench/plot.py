@@ -48,7 +48,7 @@ def machine():
 
 def section(lines):
     """The Markdown of the results."""
-    text = [BEGIN, "", f"Measured on {datetime.date.today()} with `bench/run --full` on {machine()}.",
+    text = [BEGIN, "", f"Drawn on {datetime.date.today()} from what `bench/run --full` measured on {machine()}.",
             "Of each row's runs the one in the middle, by its ratio to the floor of its own round.", "", "![server CPU](cpu.svg)", "", "![p99 of latency](latency.svg)", "",
             "| run | connections | server CPU, us | x floor | a second | p50 ms | p99 ms | missed |",
             "| --- | --- | --- | --- | --- | --- | --- | --- |"]
