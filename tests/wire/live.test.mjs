@@ -65,6 +65,22 @@ describe("live: /api/live", () => {
 		close(stream);
 	});
 
+	it("asks each `every` seconds, and no sooner", async () => {
+		const channel = fresh(), path = `/api/channels/${channel}/history`;
+		const seldom = await EventStream.open(server, `/api/live?every=60&get=${path}`);
+		await told(seldom, path);
+		const often = await open(server, [path]);
+		await told(often, path);
+		await publish(server, channel, 1);
+		await told(often, path, (data) => JSON.parse(data).messages.length === 1);
+		const rounds = often.comments.length;
+		await often.until(() => often.comments.length > rounds + 1, "two more rounds");
+		assert.equal(seldom.events.length, 1);
+		assert.equal(seldom.comments.length, 0);
+		close(seldom);
+		close(often);
+	});
+
 	it("tells refusals, and goes on", async () => {
 		const channel = fresh();
 		const stream = await open(server, [`/api/channels/${channel}`, "/api/publish",

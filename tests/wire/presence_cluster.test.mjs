@@ -7,8 +7,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 
-import { fresh, hasThreadSanitizer, turn, until } from "./harness.mjs";
+import { fresh, turn, until } from "./harness.mjs";
 import { Mesh, stateOf, withMesh } from "./meshes.mjs";
+import { tooSlow } from "./traffic.mjs";
 import { Watcher, as, names, shown } from "./watcher.mjs";
 
 /* Graces are for good, or over at once: so no test waits for one, but where it is to end. */
@@ -19,7 +20,6 @@ const rules = [
 	"channel.count:*.presence=count", "channel.count:*.presence_grace=0",
 ];
 const fromAll = (stem) => Array.from({ length: 8 }, () => fresh(`${stem}:`));
-const tooSlow = hasThreadSanitizer && "a thread sanitizer slows nodes too much";
 
 /* A client that follows all these channels. */
 async function member(node, user, channels) {

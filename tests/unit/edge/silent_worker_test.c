@@ -2,8 +2,11 @@
  * What is done for clients while others are slow. A loop with an edge, which is one worker of two:
  * the other one is this test, and answers when it likes.
  */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 
+#include "edge/conn.h"
 #include "edge_loop.h"
 
 #define CHANNELS 8 /* some of them the other worker's */
@@ -222,6 +225,22 @@ static bool client_not_looked_at(void)
 	return was_told("HTTP/1.1 200 ");
 }
 
+/* What a listener has, those that it accepts inherit. */
+static bool heartbeat_changed(void) WORKER_ONLY;
+static bool heartbeat_changed(void)
+{
+	static struct edge_settings next;
+	unsigned timeout_ms;
+	socklen_t len = sizeof(timeout_ms);
+	int listener = edge->listeners[0].fd;
+	next = settings;
+	next.heartbeat_timeout_ms = 12345;
+	edge_adopt(edge, &next);
+	CHECK(getsockopt(listener, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, &len) == 0);
+	CHECK(timeout_ms == 12345);
+	return true;
+}
+
 static const struct scene {
 	const char *claim, *path;
 	bool (*turn)(void);
@@ -235,6 +254,7 @@ static const struct scene {
          false},
 	{"a poll of what cannot be followed is refused", "/poll?wait=60&", poll_refused, false},
 	{"a stream of what cannot be followed is closed", "/events?", stream_refused, false},
+	{"who comes after a reload has its heartbeats", "/events?", heartbeat_changed, false},
 	{"a client that is not looked at has its time later", "/poll?wait=0&", client_not_looked_at,
          true},
 };
