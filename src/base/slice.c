@@ -7,6 +7,14 @@ int slice_compare(struct slice a, struct slice b)
 	return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
 }
 
+size_t slice_count(struct slice a, char byte)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < a.len; i++)
+		count += a.at[i] == byte;
+	return count;
+}
+
 static char lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;

@@ -56,6 +56,7 @@ static inline struct slice slice_after(struct slice a, size_t count)
 
 int slice_compare(struct slice a, struct slice b);        /* below, at or above 0: by bytes */
 bool slice_equals_nocase(struct slice a, struct slice b); /* ASCII letters only */
+size_t slice_count(struct slice a, char byte);            /* how often it is there */
 struct slice slice_trim(struct slice a);                  /* without outer spaces and tabs */
 
 /*

@@ -12,7 +12,8 @@ static uint64_t age_ms(const struct edge *edge, const struct conn *conn)
 /* Those that stay for messages; what polls and other requests do is a line each. */
 static bool stays(const struct conn *conn)
 {
-	return conn->transport->client == EDGE_WEBSOCKET || conn->transport->client == EDGE_SSE;
+	return conn->transport->client == EDGE_WEBSOCKET || conn->transport->client == EDGE_SSE ||
+	       conn->transport == &transport_live;
 }
 
 void access_log_begin(struct edge *edge, struct conn *conn, const struct http_request *request)

@@ -262,11 +262,12 @@ void exchange_stream(struct edge *edge, struct conn *conn, struct slice type)
 	(void)http_response_header(&head, "Cache-Control", SLICE("no-cache, no-transform"));
 	(void)http_response_header(&head, "X-Accel-Buffering", SLICE("no"));
 	http_response_end(&head);
-	if (head.is_broken)
+	if (head.is_broken) {
 		conn_end(edge, conn, CLOSE_NO_MEMORY);
-	else
+	} else {
 		conn_write(edge, conn, buf_view(&head));
-	access_log_answer(edge, conn, response.status, 0);
+		access_log_answer(edge, conn, response.status, 0);
+	}
 	buf_free(&head);
 }
 

@@ -266,7 +266,10 @@ enum error_code registry_sit(struct edge *edge, struct conn *conn,
 		settings->connections_per_user > 0 || settings->connections_per_address > 0;
 	if (!has_limits && !conn->is_proxied && !settings->logs_access)
 		return ERROR_NONE;
-	struct address address = peer_of_request(edge, conn, request);
+	/* Where requests are logged it is known already. */
+	struct address address = conn->exchange->asked_by;
+	if (address.family == ADDRESS_NONE)
+		address = peer_of_request(edge, conn, request);
 	*why = "the server is out of memory";
 	if (!peer_settle(edge, conn, &address) || !ask_for_all(edge, conn, &address, false))
 		return ERROR_UNAVAILABLE;

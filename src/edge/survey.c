@@ -301,13 +301,13 @@ void survey_receive(struct edge *edge, const struct edge_mail *mail)
 
 /* ---- other nodes ---- */
 
-/* Each of these workers answers the asker by itself. */
 /* Of the worker that the number of a connection names; else of all. */
 static bool is_of_one(uint8_t kind)
 {
 	return kind >= SURVEY_DESCRIBE && kind <= SURVEY_SEND;
 }
 
+/* Each of these workers answers the asker by itself. */
 static void ask_for_node(struct edge *edge, const struct survey_question *question,
                          const struct far_asker *asker, uint32_t first, uint32_t count)
 {

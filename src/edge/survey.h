@@ -53,9 +53,9 @@ struct note {
 	struct edge_mail question;
 };
 
-/* What other nodes can be asked, too: a number between nodes, for ever. */
 #define CHANNELS_LIMIT_MAX 1000u /* of an answer; each is asked for one more */
 
+/* What other nodes can be asked, too: a number between nodes, for ever. */
 enum survey_number {
 	SURVEY_HERE = 0, /* this node alone */
 	SURVEY_CHANNELS,

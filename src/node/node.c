@@ -750,14 +750,12 @@ static void make_name(struct node *node)
 
 static int make_self(struct node *node)
 {
-	struct timespec now;
 	snprintf(node->cluster, sizeof(node->cluster), "%s", config_of(node)->mesh.cluster);
 	make_name(node);
-	CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
 	node->self = (struct edge_node){
 		.name = node->name,
 		.cluster = node->cluster,
-		.started_unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
+		.started_unix_ms = journal_now_ms(),
 		.has_private_fds = config_of(node)->workers.private_fds,
 	};
 	if (!draw(&node->self.hash_key, sizeof(node->self.hash_key)) ||

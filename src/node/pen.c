@@ -10,15 +10,6 @@ static void lose(struct pen *pen, uint64_t lines)
 	atomic_fetch_add_explicit(pen->lost, lines, memory_order_relaxed);
 }
 
-static uint64_t count_lines(const struct buf *lines)
-{
-	uint64_t count = 0;
-	struct slice rest = buf_view(lines), line;
-	while (slice_cut(&rest, '\n', &line))
-		count += line.len > 0;
-	return count;
-}
-
 /* Behind all that was said before them. */
 static void say_what_was_lost(struct pen *pen)
 {
@@ -42,7 +33,7 @@ void pen_flush(struct pen *pen)
 	if (letter.lines != NULL)
 		mailbox_post(pen->office, pen->number, pen->scribe, &letter);
 	else
-		lose(pen, count_lines(&pen->lines));
+		lose(pen, slice_count(buf_view(&pen->lines), '\n'));
 	buf_free(&pen->lines);
 }
 

@@ -38,10 +38,7 @@ static struct slice write_all(struct slice lines)
 /* There is nowhere to say that they are: a figure does. */
 static void count_lost(struct scribe *scribe, struct slice lines)
 {
-	uint64_t count = 0;
-	for (size_t i = 0; i < lines.len; i++)
-		count += lines.at[i] == '\n';
-	atomic_fetch_add_explicit(scribe->lost, count, memory_order_relaxed);
+	atomic_fetch_add_explicit(scribe->lost, slice_count(lines, '\n'), memory_order_relaxed);
 }
 
 static void on_letter(struct loop_handler *handler, const void *bytes)

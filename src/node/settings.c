@@ -258,7 +258,7 @@ int settings_make(struct edge_settings *settings, const struct config *config, s
 		.is_open = config->is_open,
 		.has_echo = config->listen.echo,
 		.may_offload = config->tls.kernel,
-		.logs_access = config->log.access,
+		.logs_access = config->log.access && config->log.level <= CONFIG_LOG_INFO,
 		.origins = origins_of(config),
 		.origin_list = config->auth.allowed_origins.listed.list,
 		.origin_count = config->auth.allowed_origins.listed.count,

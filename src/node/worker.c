@@ -373,8 +373,7 @@ static int open_listeners(struct worker *worker)
 	return 0;
 }
 
-/* What its part in the mesh needs before there is a hub. */
-/* False: no memory. */
+/* What its part in the mesh needs before there is a hub. False: no memory. */
 static bool make_relay(struct worker *worker) WORKER_ONLY;
 static bool make_relay(struct worker *worker)
 {

@@ -68,10 +68,12 @@ static void check_cut(size_t i)
 	struct slice text = slice_string(cuts[i].text);
 	char *guarded = guard_copy(text);
 	struct slice rest = slice_of(guarded, text.len), part;
-	for (size_t k = 0; cuts[i].parts[k] != NULL; k++) {
+	size_t separators = slice_count(rest, ','), count = 0;
+	for (; cuts[i].parts[count] != NULL; count++) {
 		CHECK(slice_cut(&rest, ',', &part));
-		CHECK(slice_is(part, cuts[i].parts[k]));
+		CHECK(slice_is(part, cuts[i].parts[count]));
 	}
+	CHECK(separators == count - 1);
 	CHECK(rest.at == NULL);
 	CHECK(!slice_cut(&rest, ',', &part));
 	guard_drop(guarded, text.len);
