@@ -25,17 +25,20 @@ static uint32_t number_of(const unsigned char digest[EDGE_KEY_DIGEST_BYTES])
 	return number;
 }
 
-/* All keys are looked at, whichever fits. */
-static bool is_api_key(const struct edge_settings *settings, struct slice token, uint32_t *number)
+/* All keys are looked at, whichever fits. False: no memory to say. */
+static bool compare_api_keys(const struct edge_settings *settings, struct slice token, bool *is_one,
+                             uint32_t *number)
 {
 	unsigned char digest[EDGE_KEY_DIGEST_BYTES];
-	bool is_one = false;
-	if (settings->api_key_count == 0 || !access_digest(token, digest))
+	*is_one = false;
+	if (settings->api_key_count == 0)
+		return true;
+	if (!access_digest(token, digest))
 		return false;
 	for (size_t i = 0; i < settings->api_key_count; i++)
-		is_one |= CRYPTO_memcmp(digest, settings->api_key_digests[i], sizeof(digest)) == 0;
+		*is_one |= CRYPTO_memcmp(digest, settings->api_key_digests[i], sizeof(digest)) == 0;
 	*number = number_of(digest);
-	return is_one;
+	return true;
 }
 
 /* In open mode without keys a token says nothing; with keys, one that is given must be good. */
@@ -59,7 +62,11 @@ static enum error_code read_token(struct edge *edge, struct slice token, struct 
 static enum error_code take_token(struct edge *edge, struct session *session, struct slice token,
                                   uint32_t *number, const char **why)
 {
-	session->is_backend = is_api_key(edge->settings, token, number);
+	*why = why_no_memory;
+	bool is_one;
+	if (!compare_api_keys(edge->settings, token, &is_one, number))
+		return ERROR_UNAVAILABLE;
+	session->is_backend = is_one;
 	if (session->is_backend)
 		return ERROR_NONE;
 	return read_token(edge, token, &session->claims, why);
@@ -116,18 +123,20 @@ static bool protocol_token(const struct http_request *request, struct slice *tok
 	return false;
 }
 
-/* The token of a client, from wherever it may stand; false: there is none. */
-static bool token_of(struct edge *edge, const struct http_request *request, struct slice *token)
+/* The token of a client, from wherever it may stand. */
+static enum parameter_result token_of(struct edge *edge, const struct http_request *request,
+                                      struct slice *token)
 {
 	const struct slice *cookies = http_request_header(request, "cookie");
 	if (bearer_of(request, token) || protocol_token(request, token))
-		return true;
+		return PARAMETER_FOUND;
 	buf_clear(&edge->text);
-	if (parameter_get(request, "token", &edge->text) == PARAMETER_FOUND) {
-		*token = buf_view(&edge->text);
-		return true;
-	}
-	return cookies != NULL && http_cookie_find(*cookies, "starling_token", token);
+	enum parameter_result got = parameter_get(request, "token", &edge->text);
+	*token = buf_view(&edge->text);
+	if (got == PARAMETER_ABSENT && cookies != NULL &&
+	    http_cookie_find(*cookies, "starling_token", token))
+		got = PARAMETER_FOUND;
+	return got;
 }
 
 /* ---- names ---- */
@@ -167,10 +176,22 @@ enum error_code access_identify(struct edge *edge, struct conn *conn,
                                 const struct http_request *request, const char **why)
 {
 	struct slice token;
+	enum parameter_result got = PARAMETER_ABSENT;
 	access_forget(&conn->session);
-	if (!ignores_tokens(edge->settings) && token_of(edge, request, &token))
+	if (!ignores_tokens(edge->settings))
+		got = token_of(edge, request, &token);
+	switch (got) {
+	case PARAMETER_FOUND:
 		return take_client_token(edge, &conn->session, token, why);
-	return edge->settings->is_open ? take_name(edge, conn, request, why) : ERROR_NONE;
+	case PARAMETER_BAD:
+		*why = "the token is not decodable";
+		return ERROR_UNAUTHORIZED;
+	case PARAMETER_NO_MEMORY:
+		*why = why_no_memory;
+		return ERROR_UNAVAILABLE;
+	default:
+		return edge->settings->is_open ? take_name(edge, conn, request, why) : ERROR_NONE;
+	}
 }
 
 bool access_still_holds(const struct edge *edge, const struct session *session)

@@ -557,10 +557,11 @@ describe("memory", { skip }, () => {
 				options: ["workers.count=2", "auth.api_key=secret"],
 				args: ["-c", file],
 			});
-			/* One worker may answer already when the next cannot start. */
+			/* One worker may answer already when the next cannot start, or refuse us before there
+			 * is a banner. */
 			await other.start().catch(() => {});
-			await until(() => /page  |^starling: /m.test(other.stderr()), "a banner");
-			if (/page  /.test(other.stderr())) {
+			await until(() => /page  /.test(other.stderr()) || !other.isAlive, "a banner, or the end");
+			if (other.isAlive) {
 				await other.stop();
 				started = failing.disarm().failed === 0;
 				continue;
@@ -590,6 +591,23 @@ describe("memory: tokens over TLS", { skip }, () => {
 
 	it("so do all that follow", async () => {
 		await runAll(modes.allFrom);
+	});
+
+	/* A worker that has just begun has not yet made room for anything. */
+	it("a token that cannot be looked at is not taken for none", async () => {
+		const failing = new Failing();
+		let number = 0, outcome;
+		do {
+			const young = await new Server({ program, env: { FAILING_FILE: failing.file },
+				options: ["workers.count=1", `auth.jwt_secret=${secret}`] }).start();
+			failing.arm(++number, modes.one);
+			const client = await Client.open(young, `token=${tokenOf("ann")}`);
+			outcome = failing.disarm();
+			assert.ok(client.isGone || client.welcome.user === "ann", `allocation ${number}`);
+			client.close();
+			await young.stop();
+		} while (outcome.failed > 0);
+		assert.ok(number > 3, `${number} allocations`);
 	});
 
 	it("a reload that has too little says so, and changes nothing", async () => {
