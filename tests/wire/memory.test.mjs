@@ -600,6 +600,7 @@ describe("memory: tokens over TLS", { skip }, () => {
 		do {
 			const young = await new Server({ program, env: { FAILING_FILE: failing.file },
 				options: ["workers.count=1", `auth.jwt_secret=${secret}`] }).start();
+			await until(() => /page  /.test(young.stderr()), "a banner"); /* it answers before */
 			failing.arm(++number, modes.one);
 			const client = await Client.open(young, `token=${tokenOf("ann")}`);
 			outcome = failing.disarm();
