@@ -20,9 +20,10 @@
  * Threads:   the worker's own.
  * Ownership: letters and entries are values that look at records and names of the caller's.
  *            Whoever keeps a record takes a reference.
- * Limits:    ERRANDS_MAX errands and ERRAND_BYTES_MAX a hub: what comes beyond them is answered
- *            `unavailable`. A letter holds records of FAR_BYTES_MAX, but never less than one; or
- *            FAR_PEOPLE_MAX people and their names.
+ * Limits:    ERRANDS_MAX errands and ERRAND_BYTES_MAX a hub, and PRESENCE_ASKS_MAX questions who is
+ *            present that wait: what comes beyond them is answered `unavailable`. A letter holds
+ *            records of FAR_BYTES_MAX, but never less than one; or FAR_PEOPLE_MAX people and
+ *            their names.
  */
 #pragma once
 

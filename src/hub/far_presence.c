@@ -23,7 +23,7 @@
 
 /* The answer to one that asks who is present waits. */
 struct presence_ask {
-	struct presence_ask *next;
+	struct list_node in_presence;
 	uint64_t asked_ms;
 	struct hub_mail mail;
 };
@@ -34,26 +34,40 @@ bool presence_far_open(struct hub *hub, struct presence *presence)
 	if (far == NULL)
 		return false;
 	far->presence = presence;
+	list_init(&far->asks);
 	presence->far = far;
 	if (!far_is_home(hub, presence->channel->slot))
 		occupants_mirror(&presence->occupants, SOURCES);
 	return true;
 }
 
-void presence_far_close(struct presence *presence)
+/* It has been answered, or nobody waits for that any more; its letter is the caller's. */
+static void ask_drop(struct hub *hub, struct presence_ask *ask)
+{
+	list_remove(&ask->in_presence);
+	hub->far->presence_asks--;
+	free(ask);
+}
+
+static struct presence_ask *first_ask(const struct presence_far *far)
+{
+	struct list_node *node = list_first(&far->asks);
+	return node == NULL ? NULL : CONTAINER_OF(node, struct presence_ask, in_presence);
+}
+
+void presence_far_close(struct hub *hub, struct presence *presence)
 {
 	struct presence_far *far = presence->far;
+	struct presence_ask *ask;
 	if (far == NULL)
 		return;
 	if (list_is_linked(&far->reporting))
 		list_remove(&far->reporting);
 	if (list_is_linked(&far->waiting))
 		list_remove(&far->waiting);
-	while (far->asks != NULL) {
-		struct presence_ask *ask = far->asks;
-		far->asks = ask->next;
+	while ((ask = first_ask(far)) != NULL) {
 		free(ask->mail.ask);
-		free(ask);
+		ask_drop(hub, ask);
 	}
 	free(far);
 	presence->far = NULL;
@@ -192,13 +206,13 @@ static void await_whole(struct hub *hub, struct presence_far *far)
 
 bool presence_wait(struct hub *hub, struct presence *presence, const struct hub_mail *mail)
 {
-	struct presence_ask *ask = malloc(sizeof(*ask)), **last = &presence->far->asks;
+	bool is_full = hub->far->presence_asks >= PRESENCE_ASKS_MAX;
+	struct presence_ask *ask = is_full ? NULL : malloc(sizeof(*ask));
 	if (ask == NULL)
 		return false;
 	*ask = (struct presence_ask){.asked_ms = hub->now_ms, .mail = *mail};
-	while (*last != NULL)
-		last = &(*last)->next;
-	*last = ask;
+	list_append(&presence->far->asks, &ask->in_presence);
+	hub->far->presence_asks++;
 	await_whole(hub, presence->far);
 	presence_far_settle(hub, presence);
 	return true;
@@ -208,12 +222,12 @@ bool presence_wait(struct hub *hub, struct presence *presence, const struct hub_
 static void answer_asks(struct hub *hub, struct presence_far *far, bool is_whole)
 {
 	struct presence_ask *ask;
-	while ((ask = far->asks) != NULL && hub_has_room(hub)) {
+	while ((ask = first_ask(far)) != NULL && hub_has_room(hub)) {
 		if (!is_whole && hub->now_ms - ask->asked_ms < ERRAND_MS_MAX)
 			return;
-		far->asks = ask->next;
-		presence_answer(hub, &ask->mail, is_whole ? ERROR_NONE : ERROR_UNAVAILABLE);
-		free(ask);
+		struct hub_mail mail = ask->mail;
+		ask_drop(hub, ask);
+		presence_answer(hub, &mail, is_whole ? ERROR_NONE : ERROR_UNAVAILABLE);
 	}
 }
 
@@ -256,11 +270,11 @@ static bool wait_again(struct hub *hub, struct presence *presence)
 	bool is_whole = presence_is_whole(hub, presence);
 	answer_asks(hub, far, is_whole);
 	if (is_whole)
-		return !show_nodes(hub, presence) || far->asks != NULL;
+		return !show_nodes(hub, presence) || !list_is_empty(&far->asks);
 	if (!presence_leads(presence) && hub->now_ms - far->asked_ms >= ERRAND_AGAIN_MS)
 		far->mirror = MIRROR_NONE;
 	presence_changed(hub, presence);
-	return far->asks != NULL || presence_is_watched(presence);
+	return !list_is_empty(&far->asks) || presence_is_watched(presence);
 }
 
 /* ---- the home is elsewhere ---- */
@@ -306,7 +320,7 @@ static void report(struct hub *hub, struct presence *presence)
 static void settle_mirror(struct hub *hub, struct presence *presence)
 {
 	struct presence_far *far = presence->far;
-	bool is_wanted = presence_is_watched(presence) || far->asks != NULL;
+	bool is_wanted = presence_is_watched(presence) || !list_is_empty(&far->asks);
 	bool is_there = far->mirror != MIRROR_NONE;
 	bool can_ask = is_in_touch(hub, slot_of(hub, presence));
 	if (is_wanted && !is_there) {
@@ -390,7 +404,7 @@ static void sync_one(struct hub *hub, struct hub_slot *slot, struct presence *pr
 		list_remove(&far->reporting);
 	report(hub, presence);
 	far->mirror = MIRROR_NONE;
-	if (!presence_is_watched(presence) && far->asks == NULL)
+	if (!presence_is_watched(presence) && list_is_empty(&far->asks))
 		occupants_forget(&presence->occupants);
 	presence_changed(hub, presence);
 }

@@ -6,7 +6,7 @@
  *
  * Threads:   the worker's own.
  * Ownership: the hub's; slots own their errands and proposals, and these their waiters and records.
- * Limits:    the ERRAND constants below.
+ * Limits:    the ERRAND and PRESENCE constants below.
  */
 #pragma once
 
@@ -14,6 +14,7 @@
 
 #define ERRANDS_MAX 65536u
 #define ERRAND_BYTES_MAX (64u << 20) /* of the records that wait for a home */
+#define PRESENCE_ASKS_MAX 65536u     /* who wait to be told who is present */
 #define ERRAND_MS_MAX 5000u          /* then it is answered `unavailable` */
 #define ERRAND_AGAIN_MS 500u         /* without an answer it is sent again */
 #define ERRAND_REFUSED_MS 100u       /* and so soon where it was refused */
@@ -132,6 +133,7 @@ struct hub_far {
 	uint64_t dead[CHANNEL_NODE_WORDS]; /* nodes whose members are on their own now */
 	uint32_t audit_next;               /* the slot of whose members it adds up the next */
 	struct list presences_waiting;     /* for their set to be whole */
+	uint32_t presence_asks;            /* that wait in them, PRESENCE_ASKS_MAX at most */
 	struct list unwhole;               /* slots with this home, whose sets are not */
 	uint32_t sweep_next; /* index of the channel to look at next for nodes that are gone */
 	uint64_t tried_ms, asked_ms;

@@ -67,8 +67,9 @@ bool presence_prepare(struct hub *hub, struct channel *channel)
 bool presence_is_held(const struct hub *hub, const struct channel *channel)
 {
 	const struct presence *presence = presence_of(hub, channel);
-	return presence != NULL && (!occupants_is_empty(&presence->occupants) ||
-	                            (presence->far != NULL && presence->far->asks != NULL));
+	return presence != NULL &&
+	       (!occupants_is_empty(&presence->occupants) ||
+	        (presence->far != NULL && !list_is_empty(&presence->far->asks)));
 }
 
 /* Each is counted once in a cluster. */
@@ -92,7 +93,7 @@ void presence_close(struct hub *hub, struct channel *channel)
 	map_remove(&hub->presences, &presence->in_hub);
 	channel->has_presence = false;
 	hub->counters.members -= presence->counted;
-	presence_far_close(presence);
+	presence_far_close(hub, presence);
 	occupants_free(&presence->occupants);
 	free(presence);
 }
@@ -445,7 +446,7 @@ void presence_answer(struct hub *hub, const struct hub_mail *mail, enum error_co
 	agent_reply(hub, mail->from, &back);
 }
 
-/* Where the set is not whole, or is another node's, the answer waits. False: no memory for that. */
+/* Where the set is not whole, or is another node's, the answer waits. False: it cannot. */
 static bool wait_for_whole(struct hub *hub, const struct hub_mail *mail, bool *waits)
 {
 	struct slice name = slice_of(mail->ask->name, mail->ask->name_len);

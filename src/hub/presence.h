@@ -22,7 +22,7 @@
  * Ownership: the hub owns presences, by their channel, and watchers, by their follower. Nothing is
  *            there for channels and followers without.
  * Limits:    those of occupants.h; a watcher costs sizeof(struct watcher), a channel with occupants
- *            sizeof(struct presence) at its agent.
+ *            sizeof(struct presence) at its agent, and in a cluster sizeof(struct presence_far).
  */
 #pragma once
 
@@ -40,7 +40,7 @@ struct presence_far {
 	struct list_node waiting;             /* while somebody waits for the set to be whole */
 	uint64_t nodes[CHANNEL_NODE_WORDS];   /* home: those with watchers, a bit each */
 	uint64_t unshown[CHANNEL_NODE_WORDS]; /* of these: who is to be told all first */
-	struct presence_ask *asks;            /* MAIL_PRESENCE that could not be answered yet */
+	struct list asks;                     /* MAIL_PRESENCE that could not be answered yet */
 	uint64_t heard;                       /* elsewhere: the version of the home's set */
 	uint64_t asked_ms;                    /* when the home was asked for all */
 	uint8_t mirror;                       /* elsewhere: enum presence_mirror */
@@ -140,7 +140,7 @@ void presence_answer(struct hub *hub, const struct hub_mail *mail, enum error_co
 /* far_presence.c: between nodes */
 
 MUST_CHECK bool presence_far_open(struct hub *hub, struct presence *presence);
-void presence_far_close(struct presence *presence);
+void presence_far_close(struct hub *hub, struct presence *presence);
 /* Is this the set of the channel's home, and not a mirror? */
 static inline bool presence_leads(const struct presence *presence)
 {
@@ -148,7 +148,8 @@ static inline bool presence_leads(const struct presence *presence)
 }
 /* Does it hold what all nodes have? If not it will, or nobody can say. */
 bool presence_is_whole(const struct hub *hub, const struct presence *presence);
-/* It is answered when that is so, or is refused when it takes too long. False: no memory. */
+/* It is answered when that is so, or is refused when it takes too long. False: no memory, or too
+ * many wait. */
 MUST_CHECK bool presence_wait(struct hub *hub, struct presence *presence,
                               const struct hub_mail *mail);
 /* The set has changed, or who watches. */

@@ -3,15 +3,18 @@
  * of nodes (tests/sim/cluster_test) comes to in one seed of many.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "hub/far_state.h"
 
 #define NAME "news"
 #define EPOCH 7
 #define STREAM 5
-#define OTHER 1 /* the other node */
+#define OTHER 1     /* the other node */
+#define NEIGHBOUR 1 /* another worker of this one */
 
 static struct rule rule_list[] = {
+	{.pattern = "room:*", .history_ttl_ms = 3600000, .presence = RULE_PRESENCE_FULL},
 	{.pattern = "*", .history_size = 100, .history_ttl_ms = 3600000, .max_keys = 1}};
 static const struct rules rules = {rule_list, COUNT_OF(rule_list)};
 
@@ -54,6 +57,13 @@ static struct session *out_find(struct hub_out *from, struct slab_handle handle)
 {
 	CHECK(from == &out && handle.index == 0);
 	return &session;
+}
+
+static void out_post(struct hub_out *from, uint32_t worker, const struct hub_mail *mail)
+{
+	CHECK(from == &out && worker == NEIGHBOUR && mail->kind == MAIL_PRESENCE_SHOWN);
+	CHECK(mail->error == ERROR_UNAVAILABLE);
+	refusals++;
 }
 
 static bool out_has_room(struct hub_out *from)
@@ -100,6 +110,7 @@ static void begin(enum hub_home home)
 	                       .answered = out_answered,
 	                       .handle = out_handle,
 	                       .find = out_find,
+	                       .post = out_post,
 	                       .has_room = out_has_room};
 	cluster = (struct hub_cluster){cluster_send, cluster_propose};
 	session = (struct session){.is_backend = true};
@@ -221,9 +232,37 @@ static void behind_its_commits(void)
 	end();
 }
 
+static void ask_presence(struct slice room)
+{
+	struct mail_ask *ask = calloc(1, sizeof(*ask) + room.len);
+	CHECK(ask != NULL);
+	ask->name_len = (uint8_t)room.len;
+	memcpy(ask->name, room.at, room.len);
+	hub_receive(hub, &(struct hub_mail){.kind = MAIL_PRESENCE, .from = NEIGHBOUR, .ask = ask});
+}
+
+static void too_many_ask(void)
+{
+	printf("far: who asks for a set of no home is refused where too many wait\n");
+	begin(HOME_NOWHERE);
+	for (uint32_t i = 0; i < PRESENCE_ASKS_MAX; i++)
+		ask_presence(i % 2 == 0 ? SLICE("room:1") : SLICE("room:2"));
+	CHECK(refusals == 0);
+	ask_presence(SLICE("room:1"));
+	ask_presence(SLICE("room:3"));
+	CHECK(refusals == 2);
+	pass(ERRAND_MS_MAX);
+	CHECK(refusals == 2 + PRESENCE_ASKS_MAX);
+	ask_presence(SLICE("room:3"));
+	pass(HUB_FAR_MS);
+	CHECK(refusals == 2 + PRESENCE_ASKS_MAX); /* there is room again */
+	end();
+}
+
 int main(void)
 {
 	asked_from_nowhere();
 	behind_its_commits();
+	too_many_ask();
 	return 0;
 }
