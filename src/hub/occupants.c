@@ -141,8 +141,8 @@ static void let_go(struct occupants *occupants, struct occupant *occupant)
  * another number of connections than before he went. */
 static void take_back(struct occupants *occupants, struct occupant *occupant)
 {
-	occupant->is_recounted = occupant->is_present && occupants->is_counting;
-	if (!occupant->is_recounted)
+	bool is_recounted = occupant->is_present && occupants->is_counting;
+	if (!is_recounted)
 		list_remove(&occupant->in_changed);
 	if (occupants->shown >= occupant->version && occupant->version < occupants->redo_from)
 		occupants->redo_from = occupant->version;
@@ -166,7 +166,6 @@ static void note_connections(struct occupants *occupants, struct occupant *occup
 {
 	if (!occupants->is_counting || !occupants->is_telling || !occupant->is_present)
 		return;
-	occupant->is_recounted = true;
 	if (!list_is_linked(&occupant->in_changed))
 		list_append(&occupants->changed, &occupant->in_changed);
 	occupants->version++;
@@ -216,16 +215,22 @@ struct occupant *occupants_find(const struct occupants *occupants, struct slice 
 	return node == NULL ? NULL : occupant_of(node);
 }
 
+/* Takes over `info`. */
+static void set_info(struct occupants *occupants, struct occupant *occupant, struct blob *info)
+{
+	uint64_t before = occupant_weight(occupant);
+	blob_drop(occupant->info);
+	occupant->info = info;
+	if (occupant->is_present)
+		occupants->bytes += occupant_weight(occupant) - before;
+}
+
 /* What was said last is what others see. */
 static void adopt_info(struct occupants *occupants, struct occupant *occupant,
                        struct occupant *newer)
 {
-	struct blob *info = newer->info;
-	uint64_t before = occupant_weight(occupant);
-	newer->info = occupant->info;
-	occupant->info = info;
-	if (occupant->is_present)
-		occupants->bytes += occupant_weight(occupant) - before;
+	set_info(occupants, occupant, newer->info);
+	newer->info = NULL;
 }
 
 /* A place for what the source says of an occupant that is there; takes over `newer`. */
@@ -387,7 +392,6 @@ static void settle_change(struct occupants *occupants, struct occupant *occupant
 {
 	list_remove(&occupant->in_changed);
 	occupant->is_told = occupant->is_present;
-	occupant->is_recounted = false;
 	let_go(occupants, occupant);
 }
 
@@ -569,19 +573,6 @@ uint64_t occupant_digest(uint64_t hash, uint32_t connections)
 	mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9u;
 	mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebu;
 	return mixed ^ mixed >> 31;
-}
-
-uint64_t occupants_digest(const struct occupants *occupants, uint32_t source)
-{
-	uint64_t digest = 0;
-	size_t place = 0;
-	struct occupant *occupant = first_from(occupants, &place);
-	for (; occupant != NULL; occupant = next_from(occupants, occupant, &place)) {
-		const struct occupant *part = part_of(occupant, source);
-		if (part != NULL)
-			digest += occupant_digest(occupant->in_set.hash, part->connections);
-	}
-	return digest;
 }
 
 void occupants_doubt(struct occupants *occupants, uint32_t source)
@@ -784,22 +775,31 @@ void occupants_hear_begin(struct occupants *occupants)
 		occupant->is_unheard = occupant->is_present;
 }
 
-/* The one of that name, which is there or is made. NULL: no memory. */
-static struct occupant *mirror_open(struct occupants *occupants, struct slice user, uint64_t hash,
-                                    struct blob *info)
+/* NULL: no memory. */
+static struct occupant *mirror_add(struct occupants *occupants, struct slice user, uint64_t hash,
+                                   struct slice info)
 {
-	struct occupant *found = occupants_find(occupants, user, hash);
-	struct occupant *made = occupant_make(user, slice_of(NULL, 0), info);
+	struct blob *kept = info.len == 0 ? NULL : blob_copy(info);
+	if (info.len > 0 && kept == NULL)
+		return NULL;
+	struct occupant *made = occupant_make(user, slice_of(NULL, 0), kept);
 	if (made == NULL)
 		return NULL;
 	made->connections = 0;
-	if (found == NULL) {
-		map_insert(&occupants->by_user, &made->in_set, hash);
-		return made;
-	}
-	adopt_info(occupants, found, made);
-	occupant_free(made);
-	return found;
+	map_insert(&occupants->by_user, &made->in_set, hash);
+	return made;
+}
+
+/* False: no memory. */
+static bool hear_info(struct occupants *occupants, struct occupant *occupant, struct slice info)
+{
+	if (slice_equals(occupant_info(occupant->info), info))
+		return true;
+	struct blob *kept = info.len == 0 ? NULL : blob_copy(info);
+	if (info.len > 0 && kept == NULL)
+		return false;
+	set_info(occupants, occupant, kept);
+	return true;
 }
 
 bool occupants_hear(struct occupants *occupants, struct slice user, uint64_t hash,
@@ -807,16 +807,16 @@ bool occupants_hear(struct occupants *occupants, struct slice user, uint64_t has
 {
 	CHECK(occupants->is_mirror);
 	CHECK(!occupants->is_numbered);
+	struct occupant *occupant = occupants_find(occupants, user, hash);
 	if (!is_present) {
-		struct occupant *gone = occupants_find(occupants, user, hash);
-		if (gone != NULL && gone->is_present)
-			occupant_go(occupants, gone);
+		if (occupant != NULL && occupant->is_present)
+			occupant_go(occupants, occupant);
 		return true;
 	}
-	struct blob *kept = info.len == 0 ? NULL : blob_copy(info);
-	if (info.len > 0 && kept == NULL)
+	if (occupant == NULL)
+		occupant = mirror_add(occupants, user, hash, info);
+	else if (!hear_info(occupants, occupant, info))
 		return false;
-	struct occupant *occupant = mirror_open(occupants, user, hash, kept);
 	if (occupant == NULL)
 		return false;
 	occupant->heard = connections;

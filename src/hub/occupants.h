@@ -67,12 +67,11 @@ struct occupant {
 	uint32_t reported; /* mirror: its connections here, as the home was told */
 	uint8_t user_len, channel_len;
 	bool is_present : 1;
-	bool is_told : 1;      /* it is present by what was told last */
-	bool is_doubted : 1;   /* its source says anew whom it has, and has not named it yet */
-	bool is_unheard : 1;   /* mirror: the home says anew who is present, and has not named it */
-	bool is_recounted : 1; /* other nodes are to be told that its connections are others */
-	uint8_t parting;       /* how the last one went: enum parting */
-	char bytes[];          /* user, channel */
+	bool is_told : 1;    /* it is present by what was told last */
+	bool is_doubted : 1; /* its source says anew whom it has, and has not named it yet */
+	bool is_unheard : 1; /* mirror: the home says anew who is present, and has not named it */
+	uint8_t parting;     /* how the last one went: enum parting */
+	char bytes[];        /* user, channel */
 };
 
 #define OCCUPANT_BYTES sizeof(struct occupant)
@@ -179,9 +178,8 @@ static inline struct slice occupant_info(const struct blob *info) /* NULL: empty
 
 /* It died: its connections are gone, and who has none elsewhere is leaving. */
 void occupants_orphan(struct occupants *occupants, uint32_t source, uint64_t now_ms);
-/* What the set believes of a source, in one number: the sum over its users of the hash of the name
- * mixed with the connections. */
-uint64_t occupants_digest(const struct occupants *occupants, uint32_t source);
+/* What a set believes of a source is one number: this, added up over the source's users. `hash` is
+ * that of the name. */
 uint64_t occupant_digest(uint64_t hash, uint32_t connections);
 /* The source says anew whom it has: between begin and end it names each with all its connections.
  * Whom it does not name it has lost. */
