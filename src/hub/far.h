@@ -76,7 +76,6 @@ struct far_sum {
 /* What became of a user: one of enum parting, or: */
 #define PERSON_HERE PARTINGS
 #define PERSON_AWAY (PARTINGS + 1)
-#define PERSON_STATES (PARTINGS + 2)
 
 /* FAR_PRESENT: PARTING_ORPHANED is said of one whom the sender was told of, and does not have. */
 struct far_person {

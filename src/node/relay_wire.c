@@ -142,6 +142,8 @@ static enum relay_answer read_record(const struct relay_codec *codec, uint16_t s
 
 /* ---- people ---- */
 
+#define PERSON_BYTES_MIN 9u /* a name of one byte, and no info */
+
 static void write_person(struct buf *out, const struct far_person *person)
 {
 	pack_u8(out, person->state);
@@ -164,11 +166,16 @@ static bool is_person(const struct far_person *person, enum far_kind kind)
 
 static enum relay_answer read_people(struct unpack *in, struct far_mail *mail)
 {
-	struct far_person *people = calloc(FAR_PEOPLE_MAX, sizeof(*people));
+	size_t most = in->rest.len / PERSON_BYTES_MIN + 1; /* the last one may be cut off */
+	if (in->is_bad || in->rest.len == 0)
+		return RELAY_DONE;
+	if (most > FAR_PEOPLE_MAX)
+		most = FAR_PEOPLE_MAX;
+	struct far_person *people = calloc(most, sizeof(*people));
 	if (people == NULL)
 		return RELAY_NO_MEMORY;
 	mail->people = people;
-	while (!in->is_bad && in->rest.len > 0 && mail->person_count < FAR_PEOPLE_MAX) {
+	while (!in->is_bad && in->rest.len > 0 && mail->person_count < most) {
 		struct far_person *person = &people[mail->person_count];
 		person->state = unpack_u8(in);
 		person->connections = unpack_u32(in);

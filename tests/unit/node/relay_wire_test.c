@@ -238,7 +238,7 @@ static const struct {
 	{"one whom a node reports away", FAR_PRESENT, {SLICE_INIT("ann"), {0}, 0, PERSON_AWAY}},
 	{"one who is away in a list of all", FAR_SHOWN, {SLICE_INIT("ann"), {0}, 0, PERSON_AWAY}},
 	{"one whom the home says to be lost", FAR_NEWS, {SLICE_INIT("ann"), {0}, 0, PARTING_LOST}},
-	{"one in no state there is", FAR_NEWS, {SLICE_INIT("ann"), {0}, 0, PERSON_STATES}},
+	{"one in no state there is", FAR_NEWS, {SLICE_INIT("ann"), {0}, 0, PERSON_AWAY + 1}},
 };
 
 static void check_refused(const char *name, struct far_mail mail)
