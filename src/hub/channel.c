@@ -226,18 +226,14 @@ void channel_unfollow(struct channel *channel, uint32_t worker)
 
 bool channel_is_followed_here(const struct channel *channel)
 {
-	uint64_t any = 0;
-	for (int i = 0; i < CHANNEL_WORKER_WORDS; i++)
-		any |= channel->workers[i];
-	return any != 0 || channel->follower_count > 0 || channel->request_count > 0;
+	return channel_any(channel->workers, CHANNEL_WORKER_WORDS) || channel->follower_count > 0 ||
+	       channel->request_count > 0;
 }
 
 static bool is_followed_far(const struct channel_far *far)
 {
-	uint64_t any = far->proposals | far->errands;
-	for (unsigned i = 0; i < CHANNEL_NODE_WORDS; i++)
-		any |= far->nodes[i];
-	return any != 0;
+	return far->proposals > 0 || far->errands > 0 ||
+	       channel_any(far->nodes, CHANNEL_NODE_WORDS);
 }
 
 bool channel_is_followed(const struct channel *channel)

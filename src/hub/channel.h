@@ -29,6 +29,15 @@
 #define CHANNEL_WORKER_WORDS (WORKERS_MAX / 64)
 #define CHANNEL_NODE_WORDS (HUB_NODES_MAX / 64)
 
+/* Is any bit of these words set? */
+static inline bool channel_any(const uint64_t *words, unsigned count)
+{
+	uint64_t any = 0;
+	for (unsigned i = 0; i < count; i++)
+		any |= words[i];
+	return any != 0;
+}
+
 /* The name lies in memory of its own: the letter that gives up following takes it along. */
 struct channel_name {
 	uint64_t hash;             /* the hub's keyed hash */

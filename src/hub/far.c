@@ -407,19 +407,12 @@ void hub_node_gone(struct hub *hub, uint32_t node)
 
 /* ---- turns ---- */
 
-static bool any_gone(const struct hub_far *far)
-{
-	uint64_t any = 0;
-	for (unsigned i = 0; i < CHANNEL_NODE_WORDS; i++)
-		any |= far->gone[i] | far->dead[i];
-	return any != 0;
-}
-
 /* Channels forget nodes that are gone, some at a time. True: there are more. */
 static bool sweep(struct hub *hub, uint32_t budget)
 {
 	struct hub_far *far = hub->far;
-	if (!any_gone(far))
+	if (!channel_any(far->gone, CHANNEL_NODE_WORDS) &&
+	    !channel_any(far->dead, CHANNEL_NODE_WORDS))
 		return false;
 	for (; far->sweep_next < slab_span(&hub->channels); far->sweep_next++) {
 		struct channel *channel = slab_by_index(&hub->channels, far->sweep_next);

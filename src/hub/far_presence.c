@@ -344,10 +344,7 @@ void presence_far_settle(struct hub *hub, struct presence *presence)
 	struct presence_far *far = presence->far;
 	struct occupants *occupants = &presence->occupants;
 	if (presence_leads(presence)) {
-		uint64_t any = 0;
-		for (unsigned i = 0; i < CHANNEL_NODE_WORDS; i++)
-			any |= far->nodes[i];
-		occupants->is_counting = any != 0;
+		occupants->is_counting = channel_any(far->nodes, CHANNEL_NODE_WORDS);
 		return;
 	}
 	settle_mirror(hub, presence);
@@ -670,6 +667,8 @@ void presence_home_audit(struct hub *hub, struct hub_slot *slot)
 
 void presence_forget_nodes(struct hub *hub, struct channel *channel, const uint64_t *dead)
 {
+	if (!channel_any(dead, CHANNEL_NODE_WORDS))
+		return;
 	struct presence *presence = presence_of(hub, channel);
 	if (presence == NULL || !presence_leads(presence))
 		return;

@@ -102,12 +102,10 @@ void presence_close(struct hub *hub, struct channel *channel)
 
 bool presence_is_watched(const struct presence *presence)
 {
-	uint64_t any = 0;
-	for (int i = 0; i < CHANNEL_WORKER_WORDS; i++)
-		any |= presence->workers[i];
-	for (unsigned i = 0; presence->far != NULL && i < CHANNEL_NODE_WORDS; i++)
-		any |= presence->far->nodes[i];
-	return any != 0 || !list_is_empty(&presence->watchers);
+	const struct presence_far *far = presence->far;
+	return !list_is_empty(&presence->watchers) ||
+	       channel_any(presence->workers, CHANNEL_WORKER_WORDS) ||
+	       (far != NULL && channel_any(far->nodes, CHANNEL_NODE_WORDS));
 }
 
 bool presence_tells_names(const struct presence *presence)
