@@ -157,14 +157,17 @@ static void send_name(struct hub *hub, const struct presence *presence, enum far
 	far_send(hub, slot->node, &mail);
 }
 
-/* What the user counts for in a digest; the same on every node. */
-static uint64_t digest_of(const struct channel *channel, struct slice user, uint32_t connections)
+/* The user in the channel of that far_name_hash(); the same on every node. */
+static uint64_t place_hash(uint64_t channel, struct slice user)
 {
 	static const struct hash_key everywhere_the_same = {{0x75736572, 0}};
-	if (connections == 0)
-		return 0;
-	uint64_t hash = hash_bytes(&everywhere_the_same, user) ^ far_name_hash(channel);
-	return occupant_digest(hash, connections);
+	return hash_bytes(&everywhere_the_same, user) ^ channel;
+}
+
+/* What he counts for there in a digest. */
+static uint64_t digest_of(uint64_t place, uint32_t connections)
+{
+	return connections == 0 ? 0 : occupant_digest(place, connections);
 }
 
 static uint64_t user_hash(const struct hub *hub, struct slice user)
@@ -283,11 +286,12 @@ static bool wait_again(struct hub *hub, struct presence *presence)
 static void note_reported(struct hub_slot *slot, struct presence *presence, size_t count)
 {
 	struct occupants *occupants = &presence->occupants;
+	uint64_t channel = far_name_hash(presence->channel);
 	for (; count > 0; count--) {
 		struct occupant *one = occupants_owed(occupants);
-		struct slice user = occupant_user(one);
-		slot->sum.members += digest_of(presence->channel, user, occupant_connections(one)) -
-		                     digest_of(presence->channel, user, one->reported);
+		uint64_t place = place_hash(channel, occupant_user(one));
+		slot->sum.members += digest_of(place, occupant_connections(one)) -
+		                     digest_of(place, one->reported);
 		occupants_report(occupants, one);
 	}
 }
@@ -527,8 +531,8 @@ static void hear_person(struct hub *hub, struct presence *presence, uint32_t nod
 	else
 		occupants_end(occupants, source, hash, (enum parting)person->state, &grace,
 		              hub->now_ms);
-	edge->sum.members += digest_of(presence->channel, person->user, person->connections) -
-	                     digest_of(presence->channel, person->user, before);
+	uint64_t place = place_hash(far_name_hash(presence->channel), person->user);
+	edge->sum.members += digest_of(place, person->connections) - digest_of(place, before);
 }
 
 static void receive_present(struct hub *hub, uint32_t node, struct slot_edge *edge,
@@ -624,15 +628,14 @@ void presence_tell_nodes(struct hub *hub, struct presence *presence, const struc
 
 /* ---- the home: digests, and nodes that died ---- */
 
-static void add_up(const struct channel *channel, struct hub_slot *slot,
-                   const struct occupant *occupant)
+static void add_up(uint64_t channel, struct hub_slot *slot, const struct occupant *occupant)
 {
-	struct slice user = occupant_user(occupant);
+	uint64_t place = place_hash(channel, occupant_user(occupant));
 	for (const struct occupant *part = occupant; part != NULL; part = part->next) {
 		uint32_t node = part->source - SOURCES;
 		if (part->source < SOURCES || node >= slot->edge_count || part->is_doubted)
 			continue;
-		slot->edges[node].sum.members += digest_of(channel, user, part->connections);
+		slot->edges[node].sum.members += digest_of(place, part->connections);
 	}
 }
 
@@ -655,11 +658,14 @@ void presence_home_audit(struct hub *hub, struct hub_slot *slot)
 	struct list_node *at = list_first(&slot->channels);
 	for (; at != NULL; at = list_after(&slot->channels, at)) {
 		const struct presence *presence = presence_at(hub, at);
-		const struct occupants *occupants = presence == NULL ? NULL : &presence->occupants;
-		for (uint32_t i = 0; occupants != NULL && i < occupants_span(occupants); i++) {
+		if (presence == NULL)
+			continue;
+		const struct occupants *occupants = &presence->occupants;
+		uint64_t channel = far_name_hash(presence->channel);
+		for (uint32_t i = 0; i < occupants_span(occupants); i++) {
 			const struct occupant *one = occupants_at(occupants, i);
 			for (; one != NULL; one = occupants_after(one))
-				add_up(presence->channel, slot, one);
+				add_up(channel, slot, one);
 		}
 	}
 	tell_idle(hub, slot);
