@@ -272,7 +272,6 @@ void home_begin(struct hub *hub, struct hub_slot *slot)
 	slot->edge_count = 0;
 	slot->sum = (struct far_sum){0};
 	slot->has_renewing = true;
-	slot->is_whole = false;
 	slot->begun_ms = hub->now_ms;
 	if (!list_is_linked(&slot->unwhole))
 		list_append(&hub->far->unwhole, &slot->unwhole);

@@ -186,19 +186,14 @@ static struct occupant *occupant_of(const struct far_person *person)
 
 /* ---- whole or not ---- */
 
-static bool is_in_touch(const struct hub *hub, const struct hub_slot *slot)
-{
-	return far_is_reached(hub, slot) && !slot->needs_sync;
-}
-
 bool presence_is_whole(const struct hub *hub, const struct presence *presence)
 {
 	const struct presence_far *far = presence->far;
 	if (far == NULL)
 		return true;
 	const struct hub_slot *slot = slot_of(hub, presence);
-	return presence_leads(presence) ? slot->is_whole
-	                                : far->mirror == MIRROR_WHOLE && is_in_touch(hub, slot);
+	return presence_leads(presence) ? far_is_whole(slot)
+	                                : far->mirror == MIRROR_WHOLE && far_is_in_touch(hub, slot);
 }
 
 static void await_whole(struct hub *hub, struct presence_far *far)
@@ -326,7 +321,7 @@ static void settle_mirror(struct hub *hub, struct presence *presence)
 	struct presence_far *far = presence->far;
 	bool is_wanted = presence_is_watched(presence) || !list_is_empty(&far->asks);
 	bool is_there = far->mirror != MIRROR_NONE;
-	bool can_ask = is_in_touch(hub, slot_of(hub, presence));
+	bool can_ask = far_is_in_touch(hub, slot_of(hub, presence));
 	if (is_wanted && !is_there) {
 		await_whole(hub, far);
 		if (!can_ask)
@@ -362,7 +357,7 @@ void presence_far_settle(struct hub *hub, struct presence *presence)
 void presence_far_report(struct hub *hub, struct hub_slot *slot)
 {
 	struct list_node *node;
-	while (is_in_touch(hub, slot) && (node = list_first(&slot->reporting)) != NULL) {
+	while (far_is_in_touch(hub, slot) && (node = list_first(&slot->reporting)) != NULL) {
 		struct presence *presence =
 			CONTAINER_OF(node, struct presence_far, reporting)->presence;
 		list_remove(node);
@@ -563,14 +558,19 @@ static void receive_watch(struct hub *hub, uint32_t node, const struct far_mail 
 		agent_settle(hub, channel);
 }
 
+static void node_unwatch(struct presence_far *far, uint32_t node)
+{
+	far_set(far->nodes, node, false);
+	far_set(far->unshown, node, false);
+}
+
 static void receive_unwatch(struct hub *hub, uint32_t node, const struct far_mail *mail)
 {
 	struct channel *channel = hub_find(hub, mail->name, hub_hash(hub, mail->name));
 	struct presence *presence = channel == NULL ? NULL : presence_of(hub, channel);
 	if (presence == NULL)
 		return;
-	far_set(presence->far->nodes, node, false);
-	far_set(presence->far->unshown, node, false);
+	node_unwatch(presence->far, node);
 	presence_changed(hub, presence);
 }
 
@@ -595,8 +595,7 @@ void presence_home_sync(struct hub *hub, struct hub_slot *slot, uint32_t node)
 		struct presence *presence = presence_at(hub, at);
 		if (presence == NULL)
 			continue;
-		far_set(presence->far->nodes, node, false);
-		far_set(presence->far->unshown, node, false);
+		node_unwatch(presence->far, node);
 		occupants_doubt(&presence->occupants, SOURCES + node);
 	}
 }
@@ -681,8 +680,7 @@ void presence_forget_nodes(struct hub *hub, struct channel *channel, const uint6
 	for (uint32_t word = 0; word < CHANNEL_NODE_WORDS; word++) {
 		for (uint64_t left = dead[word]; left != 0; left &= left - 1) {
 			uint32_t node = word * 64 + (uint32_t)__builtin_ctzll(left);
-			far_set(presence->far->nodes, node, false);
-			far_set(presence->far->unshown, node, false);
+			node_unwatch(presence->far, node);
 			occupants_orphan(&presence->occupants, SOURCES + node, hub->now_ms);
 		}
 	}
@@ -728,7 +726,6 @@ static bool any_unsynced(const struct hub *hub, const struct hub_slot *slot)
 /* All that can be reported has been. */
 static void become_whole(struct hub *hub, struct hub_slot *slot)
 {
-	slot->is_whole = true;
 	list_remove(&slot->unwhole);
 	struct list_node *at = list_first(&slot->channels);
 	for (; at != NULL; at = list_after(&slot->channels, at)) {

@@ -99,8 +99,7 @@ struct hub_slot {
 	struct restoring restoring;
 	struct list reporting; /* home elsewhere: presences of which it is to be told something */
 	/* home */
-	bool is_whole;            /* who is present anywhere has been told, as far as it can be */
-	struct list_node unwhole; /* until then */
+	struct list_node unwhole; /* linked until who is present anywhere has been told */
 	uint64_t begun_ms;        /* when it became home */
 	struct list proposals;
 	uint32_t proposed, committed;        /* so many, and of them so many from the front */
@@ -174,6 +173,18 @@ static inline void far_set(uint64_t *words, uint32_t node, bool is_on)
 static inline bool far_is_reached(const struct hub *hub, const struct hub_slot *slot)
 {
 	return slot->home == HOME_ELSEWHERE && far_bit(hub->far->up, slot->node);
+}
+
+/* And has that been told all that there is to tell anew? */
+static inline bool far_is_in_touch(const struct hub *hub, const struct hub_slot *slot)
+{
+	return far_is_reached(hub, slot) && !slot->needs_sync;
+}
+
+/* Of a home: who is present anywhere has been told, as far as it can be. */
+static inline bool far_is_whole(const struct hub_slot *slot)
+{
+	return !list_is_linked(&slot->unwhole);
 }
 
 /* far.c */

@@ -22,9 +22,8 @@ static bool tail_is_whole(const struct hub *hub, const struct hub_slot *slot,
                           const struct channel *channel)
 {
 	const struct channel_far *far = channel->far;
-	return far_is_reached(hub, slot) && !slot->needs_sync && channel->is_tuned &&
-	       far->is_interested && !far->is_asking && !far->is_behind &&
-	       log_next(&channel->log) > far->sync_to;
+	return far_is_in_touch(hub, slot) && channel->is_tuned && far->is_interested &&
+	       !far->is_asking && !far->is_behind && log_next(&channel->log) > far->sync_to;
 }
 
 static void set_interest(struct hub_slot *slot, struct channel *channel, bool is_on)
@@ -40,7 +39,7 @@ static void tail_ask(struct hub *hub, struct hub_slot *slot, struct channel *cha
 {
 	set_interest(slot, channel, true);
 	/* What is to be told whole, is told then. */
-	if (!far_is_reached(hub, slot) || slot->needs_sync)
+	if (!far_is_in_touch(hub, slot))
 		return;
 	channel->far->is_asking = true;
 	channel->far->is_blind = !channel->is_tuned;
@@ -70,7 +69,7 @@ void tail_give_up(struct hub *hub, struct channel *channel)
 	struct hub_slot *slot = far_slot(hub, channel->slot);
 	set_interest(slot, channel, false);
 	channel->far->is_asking = channel->far->is_behind = false;
-	if (!far_is_reached(hub, slot) || slot->needs_sync)
+	if (!far_is_in_touch(hub, slot))
 		return;
 	struct far_mail mail = {.kind = FAR_UNTAIL,
 	                        .slot = channel->slot,

@@ -663,7 +663,7 @@ bool hub_knows_presence(const struct hub *hub, struct slice name)
 	if (hub->far == NULL)
 		return true;
 	const struct hub_slot *slot = far_slot(hub, hub_slot_of(name));
-	return slot->home == HOME_HERE && slot->is_whole;
+	return slot->home == HOME_HERE && far_is_whole(slot);
 }
 
 const struct occupants *hub_occupants(const struct hub *hub, struct slice name)

@@ -197,7 +197,7 @@ static bool is_settled(uint32_t channel)
 		if (world.nodes[n].is_up && (!is_linked || log->told_term[n] != log->term))
 			return false;
 	}
-	return far_slot(hub_of(home, log->slot), log->slot)->is_whole;
+	return far_is_whole(far_slot(hub_of(home, log->slot), log->slot));
 }
 
 static void model_turn_of(uint32_t channel, uint32_t user, bool is_in_touch)
