@@ -450,7 +450,7 @@ static void ask_homes(struct hub *hub)
 		tail_ask_home(hub, &far->slots[i]);
 }
 
-/* Each slot in its turn: so a turn looks at those who are present in one slot's channels. */
+/* Each slot in its turn: so a turn looks at those who are present in some slots' channels. */
 static void audit_some(struct hub *hub)
 {
 	struct hub_far *far = hub->far;

@@ -2,7 +2,8 @@
  * far_state.h - the inside of a hub in a cluster, shared by far.c (slots and their roles),
  * far_home.c (what a home does), far_tail.c (what is asked of a home elsewhere), far_presence.c
  * (who is present), far_replica.c (entries, saving, restoring) and far_merge.c (streams that part
- * and meet). Besides these hub.c, agent.c, answer.c, command.c and the simulation include it.
+ * and meet). Besides these hub.c, agent.c, answer.c, command.c, their tests and the simulations
+ * include it.
  *
  * Threads:   the worker's own.
  * Ownership: the hub's; slots own their errands and proposals, and these their waiters and records.
@@ -118,7 +119,7 @@ struct hub_slot {
 	uint32_t doubts;
 	uint8_t lost;       /* told anew so often since it was heard */
 	bool is_asked;      /* and has not answered yet */
-	struct far_sum sum; /* whom we follow, and how much came */
+	struct far_sum sum; /* whom we follow, how much came, and who is said to be present here */
 };
 
 struct hub_far {
@@ -169,7 +170,7 @@ static inline void far_set(uint64_t *words, uint32_t node, bool is_on)
 	words[node / 64] = is_on ? words[node / 64] | bit : words[node / 64] & ~bit;
 }
 
-/* Is its home another node, and in touch? */
+/* Is its home another node, and up? */
 static inline bool far_is_reached(const struct hub *hub, const struct hub_slot *slot)
 {
 	return slot->home == HOME_ELSEWHERE && far_bit(hub->far->up, slot->node);

@@ -187,7 +187,7 @@ bool hub_look_up(const struct hub *hub, struct slice name, struct hub_listed *ou
 uint32_t hub_channel_span(const struct hub *hub);
 bool hub_channel_at(const struct hub *hub, uint32_t place, struct hub_listed *out);
 
-/* What that channel's rule has of presence, and the worker that knows more. */
+/* What that channel's rule has of presence. */
 enum rule_presence hub_presence_of(const struct hub *hub, struct slice name);
 /* Is here the set of all that are present in the channel, on whatever node? */
 bool hub_knows_presence(const struct hub *hub, struct slice name);

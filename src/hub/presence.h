@@ -22,7 +22,8 @@
  * Ownership: the hub owns presences, by their channel, and watchers, by their follower. Nothing is
  *            there for channels and followers without.
  * Limits:    those of occupants.h; a watcher costs sizeof(struct watcher), a channel with occupants
- *            sizeof(struct presence) at its agent, and in a cluster sizeof(struct presence_far).
+ *            sizeof(struct presence) at its agent, and in a cluster sizeof(struct presence_far);
+ *            how many may wait there for an answer, far.h says.
  */
 #pragma once
 
