@@ -123,6 +123,11 @@ static uint32_t due_tick_of(const struct timer_wheel *wheel, uint64_t now_ms, ui
 	return tick_at(wheel, now_ms + delay_ms + TIMER_TICK_MS - 1);
 }
 
+uint32_t timer_late_ms(const struct timer_wheel *wheel, const struct timer *timer, uint64_t now_ms)
+{
+	return (tick_at(wheel, now_ms) - timer->due_tick) * TIMER_TICK_MS;
+}
+
 void timer_arm(struct timer_wheel *wheel, struct timer *timer, uint64_t now_ms, uint64_t delay_ms)
 {
 	timer_stop(wheel, timer);

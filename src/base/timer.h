@@ -54,6 +54,9 @@ void timer_stop(struct timer_wheel *wheel, struct timer *timer); /* not armed: n
  * turn allows: the rest waits for the next turn. */
 struct timer *timer_take_due(struct timer_wheel *wheel, uint64_t now_ms);
 
+/* By how much a timer that was taken is late. */
+uint32_t timer_late_ms(const struct timer_wheel *wheel, const struct timer *timer, uint64_t now_ms);
+
 /* Milliseconds from `now_ms` until timer_take_due() has to be asked again: 0 when one is
  * due, UINT64_MAX when none is armed. It may be less than the nearest timer's delay. */
 uint64_t timer_wait_ms(const struct timer_wheel *wheel, uint64_t now_ms);

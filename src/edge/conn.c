@@ -495,12 +495,22 @@ static uint32_t silent_ms(const struct edge *edge, const struct conn *conn)
 	return (uint32_t)edge_now_ms(edge) - conn->heard_ms;
 }
 
-/* Who had another interval could not know of this one: it is as silent as one that is to be asked
- * now. */
+/* The timer was set to ask it, and came so late that its time is up: this worker was away. */
+static bool is_unasked(const struct edge *edge, const struct conn *conn)
+{
+	const struct timer_wheel *wheel = loop_wheel(edge->loop);
+	uint32_t silent = silent_ms(edge, conn);
+	uint32_t late = timer_late_ms(wheel, &conn->timer, edge_now_ms(edge));
+	return silent >= edge->settings->heartbeat_timeout_ms &&
+	       (uint64_t)silent < edge->settings->heartbeat_timeout_ms + late;
+}
+
+/* Who was not asked, or had another interval and could not know of this one, is as silent as one
+ * that is to be asked now. */
 static void adopt_beats(const struct edge *edge, struct conn *conn)
 {
 	uint32_t interval = (uint32_t)edge->settings->heartbeat_interval_ms;
-	if (conn->format == edge->beats)
+	if (conn->format == edge->beats && !is_unasked(edge, conn))
 		return;
 	conn->format = edge->beats & 3u;
 	if (silent_ms(edge, conn) <= interval)

@@ -13,6 +13,10 @@
 /* While letters wait, for room in a ring or for memory to take them, nobody rings when there is
  * some: look again soon. */
 #define CONGESTED_WAIT_MS 1
+/* Who was away for so long (a machine that slept, a process that was stopped) first takes in all
+ * that came meanwhile, for so long at most: what seems late may have come in time. */
+#define AWAY_US (500 * 1000)
+#define CATCH_UP_US (2000 * 1000)
 
 struct loop {
 	struct loop_options options;
@@ -23,6 +27,7 @@ struct loop {
 	_Atomic bool is_stopped;
 	uint64_t began_us, ended_us; /* the present turn, and the one before: monotonic */
 	uint64_t unix_us;
+	uint64_t catches_up_until_us; /* 0: it does not */
 	struct latency turns;
 	struct timer_wheel wheel;
 	struct epoll_event events[TURN_EVENTS_MAX];
@@ -132,16 +137,30 @@ static int wait_ms(struct loop *loop)
 	return wait > 60 * 1000 ? 60 * 1000 : (int)wait;
 }
 
+/* The turn begins when it returns. */
 static int wait_for_events(struct loop *loop)
 {
 	struct post_office *office = loop->options.office;
+	uint64_t before_us = loop->began_us;
 	int wait = wait_ms(loop);
 	if (wait > 0 && !loop->takes_no_letters && !mailbox_sleep(office, loop->options.member))
 		wait = 0;
 	int count = epoll_wait(loop->epoll, loop->events, TURN_EVENTS_MAX, wait);
 	CHECK(count >= 0 || errno == EINTR);
 	mailbox_wake(office, loop->options.member);
+	read_clocks(loop);
+	if (loop->began_us - before_us > (uint64_t)wait * 1000 + AWAY_US)
+		loop->catches_up_until_us = loop->began_us + CATCH_UP_US;
 	return count < 0 ? 0 : count;
+}
+
+/* False: there may be more descriptors that were ready before the time was up. */
+static bool has_caught_up(struct loop *loop, int count)
+{
+	bool has = count < TURN_EVENTS_MAX || loop->began_us >= loop->catches_up_until_us;
+	if (has)
+		loop->catches_up_until_us = 0;
+	return has;
 }
 
 static void bell_silence(const struct loop *loop)
@@ -207,12 +226,12 @@ static void flush_letters(struct loop *loop)
 static void loop_turn(struct loop *loop)
 {
 	int count = wait_for_events(loop);
-	read_clocks(loop);
 	loop->handler->begin(loop->handler);
 	for (int i = 0; i < count; i++)
 		handle_event(loop, &loop->events[i]);
 	bool has_letters = take_letters(loop);
-	fire_timers(loop);
+	if (has_caught_up(loop, count))
+		fire_timers(loop);
 	loop->has_more = loop->handler->after(loop->handler) || has_letters;
 	flush_letters(loop);
 	loop->ended_us = clock_us(CLOCK_MONOTONIC);

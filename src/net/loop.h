@@ -8,6 +8,9 @@
  * Descriptors are watched edge-triggered, once and for all interests: a tag comes back when
  * something changed, and the owner reads or writes until there is no more.
  *
+ * A thread that was away, as its machine slept or it was stopped, looks at the time only when it
+ * has taken in what came meanwhile.
+ *
  * Threads:   the one that runs it; loop_stop() by any.
  * Ownership: the loop owns its epoll and its wheel; descriptors, timers and the post office
  *            are the owner's. It is destroyed after all timers were stopped.

@@ -61,6 +61,9 @@ static uint32_t fire(void)
 		CHECK(!timer_is_armed(timer));
 		CHECK(timer == &items[timer->kind].timer);
 		CHECK(item_of(timer)->due_ms <= now_ms);
+		uint32_t late_ms = timer_late_ms(&wheel, timer, now_ms);
+		uint64_t since_ms = now_ms - item_of(timer)->due_ms;
+		CHECK(late_ms <= since_ms && late_ms + 2 * TIMER_TICK_MS > since_ms);
 	}
 	uint32_t armed = 0;
 	for (size_t i = 0; i < TIMERS; i++) {

@@ -3,12 +3,16 @@
  */
 #include "net/loop.h"
 
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "starling/limits.h"
 
 #define TURNS_MAX 1000 /* a loop that does not sleep makes many more in STOP_MS */
 #define STOP_MS 50
+#define AWAY_MS 600
+#define MANY (TURN_EVENTS_MAX + TURN_EVENTS_MAX / 2) /* descriptors: too many for a turn */
 
 static struct {
 	struct loop_handler handler;
@@ -18,6 +22,7 @@ static struct {
 	uint32_t turns, letters_max, letters_until_stop, work_left;
 	uint32_t turns_without_room; /* letters_max() says so for so many turns */
 	bool waits_for_ring;         /* there is work, for which a ring must have room */
+	uint32_t ready;              /* of MANY */
 	struct timer timer;
 } world;
 
@@ -37,7 +42,11 @@ static void on_begin(struct loop_handler *handler)
 static void on_ready(struct loop_handler *handler, uint64_t tag, unsigned ready)
 {
 	(void)handler;
-	CHECK(tag == 7);
+	if (tag < MANY) {
+		world.ready++;
+		return;
+	}
+	CHECK(tag == MANY);
 	say((ready & LOOP_HUNG_UP) != 0 ? "hung-up" : "ready");
 	loop_stop(world.loop);
 }
@@ -170,13 +179,30 @@ static void descriptors(void)
 {
 	int ends[2];
 	CHECK(pipe(ends) == 0);
-	CHECK(loop_watch(world.loop, ends[0], 7) == 0);
-	CHECK(loop_watch(world.loop, ends[0], 7) < 0);
+	CHECK(loop_watch(world.loop, ends[0], MANY) == 0);
+	CHECK(loop_watch(world.loop, ends[0], MANY) < 0);
 	CHECK(write(ends[1], "x", 1) == 1);
 	loop_run(world.loop);
 	CHECK(was_said("ready"));
 	close(ends[0]);
 	close(ends[1]);
+}
+
+static void away(void)
+{
+	int fds[MANY];
+	world.ready = 0;
+	for (uint32_t i = 0; i < MANY; i++) {
+		fds[i] = eventfd(1, EFD_CLOEXEC);
+		CHECK(fds[i] >= 0 && loop_watch(world.loop, fds[i], i) == 0);
+	}
+	timer_arm(loop_wheel(world.loop), &world.timer, loop_now_ms(world.loop), STOP_MS);
+	usleep(AWAY_MS * 1000);
+	loop_run(world.loop);
+	CHECK(was_said("timer"));
+	CHECK(world.ready == MANY);
+	for (uint32_t i = 0; i < MANY; i++)
+		close(fds[i]);
 }
 
 static const struct {
@@ -189,6 +215,7 @@ static const struct {
 	{"while work is left it does not sleep", work_left},
 	{"what waited for room in a ring does not wait for more", room_in_a_ring},
 	{"a descriptor is ready, and watched once", descriptors},
+	{"who was away takes in all that came before it looks at the time", away},
 };
 
 int main(void)
