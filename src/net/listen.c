@@ -149,15 +149,13 @@ static int open_socket(const struct listen_address *address)
 	return fd < 0 ? -errno : fd;
 }
 
-static int bind_and_listen(int fd, const struct listen_address *address)
+static int bind_to(int fd, const struct listen_address *address)
 {
 	const int yes = 1;
 	if (address->socket.ss_family == AF_INET6 &&
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes)) != 0)
 		return -errno;
-	if (bind(fd, (const struct sockaddr *)&address->socket, address->len) != 0)
-		return -errno;
-	return listen(fd, SOMAXCONN) == 0 ? 0 : -errno;
+	return bind(fd, (const struct sockaddr *)&address->socket, address->len) == 0 ? 0 : -errno;
 }
 
 /* Nobody listens behind a path that refuses connections. */
@@ -175,6 +173,7 @@ static void clear_stale_path(const struct listen_address *address)
 	close(fd);
 }
 
+/* It does not listen: who connected meanwhile would be reset when it closes. */
 int listen_claim(struct listen_address *address)
 {
 	const int yes = 1;
@@ -186,7 +185,7 @@ int listen_claim(struct listen_address *address)
 	/* Passes over connections that are still closing, not over another listener. */
 	int error = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0 ? 0 : -errno;
 	if (error == 0)
-		error = bind_and_listen(fd, address);
+		error = bind_to(fd, address);
 	if (error == 0 && getsockname(fd, (struct sockaddr *)&address->socket, &address->len) != 0)
 		error = -errno;
 	close(fd);
@@ -222,7 +221,9 @@ int listen_open(const struct listen_address *address, uint32_t silence_ms_max)
 		return fd;
 	int error = listen_is_unix(address) ? 0 : set_tcp_options(fd, silence_ms_max);
 	if (error == 0)
-		error = bind_and_listen(fd, address);
+		error = bind_to(fd, address);
+	if (error == 0 && listen(fd, SOMAXCONN) != 0)
+		error = -errno;
 	if (error == 0)
 		return fd;
 	close(fd);

@@ -35,11 +35,11 @@ class Server:
             raise AssertionError(self.process.stderr.read())
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            writer.write(b"GET /health HTTP/1.0\r\n\r\n")
+            answer = await reader.read()
+            writer.close()
         except ConnectionError:
             return False
-        writer.write(b"GET /health HTTP/1.0\r\n\r\n")
-        answer = await reader.read()
-        writer.close()
         return b" 200 " in answer
 
     async def start(self):
