@@ -96,13 +96,11 @@ static bool refill(struct hub *hub, struct channel *channel, const struct past *
 
 bool order_resume(struct hub *hub, struct channel *channel, struct past *past)
 {
-	uint64_t epoch = past->epoch;
-	bool is_begun = channel->epoch == epoch;
-	if (!is_begun && (!hub_has_room(hub) || !agent_rebase(hub, channel, epoch, past->seq)))
+	bool is_begun = channel->epoch == past->epoch;
+	pasts_put_last(&channel->far->pasts, past); /* the one that is left now needs room */
+	if (!is_begun &&
+	    (!hub_has_room(hub) || !agent_rebase(hub, channel, past->epoch, past->seq)))
 		return false;
-	past = pasts_find(&channel->far->pasts, epoch); /* it may have made room for another */
-	if (past == NULL)
-		return true;
 	if (!is_begun)
 		swap_keys(hub, channel, past);
 	if (!refill(hub, channel, past))

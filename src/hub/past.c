@@ -40,14 +40,35 @@ static void past_free(struct past *past)
 	free(past);
 }
 
-void pasts_drop(struct pasts *pasts, struct past *past)
+static void unlink_past(struct pasts *pasts, struct past *past)
 {
 	struct past **link = &pasts->first;
 	while (*link != past)
 		link = &(*link)->next;
 	*link = past->next;
 	pasts->count--;
+}
+
+static void append_past(struct pasts *pasts, struct past *past)
+{
+	struct past **last = &pasts->first;
+	while (*last != NULL)
+		last = &(*last)->next;
+	past->next = NULL;
+	*last = past;
+	pasts->count++;
+}
+
+void pasts_drop(struct pasts *pasts, struct past *past)
+{
+	unlink_past(pasts, past);
 	past_free(past);
+}
+
+void pasts_put_last(struct pasts *pasts, struct past *past)
+{
+	unlink_past(pasts, past);
+	append_past(pasts, past);
 }
 
 struct past *pasts_open(struct pasts *pasts, uint64_t epoch, uint64_t now_ms)
@@ -61,11 +82,7 @@ struct past *pasts_open(struct pasts *pasts, uint64_t epoch, uint64_t now_ms)
 	if (pasts->count == PASTS_MAX)
 		pasts_drop(pasts, pasts->first);
 	*past = (struct past){.epoch = epoch, .touched_ms = (uint32_t)now_ms};
-	struct past **last = &pasts->first;
-	while (*last != NULL)
-		last = &(*last)->next;
-	*last = past;
-	pasts->count++;
+	append_past(pasts, past);
 	return past;
 }
 

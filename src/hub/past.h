@@ -48,6 +48,8 @@ struct past *pasts_open(struct pasts *pasts, uint64_t epoch, uint64_t now_ms);
 /* All of that order up to there is known. False: no memory. */
 MUST_CHECK bool pasts_mark(struct pasts *pasts, uint64_t epoch, uint64_t seq, uint64_t now_ms);
 void pasts_drop(struct pasts *pasts, struct past *past);
+/* As if it had been left last: others make room before it. */
+void pasts_put_last(struct pasts *pasts, struct past *past);
 void pasts_expire(struct pasts *pasts, uint64_t now_ms, uint64_t ttl_ms);
 /* How long until something of them is too old; UINT64_MAX: there is none. */
 uint64_t pasts_left_ms(const struct pasts *pasts, uint64_t now_ms, uint64_t ttl_ms);

@@ -102,6 +102,15 @@ static void pass(uint64_t ms)
 		;
 }
 
+static void set_role(enum hub_home home, uint64_t stream)
+{
+	hub_set_role(hub, hub_slot_of(SLICE(NAME)),
+	             &(struct hub_role){.home = (uint8_t)home,
+	                                .is_replica = true,
+	                                .node = home == HOME_ELSEWHERE ? OTHER : 0,
+	                                .stream = stream});
+}
+
 static void begin(enum hub_home home)
 {
 	out = (struct hub_out){.now_us = out_now_us,
@@ -131,11 +140,7 @@ static void begin(enum hub_home home)
 	CHECK(hub != NULL);
 	pass(0);
 	hub_node_up(hub, OTHER);
-	hub_set_role(hub, hub_slot_of(SLICE(NAME)),
-	             &(struct hub_role){.home = (uint8_t)home,
-	                                .is_replica = true,
-	                                .node = OTHER,
-	                                .stream = STREAM});
+	set_role(home, STREAM);
 }
 
 static void end(void)
@@ -259,10 +264,41 @@ static void too_many_ask(void)
 	end();
 }
 
+static void publish(void)
+{
+	pass(HUB_FAR_MS);
+	execute(COMMAND_PUBLISH);
+	hub_commit(hub, hub_slot_of(SLICE(NAME)));
+}
+
+static void the_oldest_order_comes_back(void)
+{
+	printf("far: an order that is resumed does not make room for the one that is left\n");
+	begin(HOME_HERE);
+	publish();
+	uint64_t epoch = channel()->epoch;
+	for (uint64_t i = 1; i <= PASTS_MAX; i++) {
+		set_role(HOME_HERE, STREAM + i);
+		publish();
+		CHECK(channel()->epoch != epoch && channel()->far->pasts.count == i);
+	}
+	set_role(HOME_HERE, STREAM);
+	pass(HUB_FAR_MS);
+	CHECK(channel()->epoch == epoch && log_next(&channel()->log) == 2);
+	set_role(HOME_ELSEWHERE, STREAM);
+	pass(HUB_FAR_MS);
+	set_role(HOME_HERE, STREAM);
+	publish();
+	CHECK(channel()->epoch == epoch && log_next(&channel()->log) == 3);
+	CHECK(refusals == 0);
+	end();
+}
+
 int main(void)
 {
 	asked_from_nowhere();
 	behind_its_commits();
 	too_many_ask();
+	the_oldest_order_comes_back();
 	return 0;
 }

@@ -4,6 +4,7 @@
  *   +<K><n> record n of K is kept             w<n>     n ms pass
  *   <<K><n>-<m>  records n to m of K, older   x<n>     what was touched n ms ago goes
  *   s<K><n> K is of stream n                  -<K>     K is dropped
+ *   l<K>    K is put last
  */
 #include "hub/past.h"
 
@@ -35,6 +36,9 @@ static const struct {
          "b0: c0: d0: e0: f0: g0: h0: i0:"},
 	{"one that is there makes none", "oa ob oc od oe of og oh ma2",
          "a2: b0: c0: d0: e0: f0: g0: h0:"},
+	{"one that is put last is not that", "oa ob oc od oe of og oh la oi",
+         "c0: d0: e0: f0: g0: h0: a0: i0:"},
+	{"the last one may be put last", "oa ob lb", "a0: b0:"},
 	{"it stays until its age", "oa +a1 w99 x100", "a0:1"},
 	{"and goes at its age", "oa +a1 w100 x100", ""},
 	{"the young stay", "oa w60 ob w60 x100", "b0:"},
@@ -99,6 +103,8 @@ static void play(const char *at)
 			order(letter)->stream = a;
 		else if (sscanf(at, "-%c%n", &letter, &len) == 1)
 			pasts_drop(&pasts, order(letter));
+		else if (sscanf(at, "l%c%n", &letter, &len) == 1)
+			pasts_put_last(&pasts, order(letter));
 		else if (sscanf(at, "w%llu%n", &a, &len) == 1)
 			now_ms += a;
 		else if (sscanf(at, "x%llu%n", &a, &len) == 1)
