@@ -605,6 +605,20 @@ static void remember_self(struct links *links, const struct link *link)
 		          slice_string(link->address));
 }
 
+/* Each slot has as many replicas as its home is told to give it. So nodes that are told otherwise
+ * get along, as they must while they are restarted one after the other; but it is to be seen. */
+static void compare(struct links *links, const struct link *link, const struct hello *hello)
+{
+	struct hello own;
+	char why[64];
+	membership_hello(links->membership, &own);
+	if (hello->replicas == 0 || hello->replicas == own.replicas)
+		return;
+	snprintf(why, sizeof(why), "mesh.replicas is %u there, %u here", hello->replicas,
+	         own.replicas);
+	links->out->event(links->out, LINK_EVENT_UNLIKE, link->member->name, why);
+}
+
 /* The link is up when the membership takes it. What that says goes over it at once, so it is up
  * while it is asked. */
 static void link_up(struct links *links, struct link *link, const struct hello *hello)
@@ -620,6 +634,7 @@ static void link_up(struct links *links, struct link *link, const struct hello *
 	}
 	count(links, MESH_LINKS_MADE);
 	links->out->event(links->out, LINK_EVENT_UP, link->member->name, link->member->address);
+	compare(links, link, hello);
 	links->out->changed(links->out, link->member);
 }
 

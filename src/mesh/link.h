@@ -84,6 +84,7 @@ enum link_event {
 	LINK_EVENT_REFUSED,   /* who: the address it came from */
 	LINK_EVENT_SENT_AWAY, /* who: the address that was dialled; why: its word */
 	LINK_EVENT_FAILED,    /* who: the address that was dialled */
+	LINK_EVENT_UNLIKE,    /* who: a node's name; why: what it has been told, and this one not */
 };
 
 /* None of these may call back into the links, but for dial(), which may call links_connect(). */

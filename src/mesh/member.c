@@ -39,9 +39,10 @@ void hello_write(struct buf *out, const struct hello *hello)
 	pack_u8(out, hello->lane);
 	pack_u64(out, hello->pair);
 	pack_u64(out, hello->stamp);
+	pack_u8(out, hello->replicas);
 }
 
-/* What a later version adds stands behind, and is passed over. */
+/* What a later version adds stands behind, and is passed over; what an earlier one lacks is 0. */
 bool hello_read(struct slice body, struct hello *hello)
 {
 	struct unpack in = {.rest = body};
@@ -59,6 +60,7 @@ bool hello_read(struct slice body, struct hello *hello)
 	hello->lane = unpack_u8(&in);
 	hello->pair = unpack_u64(&in);
 	hello->stamp = unpack_u64(&in);
+	hello->replicas = in.rest.len > 0 ? unpack_u8(&in) : 0;
 	return !in.is_bad && hello->lane < FRAME_LANE_EITHER && hello->state <= MEMBER_DRAINING &&
 	       member_text_is_good(hello->name) && member_text_is_good(hello->address) &&
 	       member_text_is_good(hello->cluster) && member_text_is_good(hello->release) &&

@@ -53,6 +53,7 @@ struct hello {
 	uint64_t incarnation;
 	enum member_state state; /* JOINING, READY or DRAINING */
 	struct slice cluster, name, address, release;
+	uint8_t replicas; /* its mesh.replicas; 0: it does not say */
 	/* Of the connection: see link.h. */
 	uint8_t lane; /* enum frame_lane */
 	uint64_t pair, stamp;

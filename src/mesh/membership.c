@@ -538,6 +538,7 @@ void membership_hello(const struct membership *membership, struct hello *hello)
 		.name = membership->options.name,
 		.address = membership->options.address,
 		.release = membership->options.release,
+		.replicas = membership->options.replicas,
 	};
 }
 

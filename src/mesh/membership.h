@@ -101,6 +101,7 @@ struct membership_options {
 	uint64_t incarnation; /* ms since 1970 at the start */
 	uint64_t features;
 	struct slice cluster, name, address, release;
+	uint8_t replicas;
 	const struct slice *seeds;
 	size_t seed_count;
 	uint64_t now_ms;

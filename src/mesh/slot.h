@@ -14,7 +14,7 @@
 
 #include "mesh/member.h"
 
-#define SLOT_REPLICAS_MAX 3u
+#define SLOT_REPLICAS_MAX 7u
 #define SLOT_COUNTER_MAX (UINT64_MAX / 2) /* one above it can only come from a bad peer */
 
 struct slot_term {

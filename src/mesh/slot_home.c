@@ -73,6 +73,7 @@ void slot_lead(struct slots *slots, struct slot *slot, struct takeover *takeover
 	wire_entry_write(slots_begin(slots), &slot->entry);
 	slots_send_all(slots, FRAME_MAP, slot->number);
 	append_waiting(slots, slot, takeover);
+	free(takeover->reports);
 	free(takeover);
 	slot_is_due(slot);
 }

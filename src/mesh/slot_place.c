@@ -29,9 +29,9 @@ static void place(const struct slots *slots, struct slot *slot, uint64_t *claims
 	unsigned at = slot->wanted_count;
 	while (at > 0 && claims[at - 1] < claim)
 		at--;
-	if (at == SLOT_REPLICAS_MAX)
+	if (at == slots->options.replicas)
 		return;
-	if (slot->wanted_count < SLOT_REPLICAS_MAX)
+	if (slot->wanted_count < slots->options.replicas)
 		slot->wanted_count++;
 	for (unsigned k = slot->wanted_count - 1u; k > at; k--) {
 		claims[k] = claims[k - 1];
@@ -80,7 +80,8 @@ static bool is_settled(const struct slots *slots, const struct known_member *mem
 static struct slot_set set_around(const struct slots *slots, const struct slot *slot)
 {
 	struct slot_set set = {.count = 1, .at = {slots->options.boot}};
-	for (unsigned i = 0; i < slot->entry.set.count && set.count < SLOT_REPLICAS_MAX; i++) {
+	for (unsigned i = 0; i < slot->entry.set.count && set.count < slots->options.replicas;
+	     i++) {
 		struct boot_id boot = slot->entry.set.at[i];
 		if (!slot_set_has(&set, boot) && slots_is_reachable(slots, boot))
 			slot_set_add(&set, boot);
@@ -106,7 +107,7 @@ static unsigned turn(const struct slots *slots, const struct slot *slot)
 	uint64_t claim = slot_claim(self, slot->number);
 	/* Who drains is the last one. */
 	bool is_leaving = slots->own_state == SLOTS_MEMBER_DRAINING;
-	unsigned before = is_leaving ? SLOT_REPLICAS_MAX : 0;
+	unsigned before = is_leaving ? slots->options.replicas : 0;
 	for (unsigned i = 0; i < slot->entry.set.count; i++) {
 		struct boot_id boot = slot->entry.set.at[i];
 		bool is_above = !is_in || slot_claim(boot, slot->number) > claim;
@@ -120,6 +121,16 @@ static unsigned turn(const struct slots *slots, const struct slot *slot)
 		before += !slot_set_has(&slot->entry.set, boot);
 	}
 	return before;
+}
+
+/* All that held it have ended: there is nobody to wait for. */
+static bool is_extinct(const struct slots *slots, const struct slot_set *set)
+{
+	for (unsigned i = 0; i < set->count; i++) {
+		if (!slots_is_gone(slots, set->at[i]))
+			return false;
+	}
+	return true;
 }
 
 static bool may_open(const struct slots *slots)
@@ -143,9 +154,10 @@ static void need_home(struct slots *slots, struct slot *slot)
 	waited -= turn_ms;
 	struct slot_set set = set_around(slots, slot);
 	bool can_seal = slot_can_seal(slots, &slot->entry.set);
+	uint64_t unclean_ms = is_extinct(slots, &slot->entry.set) ? 0 : SLOTS_UNCLEAN_MS;
 	if (can_seal && waited < INSIST_MS)
 		slot_take_over(slots, slot, &set, false);
-	else if (waited >= SLOTS_UNCLEAN_MS && may_open(slots))
+	else if (waited >= unclean_ms && may_open(slots))
 		slot_open(slots, slot, &set);
 }
 
@@ -267,27 +279,57 @@ static void find_victim(const struct slots *slots, const struct slot *slot, stru
 	}
 }
 
+/* More than there are to be, as they were when the set was another home's, or one came to take
+ * over.
+ */
+static bool is_crowded(const struct slots *slots, const struct slot *slot)
+{
+	return slot->entry.set.count > slots->options.replicas &&
+	       is_wanted(slots, slot, slots->options.boot) &&
+	       slots->now_ms - slot->calm_ms >= CALM_MS;
+}
+
+/* With nobody beside it that could relieve it, it waits for no better one to come. */
+static bool leaves_alone(const struct slots *slots, const struct slot *slot)
+{
+	return slots->own_state == SLOTS_MEMBER_DRAINING && slot->entry.set.count == 1;
+}
+
+/* Nobody has to go; but one that is better may come. */
+static void plan_better(const struct slots *slots, const struct slot *slot, struct plan *plan)
+{
+	const struct slot_set *set = &slot->entry.set;
+	if (set->count < slots->options.replicas) {
+		plan->is_change = true;
+	} else if (is_wanted(slots, slot, plan->newcomer)) {
+		find_victim(slots, slot, plan);
+		/* A home that is alone and gives way to it has it beside itself for a while. */
+		plan->is_change = plan->has_victim || set->count == 1;
+	}
+}
+
 static struct plan plan_for(const struct slots *slots, const struct slot *slot)
 {
 	struct plan plan = {0};
 	bool is_lost = find_bad(slots, slot, &plan);
 	const struct known_member *newcomer = best_outside(slots, slot);
-	if (newcomer != NULL) {
+	uint32_t count = slot->entry.set.count, replicas = slots->options.replicas;
+	if (!plan.has_victim && is_crowded(slots, slot)) {
+		find_victim(slots, slot, &plan);
+		plan.is_change = plan.has_victim;
+		return plan;
+	}
+	if (newcomer != NULL && (!plan.has_victim || count <= replicas)) {
 		plan.has_newcomer = true;
 		plan.newcomer = newcomer->said.boot;
 	}
 	if (plan.has_victim) {
-		plan.is_change = plan.has_newcomer || is_lost;
+		plan.is_change = plan.has_newcomer || is_lost || count > replicas;
 		return plan;
 	}
-	if (newcomer == NULL || !is_settled(slots, newcomer))
-		return plan;
-	if (slot->entry.set.count < SLOT_REPLICAS_MAX) {
-		plan.is_change = true;
-	} else if (is_wanted(slots, slot, newcomer->said.boot)) {
-		find_victim(slots, slot, &plan);
-		plan.is_change = plan.has_victim;
-	}
+	plan.is_urgent = leaves_alone(slots, slot);
+	if (plan.has_newcomer && (is_settled(slots, newcomer) || plan.is_urgent))
+		plan_better(slots, slot, &plan);
 	return plan;
 }
 

@@ -114,11 +114,11 @@ static bool has_accepted(const struct replica *replica, const struct slot_term *
 static void accept(struct slots *slots, struct slot *slot, uint64_t lsn)
 {
 	struct replica *replica = slot->replica;
-	if (!has_accepted(replica, &replica->installing.term)) {
+	if (!has_accepted(replica, &replica->installing)) {
 		if (!replica->is_whole || lsn < replica->start.lsn || lsn < replica->commit)
 			return;
 		slot_cut(slots, slot, lsn);
-		replica->accepted = replica->installing.term;
+		replica->accepted = replica->installing;
 		replica->has_lost = false;
 	}
 	owe(slots, slot);
@@ -155,7 +155,7 @@ static void take_install(struct slots *slots, struct slot *slot, const struct bo
 	struct replica *replica = prepare(slots, slot, install);
 	if (replica == NULL)
 		return;
-	replica->installing = install->entry;
+	replica->installing = install->entry.term;
 	replica->start = install->start;
 	replica->heard_ms = slots->now_ms;
 	const struct slot_term *term = &install->entry.term;
@@ -210,7 +210,7 @@ static bool is_meant(const struct slot *slot, const struct boot_id *from,
 		return slot->takeover->phase == TAKEOVER_FETCHING &&
 		       boot_id_equals(slot->takeover->best.boot, *from);
 	return slot->lead == NULL && boot_id_equals(append->term.boot, *from) &&
-	       slot_term_equals(&append->term, &replica->installing.term);
+	       slot_term_equals(&append->term, &replica->installing);
 }
 
 /* What stands there before is from a home that came to nothing. False: no memory. */

@@ -20,6 +20,7 @@
 #define YIELD_MS 500u
 #define CONTESTS_MAX 4u
 #define WAITING_MIN 16u
+#define REPORTS_MIN 4u
 
 /* ---- promises ---- */
 
@@ -224,6 +225,7 @@ static void takeover_free(struct slots *slots, struct slot *slot)
 	slot->takeover = NULL;
 	slots->takeovers--;
 	slots->moving -= takeover->is_motion;
+	free(takeover->reports);
 	free(takeover->lead);
 	free(takeover);
 }
@@ -258,7 +260,22 @@ static void say_seal(struct slots *slots, const struct slot *slot, struct boot_i
 	slots_send(slots, to, FRAME_SEAL, slot->number);
 }
 
-/* False: that is more than can be asked. */
+/* NULL: no memory. */
+static struct report *add_report(struct takeover *takeover)
+{
+	if (takeover->report_count == takeover->report_room) {
+		unsigned room =
+			takeover->report_room == 0 ? REPORTS_MIN : 2 * takeover->report_room;
+		struct report *reports = realloc(takeover->reports, room * sizeof(*reports));
+		if (reports == NULL)
+			return NULL;
+		takeover->reports = reports;
+		takeover->report_room = room;
+	}
+	return &takeover->reports[takeover->report_count++];
+}
+
+/* False: that is more than can be asked, or there is no memory. */
 static bool ask(struct slots *slots, struct slot *slot, const struct slot_proposal *proposal)
 {
 	struct takeover *takeover = slot->takeover;
@@ -273,9 +290,9 @@ static bool ask(struct slots *slots, struct slot *slot, const struct slot_propos
 		struct boot_id boot = proposal->set.at[i];
 		if (report_of(takeover, boot) != NULL)
 			continue;
-		if (takeover->report_count == TAKEOVER_NODES_MAX)
+		struct report *report = add_report(takeover);
+		if (report == NULL)
 			return false;
-		struct report *report = &takeover->reports[takeover->report_count++];
 		*report = (struct report){.boot = boot};
 		if (slots_is_self(slots, boot))
 			report_self(slot, report);

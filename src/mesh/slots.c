@@ -20,6 +20,8 @@ struct slots *slots_create(const struct slots_options *options)
 	CHECK(options->worker < options->workers);
 	CHECK(options->worker < options->count);
 	CHECK(options->count <= UINT16_MAX);
+	CHECK(options->replicas >= 1);
+	CHECK(options->replicas <= SLOT_REPLICAS_MAX);
 	struct slots *slots = calloc(1, sizeof(*slots));
 	if (slots == NULL)
 		return NULL;
@@ -49,6 +51,7 @@ static void takeover_discard(struct takeover *takeover)
 	for (uint32_t i = 0; i < takeover->waiting_count; i++)
 		blob_drop(takeover->waiting[i].blob);
 	free(takeover->waiting);
+	free(takeover->reports);
 	free(takeover->lead);
 	free(takeover);
 }

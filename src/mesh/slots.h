@@ -2,22 +2,23 @@
  * slots.h - one worker's slots on one node: who is home, the replicated log, and what to do when
  * nodes come and go.
  *
- * A slot has a home, which gives its log entries their order, and up to SLOT_REPLICAS_MAX replicas,
- * the home among them, which hold the log. An entry is committed, and applied, when a majority
- * holds it: so whoever takes over from a majority has it. To take over, or to change the set, a
- * node makes a higher term and seals the replicas: they promise it, and accept nothing lower any
- * more. From what they answer it takes the log of the highest term, the longest of these, installs
- * it at the new set, and is home once a majority of that has it. A replica remembers who has sealed
- * it, and with which set, until somebody is known to have become home: so a home that got no
- * further than to be one is found, and asked, too. Only the processes that were in a set count in
- * it: one that has started again has another boot id, and is a new member that knows nothing.
+ * A slot has a home, which gives its log entries their order, and replicas, as many as its home is
+ * told to have and the home among them, which hold the log. An entry is committed, and applied,
+ * when a majority holds it: so whoever takes over from a majority has it. To take over, or to
+ * change the set, a node makes a higher term and seals the replicas: they promise it, and accept
+ * nothing lower any more. From what they answer it takes the log of the highest term, the longest
+ * of these, installs it at the new set, and is home once a majority of that has it. A replica
+ * remembers who has sealed it, and with which set, until somebody is known to have become home: so
+ * a home that got no further than to be one is found, and asked, too. Only the processes that were
+ * in a set count in it: one that has started again has another boot id, and is a new member that
+ * knows nothing.
  *
  * Where no majority is to be had for SLOTS_UNCLEAN_MS, a new stream is opened beside the old one,
- * with what the opener has of that: a loss is told, never silent. With SLOTS_PAUSE only those do
- * so who hear more than half of the nodes; the others serve nobody. When two streams of a slot
- * meet, the one with a home that can still seal its set stays, else that of the higher term. Each
- * replica of the other one gives what it has made to the home that stays, until it is in the log
- * there.
+ * with what the opener has of that: a loss is told, never silent. It is opened at once where all
+ * that held the old one are known to have ended. With SLOTS_PAUSE only those do so who hear more
+ * than half of the nodes; the others serve nobody. When two streams of a slot meet, the one with a
+ * home that can still seal its set stays, else that of the higher term. Each replica of the other
+ * one gives what it has made to the home that stays, until it is in the log there.
  *
  * The log holds opaque blobs; what they mean is the application's. Entries behind the last one that
  * was applied are few. Of those before it the log keeps a window for replicas that lag a little;
@@ -137,6 +138,7 @@ struct slots_options {
 	struct boot_id boot;
 	uint32_t count;           /* of slots in the cluster */
 	uint32_t worker, workers; /* the slots with slot % workers == worker are these */
+	uint32_t replicas;        /* of a slot whose home is here: 1 .. SLOT_REPLICAS_MAX */
 	enum slots_partition partition;
 	uint64_t now_ms;
 	uint64_t seed; /* of the jitter */

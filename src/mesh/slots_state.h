@@ -14,7 +14,6 @@
 #include "base/random.h"
 #include "mesh/slots.h"
 
-#define TAKEOVER_NODES_MAX 24u
 #define TAKEOVER_SETS_MAX 8u
 #define FORKS_MAX 8u
 
@@ -39,8 +38,8 @@ struct replica {
 	bool has_lost;   /* what was acknowledged was given up for a copy that is not whole yet */
 	bool is_partial; /* parts of a state have come */
 	bool owes;       /* HOLDS is to be sent */
-	struct slot_entry installing; /* the newest INSTALL */
-	struct slot_mark start;       /* where its log begins */
+	struct slot_term installing; /* of the newest INSTALL */
+	struct slot_mark start;      /* where its log begins */
 	struct pull pull;
 	uint64_t strayed_ms; /* since when the slot's stream is another one; 0: it is not */
 	uint64_t heard_ms;   /* INSTALL came last */
@@ -73,8 +72,8 @@ struct takeover {
 	bool keeps_log;    /* a home changes its set: what is proposed meanwhile follows its log */
 	uint64_t asked_ms; /* what is asked now was asked first */
 	uint64_t said_ms, advanced_ms;
-	struct report reports[TAKEOVER_NODES_MAX];
-	unsigned report_count;
+	struct report *reports; /* of all that are in one of the sets */
+	unsigned report_count, report_room;
 	struct slot_proposal sets[TAKEOVER_SETS_MAX]; /* of the base, then those it was told of */
 	unsigned set_count;
 	struct report best;     /* FETCHING: whose log it takes */
@@ -161,7 +160,7 @@ struct slot {
 };
 
 static_assert(sizeof(struct slot) <= 384, "4096 of them are on each node");
-static_assert(sizeof(struct replica) <= 512, "and three such for each slot of the cluster");
+static_assert(sizeof(struct replica) <= 320, "and mesh.replicas such for each slot of the cluster");
 
 struct known_member {
 	struct slots_member said;

@@ -479,6 +479,10 @@ static void out_event(struct links_out *out, enum link_event event, const char *
 		journal_say(&mesher->pen.journal, JOURNAL_ERROR, "mesh_dial",
 		            "mesh: cannot link to %s: %s", who, why);
 		break;
+	case LINK_EVENT_UNLIKE:
+		journal_say(&mesher->pen.journal, JOURNAL_WARN, "mesh_unlike",
+		            "mesh: %s is set otherwise: %s", who, why);
+		break;
 	}
 }
 
@@ -758,6 +762,7 @@ static int make_links(struct mesher *mesher)
 		.name = slice_string(options->node->name),
 		.address = slice_string(options->address),
 		.release = SLICE(STARLING_VERSION),
+		.replicas = options->replicas,
 		.seeds = mesher->seeds,
 		.seed_count = options->seed_count,
 		.now_ms = now_of(mesher),

@@ -31,6 +31,7 @@ struct mesher_options {
 	struct edge_common *common; /* clients are counted there, and lines lost */
 	struct listen_address listen;
 	struct boot_id boot;
+	uint8_t replicas;    /* mesh.replicas */
 	const char *address; /* as others dial it */
 	char *const *seeds;  /* HOST:PORT; good until is_up is posted */
 	size_t seed_count;

@@ -343,6 +343,7 @@ static bool make_slots(struct relay *relay)
 	                              .count = SLOTS,
 	                              .worker = options->number,
 	                              .workers = options->workers,
+	                              .replicas = options->replicas,
 	                              .partition = options->partition,
 	                              .now_ms = options->now_ms,
 	                              .seed = options->seed};

@@ -31,6 +31,7 @@ struct relay_options {
 	uint32_t mesher;          /* the mesh thread's number in the post office */
 	struct boot_id boot;
 	struct hash_key hash_key; /* as of the hub */
+	uint32_t replicas;
 	enum slots_partition partition;
 	uint64_t now_ms;
 	uint64_t seed;

@@ -385,6 +385,7 @@ static bool make_relay(struct worker *worker)
 		.mesher = options->mesher,
 		.boot = options->boot,
 		.hash_key = options->node->hash_key,
+		.replicas = options->replicas,
 		.partition = options->partition,
 		.now_ms = loop_now_ms(worker->loop),
 		.seed = options->seed,

@@ -41,6 +41,7 @@ struct worker_options {
 	const struct mesh_figures *figures;  /* NULL without a mesh */
 	struct relay_figures *relay_figures; /* of all workers; NULL without a mesh */
 	struct boot_id boot;                 /* of the node in the mesh */
+	uint32_t replicas;                   /* mesh.replicas */
 	enum slots_partition partition;
 	const char *address; /* where others reach this node: shown of one that is alone */
 	struct post_office *office;

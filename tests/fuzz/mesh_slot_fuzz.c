@@ -88,6 +88,7 @@ static struct slots *make(void)
 	                                .boot = {{1, 0}},
 	                                .count = SLOTS_OF_CLUSTER,
 	                                .workers = 1,
+	                                .replicas = SLOT_REPLICAS_MAX,
 	                                .now_ms = 1000};
 	struct slots *slots = slots_create(&options);
 	CHECK(slots != NULL);

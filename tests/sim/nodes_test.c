@@ -69,7 +69,7 @@ static struct shell shells[NODES];
 static struct published published[IDS_MAX];
 static uint32_t id_count;
 static struct stream streams[STREAMS_MAX];
-static uint32_t stream_count, publish_every_ms;
+static uint32_t stream_count, publish_every_ms, replicas;
 static uint64_t unclean;
 
 /* ---- what was acknowledged, and where ---- */
@@ -374,6 +374,7 @@ static void start(struct net *net, uint32_t number)
 	                                .boot = net_boot(node, node->boots),
 	                                .count = SLOTS_SIM,
 	                                .workers = 1,
+	                                .replicas = replicas,
 	                                .now_ms = net->now_ms,
 	                                .seed = random_next(&net->random)};
 	roster_init(&shell->roster, options.boot);
@@ -473,6 +474,7 @@ static struct net *standing(uint32_t count, uint64_t seed, bool prints)
 	stream_count = 0;
 	unclean = 0;
 	publish_every_ms = 0;
+	replicas = 3;
 	net->prints = prints;
 	net->changed = on_changed;
 	net->ran = on_ran;

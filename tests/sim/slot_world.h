@@ -116,6 +116,7 @@ typedef bool meddle_fn(struct world *world, uint32_t from, uint32_t to, enum fra
 struct world {
 	uint64_t now_ms, order, seed;
 	uint32_t count, slot_count;
+	uint32_t replicas; /* of a node that is started from now on */
 	enum slots_partition partition;
 	struct random random;
 	uint32_t delay_ms, loss, twice; /* of 10000 frames */
@@ -684,6 +685,7 @@ static void start(struct world *world, uint32_t number)
 	                                .boot = boot_of(number, boots),
 	                                .count = world->slot_count,
 	                                .workers = 1,
+	                                .replicas = world->replicas,
 	                                .partition = world->partition,
 	                                .now_ms = world->now_ms,
 	                                .seed = random_next(&world->random)};
@@ -1081,6 +1083,7 @@ static struct world *world_make(uint32_t count, uint32_t slot_count, uint64_t se
 	world->seed = seed;
 	world->random.state = seed;
 	world->delay_ms = 2;
+	world->replicas = 3;
 	world->now_ms = 1000000;
 	world->id_count = world->first_pending = 1;
 	for (uint32_t i = 0; i < count; i++)

@@ -21,12 +21,14 @@
 
 static bool prints;
 static enum slots_partition default_partition;
+static uint32_t wanted; /* that the case is to be run with */
 
 static struct world *world_with(uint32_t count, uint32_t slots, uint64_t seed)
 {
 	struct world *world = world_make(count, slots, seed);
 	world->prints = prints;
 	world->partition = default_partition;
+	world->replicas = wanted;
 	return world;
 }
 
@@ -77,6 +79,29 @@ static void others_of(struct world *world, uint32_t slot, uint32_t *others)
 	}
 }
 
+static bool is_replica(const struct world *world, uint32_t slot, uint32_t node)
+{
+	return slot_in(&world->nodes[node], slot)->replica != NULL;
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Each slot has as many replicas as its home was told, or as there are nodes. */
+static void check_sets(struct world *world)
+{
+	for (uint32_t slot = 0; slot < world->slot_count; slot++) {
+		const struct slot *at = slot_in(home_of(world, slot), slot);
+		uint32_t count = 0;
+		for (uint32_t i = 0; i < world->count; i++)
+			count += is_replica(world, slot, i);
+		CHECK(at->entry.set.count == least(world->replicas, world->count));
+		CHECK(count == at->entry.set.count);
+	}
+}
+
 static bool has_home_0(struct world *world)
 {
 	return home_of(world, 0) != NULL;
@@ -96,6 +121,7 @@ static void quiet(uint64_t seed)
 	run(world, 20000);
 	CHECK(world_sum(world).unclean == 0);
 	CHECK(world_sum(world).takeovers == world_sum(world).handovers);
+	check_sets(world);
 	rest(world, false);
 }
 
@@ -288,20 +314,25 @@ static void both_followers_die(uint64_t seed)
 	rest(world, false);
 }
 
-/* S11, S12: a majority of the replicas, or all: there is another stream, and all are told. */
+/* S11, S12: a majority of the replicas, or all: there is another stream, and all are told. One that
+ * has a part of it may be waited for; where all have ended there is nobody. */
 static void most_die(uint64_t seed)
 {
 	struct world *world = standing(7, 1, seed);
+	bool do_all_die = seed % 2 == 0;
 	uint32_t others[NODES_MAX];
 	others_of(world, 0, others);
 	struct slot_term before = stream_0(world);
 	run(world, random_below(&world->random, 2000));
 	crash(world, home_number(world, 0));
 	crash(world, others[0]);
-	if (seed % 2 == 0)
+	if (do_all_die) {
 		crash(world, others[1]);
-	run(world, 4500);
-	CHECK(home_of(world, 0) == NULL);
+		CHECK(until(world, has_home_0, 1000) != NEVER);
+	} else {
+		run(world, 4500);
+		CHECK(home_of(world, 0) == NULL);
+	}
 	struct slot_term after = stream_0(world);
 	CHECK(!slot_term_equals(&before, &after));
 	uint64_t acked = world->acked;
@@ -309,6 +340,62 @@ static void most_die(uint64_t seed)
 	CHECK(world->acked > acked);
 	CHECK(world_sum(world).unclean == 1);
 	rest(world, true);
+}
+
+/* As many as its replicas can lose at once, the home among them or not: of two one, of five two, of
+ * seven three. */
+static void as_many_die_as_may(uint64_t seed)
+{
+	struct world *world = standing(wanted + 2, 1, seed);
+	uint32_t others[NODES_MAX], first = (uint32_t)(seed % 2);
+	uint32_t count = wanted == 2 ? 1 : wanted - slot_majority(wanted);
+	others_of(world, 0, others);
+	run(world, random_below(&world->random, 2000));
+	if (first == 1)
+		crash(world, home_number(world, 0));
+	for (uint32_t i = first; i < count; i++)
+		crash(world, others[i]);
+	run(world, 500); /* all that live know */
+	CHECK(until(world, has_home_0, 500) != NEVER);
+	uint64_t acked = world->acked;
+	run(world, 3000);
+	CHECK(world->acked > acked);
+	CHECK(world_sum(world).unclean == 0);
+	rest(world, false);
+}
+
+/* What one node alone has is lost with it: at once somebody else begins anew, and all are told. */
+static void only_replica_dies(uint64_t seed)
+{
+	struct world *world = standing(5, 1, seed);
+	struct slot_term before = stream_0(world);
+	run(world, random_below(&world->random, 2000));
+	crash(world, home_number(world, 0));
+	CHECK(until(world, has_home_0, 500) != NEVER);
+	struct slot_term after = stream_0(world);
+	CHECK(!slot_term_equals(&before, &after));
+	uint64_t acked = world->acked;
+	run(world, 3000);
+	CHECK(world->acked > acked);
+	CHECK(world_sum(world).unclean == 1);
+	rest(world, true);
+}
+
+/* What it holds is still there when it wakes up, and is taken into the stream that others began. */
+static void only_replica_hangs(uint64_t seed)
+{
+	struct world *world = standing(5, 1, seed);
+	uint32_t home = home_number(world, 0);
+	run(world, random_below(&world->random, 2000));
+	stop(world, home, 9000 + random_below(&world->random, 4000));
+	run(world, 6500);
+	for (uint32_t i = 0; i < world->count; i++)
+		CHECK(i == home || slot_in(&world->nodes[i], 0)->lead == NULL);
+	run(world, 2500);
+	uint64_t acked = world->acked;
+	run(world, 1000);
+	CHECK(world->acked > acked);
+	rest(world, false);
 }
 
 /* S13: who takes over dies at any step of it, and the next one, too. */
@@ -626,25 +713,26 @@ static void joiner_dies_in_the_midst(uint64_t seed)
 static bool is_drained(struct world *world)
 {
 	for (uint32_t i = 0; i < world->count; i++) {
+		const struct slots *slots = world->nodes[i].slots;
 		if (world->nodes[i].is_up && world->nodes[i].is_draining)
-			return slots_is_settled(world->nodes[i].slots);
+			return slots->own_state == SLOTS_MEMBER_DRAINING && slots_is_settled(slots);
 	}
 	return true;
 }
 
 /* S27: nothing of it is left on the node in five seconds; or it dies before. */
-static void drain(uint64_t seed)
+static void drains(uint64_t seed, bool dies_before)
 {
 	struct world *world = standing(5, 8, seed);
 	world->publish_every_ms = 20;
 	world->pause_max_ms = 0;
 	uint32_t node = random_below(&world->random, 5);
 	world->nodes[node].is_draining = true;
-	if (seed % 2 == 0) {
+	if (dies_before) {
+		run(world, random_below(&world->random, 1500));
+	} else {
 		CHECK(until(world, is_drained, 5000) != NEVER);
 		CHECK(world->pause_max_ms <= 50);
-	} else {
-		run(world, random_below(&world->random, 1500));
 	}
 	crash(world, node);
 	run(world, 5000);
@@ -652,22 +740,56 @@ static void drain(uint64_t seed)
 	rest(world, false);
 }
 
+static void drain(uint64_t seed)
+{
+	drains(seed, seed % 2 != 0);
+}
+
+/* What it has alone until then is lost when it dies before. */
+static void drain_of_one(uint64_t seed)
+{
+	drains(seed, false);
+}
+
 /* S28: all of them, one after the other, drained or killed. */
 static void rolling_restart(uint64_t seed)
 {
 	struct world *world = standing(5, 3, seed);
 	world->publish_every_ms = 100;
+	bool drains = seed % 2 == 0 || wanted == 1;
 	for (uint32_t i = 0; i < 5; i++) {
-		if (seed % 2 == 0) {
+		if (drains) {
 			world->nodes[i].is_draining = true;
 			CHECK(until(world, is_drained, 10000) != NEVER);
 		}
 		crash(world, i);
 		run(world, 1000 + random_below(&world->random, 3000));
 		start(world, i);
-		run(world, seed % 2 == 0 ? 2000 : 14000);
+		run(world, drains ? 2000 : 14000);
 	}
 	CHECK(world_sum(world).unclean == 0);
+	rest(world, false);
+}
+
+/* The setting is changed with a restart of all, one after the other: meanwhile each slot has what
+ * its home was told. */
+static void setting_changes(uint64_t seed)
+{
+	static const uint32_t values[] = {3, 1, 2, 5, 7};
+	struct world *world = standing(5, 3, seed);
+	world->replicas = values[seed % COUNT_OF(values)];
+	world->publish_every_ms = 100;
+	for (uint32_t i = 0; i < 5; i++) {
+		world->nodes[i].is_draining = true;
+		CHECK(until(world, is_drained, 10000) != NEVER);
+		crash(world, i);
+		run(world, 500);
+		start(world, i);
+		run(world, random_below(&world->random, 14000));
+	}
+	run(world, 40000);
+	CHECK(world_sum(world).unclean == 0);
+	check_sets(world);
 	rest(world, false);
 }
 
@@ -916,7 +1038,8 @@ static void any_fault(struct world *world)
 
 static void everything(uint64_t seed)
 {
-	struct world *world = world_with(3 + (uint32_t)(seed % 5), 2, seed);
+	uint32_t count = least(NODES_MAX, wanted + (uint32_t)(seed % 5));
+	struct world *world = world_with(count, 2, seed);
 	world->delay_ms = 1 + (uint32_t)(seed % 13);
 	world->loss = seed % 3 == 0 ? 200 : 0;
 	world->twice = seed % 4 == 0 ? 200 : 0;
@@ -945,37 +1068,62 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *claim;
 		void (*run)(uint64_t seed);
+		uint32_t replicas;
 	} cases[] = {
-		{"everything at once", everything},
-		{"quiet", quiet},
-		{"twice is once", twice_is_once},
-		{"a home dies", home_dies},
-		{"answers are slow", answers_are_slow},
-		{"a home hangs", home_hangs},
-		{"a node dies in the midst of it", home_dies_in_the_midst},
-		{"a follower dies", follower_dies},
-		{"a follower is slow", follower_is_slow},
-		{"both followers die", both_followers_die},
-		{"most replicas die", most_die},
-		{"a take-over dies", takeover_dies},
-		{"a take-over is cut off", takeover_is_cut_off},
-		{"a take-over installs nothing", takeover_installs_nothing},
-		{"an old tail is longer", old_tail_is_longer},
-		{"two take over", two_take_over},
-		{"parted, and both go on", parted_merge},
-		{"parted, and one waits", parted_pause},
-		{"parted three ways", three_ways},
-		{"forks meet", forks_meet},
-		{"a cut that flaps", flapping},
-		{"one of two", one_of_two},
-		{"a node joins", join},
-		{"a joiner dies in the midst of it", joiner_dies_in_the_midst},
-		{"a node drains", drain},
-		{"a rolling restart", rolling_restart},
-		{"long logs", long_logs},
-		{"who copies has nothing", copier_has_nothing},
-		{"a part is no log", part_is_no_log},
-		{"what waits is behind another log", waiting_is_behind_another},
+		{"everything at once", everything, 3},
+		{"quiet", quiet, 3},
+		{"twice is once", twice_is_once, 3},
+		{"a home dies", home_dies, 3},
+		{"answers are slow", answers_are_slow, 3},
+		{"a home hangs", home_hangs, 3},
+		{"a node dies in the midst of it", home_dies_in_the_midst, 3},
+		{"a follower dies", follower_dies, 3},
+		{"a follower is slow", follower_is_slow, 3},
+		{"both followers die", both_followers_die, 3},
+		{"most replicas die", most_die, 3},
+		{"a take-over dies", takeover_dies, 3},
+		{"a take-over is cut off", takeover_is_cut_off, 3},
+		{"a take-over installs nothing", takeover_installs_nothing, 3},
+		{"an old tail is longer", old_tail_is_longer, 3},
+		{"two take over", two_take_over, 3},
+		{"parted, and both go on", parted_merge, 3},
+		{"parted, and one waits", parted_pause, 3},
+		{"parted three ways", three_ways, 3},
+		{"forks meet", forks_meet, 3},
+		{"a cut that flaps", flapping, 3},
+		{"one of two", one_of_two, 3},
+		{"a node joins", join, 3},
+		{"a joiner dies in the midst of it", joiner_dies_in_the_midst, 3},
+		{"a node drains", drain, 3},
+		{"a rolling restart", rolling_restart, 3},
+		{"long logs", long_logs, 3},
+		{"who copies has nothing", copier_has_nothing, 3},
+		{"a part is no log", part_is_no_log, 3},
+		{"what waits is behind another log", waiting_is_behind_another, 3},
+		{"quiet, one replica", quiet, 1},
+		{"quiet, two", quiet, 2},
+		{"quiet, five", quiet, 5},
+		{"quiet, seven are wanted", quiet, 7},
+		{"a home dies of two", home_dies, 2},
+		{"one of two dies", as_many_die_as_may, 2},
+		{"two of five die", as_many_die_as_may, 5},
+		{"three of seven die", as_many_die_as_may, 7},
+		{"the only replica dies", only_replica_dies, 1},
+		{"the only replica hangs", only_replica_hangs, 1},
+		{"a node joins, one replica", join, 1},
+		{"a node joins, two", join, 2},
+		{"a joiner dies, two replicas", joiner_dies_in_the_midst, 2},
+		{"a node drains, one replica", drain_of_one, 1},
+		{"a node drains, two", drain, 2},
+		{"a node drains, five", drain, 5},
+		{"a rolling restart, one replica", rolling_restart, 1},
+		{"a rolling restart, two", rolling_restart, 2},
+		{"a rolling restart, five", rolling_restart, 5},
+		{"mesh.replicas is changed", setting_changes, 3},
+		{"everything at once, one replica", everything, 1},
+		{"everything at once, two", everything, 2},
+		{"everything at once, five", everything, 5},
+		{"everything at once, seven", everything, 7},
 	};
 	unsigned from = 0, to = COUNT_OF(cases);
 	uint64_t first = 0, count = SEEDS_HERE;
@@ -1002,6 +1150,7 @@ int main(int argc, char **argv)
 		dooms.wanted = dooms.seen = 0;
 		for (uint64_t seed = first; seed < first + count; seed++) {
 			printf("slots: %s, seed %llu\n", cases[i].claim, (unsigned long long)seed);
+			wanted = cases[i].replicas;
 			cases[i].run(seed);
 		}
 		CHECK(count < SEEDS || dooms.wanted == 0 || dooms.seen > 0);

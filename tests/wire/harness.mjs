@@ -223,6 +223,13 @@ export class Server {
 		];
 	}
 
+	/* `option`, as after -o, from the next start on. */
+	set(option) {
+		const key = option.split("=")[0];
+		const others = this.#settings.options.filter((other) => other.split("=")[0] !== key);
+		this.#settings.options = [...others, option];
+	}
+
 	async start() {
 		this.port ??= await freePort();
 		this.#stderr = "";

@@ -137,6 +137,7 @@ static void begin(const char *claim)
 	                                     .name = SLICE("me"),
 	                                     .address = SLICE("9.9.9.9:9"),
 	                                     .release = SLICE("1"),
+	                                     .replicas = 3,
 	                                     .seeds = no_seeds,
 	                                     .now_ms = now};
 	links = links_create(&options, &out);
@@ -312,6 +313,34 @@ static void strangers_are_sent_away(void)
 		CHECK(slice_is(slice_string(last_why), bye_sentence(strangers[i].bye)));
 		CHECK(!is_linked);
 		CHECK(membership_count(links_membership(links)) == 0);
+		end();
+	}
+}
+
+/* While all are restarted, one after the other, to change a setting. */
+static void who_is_told_otherwise_is_named(void)
+{
+	static const struct {
+		const char *claim, *why;
+		enum link_event event;
+		uint8_t replicas;
+	} rows[] = {
+		{"a node with as many replicas is like this one", "1.2.3.4:5", LINK_EVENT_UP, 3},
+		{"a node with more is linked, and named", "mesh.replicas is 5 there, 3 here",
+	         LINK_EVENT_UNLIKE, 5},
+		{"so is one with fewer", "mesh.replicas is 1 there, 3 here", LINK_EVENT_UNLIKE, 1},
+		{"one that does not say is not", "1.2.3.4:5", LINK_EVENT_UP, 0},
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		begin(rows[i].claim);
+		struct hello first = peer_hello(FRAME_LANE_CONTROL);
+		struct hello second = peer_hello(FRAME_LANE_DATA);
+		first.replicas = second.replicas = rows[i].replicas;
+		say_hello(accept_open(), &first);
+		say_hello(accept_open(), &second);
+		CHECK(is_linked);
+		CHECK(last_event == rows[i].event);
+		CHECK(slice_is(slice_string(last_why), rows[i].why));
 		end();
 	}
 }
@@ -800,6 +829,7 @@ int main(void)
 {
 	a_node_that_dials_is_linked();
 	strangers_are_sent_away();
+	who_is_told_otherwise_is_named();
 	the_node_itself_is_no_peer();
 	no_more_than_so_many_strangers();
 	who_knocks_has_so_long();

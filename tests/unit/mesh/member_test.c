@@ -20,7 +20,8 @@ static const struct hello good = {.version_min = 1,
                                   .release = SLICE_INIT("1.2.3"),
                                   .lane = FRAME_LANE_DATA,
                                   .pair = 10,
-                                  .stamp = 11};
+                                  .stamp = 11,
+                                  .replicas = 5};
 
 static bool comes_back(const struct hello *hello, struct hello *read)
 {
@@ -49,16 +50,20 @@ static void hello_comes_back(void)
 	CHECK(read.lane == FRAME_LANE_DATA);
 	CHECK(read.pair == 10);
 	CHECK(read.stamp == 11);
+	CHECK(read.replicas == 5);
 }
 
 static void hello_is_whole(void)
 {
-	printf("member: a HELLO that is cut is none, what is added is passed over\n");
+	printf("member: a HELLO that is cut is none, what is added is passed over, what an earlier "
+	       "version lacks is not said\n");
 	struct buf out = {0};
 	struct hello read;
 	hello_write(&out, &good);
-	for (size_t cut = 0; cut < out.len; cut++)
+	for (size_t cut = 0; cut < out.len - 1; cut++)
 		CHECK(!hello_read(guarded(slice_of(out.at, cut)), &read));
+	CHECK(hello_read(guarded(slice_of(out.at, out.len - 1)), &read));
+	CHECK(read.replicas == 0);
 	buf_string(&out, "what version 3 adds");
 	CHECK(hello_read(buf_view(&out), &read));
 	buf_free(&out);
