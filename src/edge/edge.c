@@ -388,6 +388,11 @@ void edge_receive_mail(struct edge *edge, const struct edge_mail *mail)
 	}
 }
 
+void edge_place_answered(struct edge *edge, uint32_t worker, const struct registry_mail *mail)
+{
+	registry_answered(edge, worker, mail);
+}
+
 void edge_mail_discard(const struct edge_mail *mail)
 {
 	if (mail->about == EDGE_ABOUT_SURVEY)

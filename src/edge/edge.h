@@ -90,6 +90,13 @@ struct registry_mail {
 	};
 };
 
+/* The slot whose home counts that user, and whose worker does on each node, where there are several
+ * nodes. */
+static inline uint16_t edge_user_slot(const struct tally_key *key)
+{
+	return (uint16_t)(key->word[0] % SLOTS);
+}
+
 /* What the edges of two workers say to each other. */
 enum edge_about {
 	EDGE_ABOUT_SURVEY = 0, /* a question, and the note with its answer */
@@ -179,6 +186,11 @@ struct edge_up {
 	                      uint16_t *nodes);
 	/* The note is an answer to another node, note->far. */
 	void (*answer_node)(struct edge_up *up, uint8_t kind, const struct note *note);
+	/* One more connection of the user whose key is in the mail, over all nodes, for a seat of
+	 * that worker; edge_place_answered() follows. False: no memory. */
+	bool (*ask_place)(struct edge_up *up, uint32_t worker, const struct registry_mail *mail,
+	                  uint32_t limit);
+	void (*give_place)(struct edge_up *up, struct slab_handle place);
 	/* Figures of the mesh: as members of a JSON object, each with a comma before it, and for
 	 * Prometheus. */
 	void (*write_figures)(struct edge_up *up, struct buf *out);
@@ -236,6 +248,8 @@ void edge_node_answered(struct edge *edge, uint32_t node, struct slab_handle tok
                         uint32_t of, struct note *note);
 /* What it was asked and has not answered it never will. */
 void edge_node_lost(struct edge *edge, uint32_t node);
+/* What the seat in the mail, of that worker, has waited for. There is room for a letter. */
+void edge_place_answered(struct edge *edge, uint32_t worker, const struct registry_mail *mail);
 /* A node that has not joined its mesh is not ready. To begin with it is. */
 void edge_set_joined(struct edge *edge, bool has_joined);
 void edge_timer(struct edge *edge, struct timer *timer) WORKER_ONLY;

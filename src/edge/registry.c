@@ -89,12 +89,27 @@ static struct seat *seat_make(struct edge *edge, struct conn *conn)
 	return seat;
 }
 
+/* Users are counted over all nodes, where there are several. */
+static bool is_far(const struct edge *edge, unsigned tally)
+{
+	return tally == REGISTRY_USERS && edge->options.cluster != NULL;
+}
+
 static void post(struct edge *edge, uint32_t home, const struct registry_mail *mail)
 {
 	struct edge_up *up = edge->options.up;
 	struct edge_mail letter = {
 		.from = edge->options.worker, .about = EDGE_ABOUT_REGISTRY, .registry = *mail};
 	up->post_edge(up, home, &letter);
+}
+
+/* At the key's home. */
+static void give(struct edge *edge, unsigned tally, struct slab_handle place)
+{
+	if (is_far(edge, tally))
+		edge->options.up->give_place(edge->options.up, place);
+	else
+		tally_give(&edge->registry.tallies[tally], place);
 }
 
 /* Gives back what a seat that was left holds; without room for letters it is owed. */
@@ -106,7 +121,7 @@ static void settle(struct edge *edge, struct seat *seat)
 		if (part->state != PART_HELD)
 			continue;
 		if (part->home == edge->options.worker) {
-			tally_give(&edge->registry.tallies[i], part->place);
+			give(edge, i, part->place);
 		} else if (up->has_room(up)) {
 			struct registry_mail mail = {
 				.type = REGISTRY_LEAVE, .tally = i, .place = part->place};
@@ -139,14 +154,28 @@ static enum part_state state_of(enum tally_answer answer)
 	                              : PART_FAILED;
 }
 
-/* At the key's home. Who is in already is counted whatever the limit. */
-static enum tally_answer take(struct edge *edge, const struct registry_mail *mail,
-                              struct slab_handle *place)
+/* At the key's home. Who is in already is counted whatever the limit. True: it is answered already,
+ * by mail->answer and place; else it will be. */
+static bool take(struct edge *edge, uint32_t worker, struct registry_mail *mail)
 {
+	struct edge_up *up = edge->options.up;
 	uint32_t limit = limit_of(edge, mail->tally);
 	if (limit == 0 || mail->is_in)
 		limit = UINT32_MAX;
-	return tally_take(&edge->registry.tallies[mail->tally], &mail->key, limit, place);
+	mail->answer = TALLY_NO_MEMORY;
+	if (is_far(edge, mail->tally))
+		return !up->ask_place(up, worker, mail, limit);
+	struct tally_key key = mail->key;
+	mail->answer = (uint8_t)tally_take(&edge->registry.tallies[mail->tally], &key, limit,
+	                                   &mail->place);
+	return true;
+}
+
+static uint8_t home_of(const struct edge *edge, const struct registry_mail *mail)
+{
+	uint64_t number =
+		is_far(edge, mail->tally) ? edge_user_slot(&mail->key) : mail->key.word[0];
+	return (uint8_t)(number % edge->options.workers);
 }
 
 /* Takes a place under that key, or asks for one. False: no room for the letter. */
@@ -154,17 +183,32 @@ static bool ask(struct edge *edge, struct seat *seat, struct registry_mail *mail
 {
 	struct edge_up *up = edge->options.up;
 	struct part *part = &seat->parts[mail->tally];
-	part->home = (uint8_t)(mail->key.word[0] % edge->options.workers);
-	if (part->home == edge->options.worker) {
-		part->state = (uint8_t)state_of(take(edge, mail, &part->place));
-		return true;
-	}
-	if (!up->has_room(up))
-		return false;
+	bool is_answered = false;
+	part->home = home_of(edge, mail);
 	mail->seat = slab_handle_of(&edge->registry.seats, seat);
-	post(edge, part->home, mail);
+	if (part->home == edge->options.worker)
+		is_answered = take(edge, part->home, mail);
+	else if (up->has_room(up))
+		post(edge, part->home, mail);
+	else
+		return false;
 	part->state = PART_ASKED;
-	seat->asked++;
+	if (is_answered) {
+		part->state = (uint8_t)state_of((enum tally_answer)mail->answer);
+		part->place = mail->place;
+	} else {
+		seat->asked++;
+	}
+	return true;
+}
+
+/* False: no memory. */
+static bool key_of(const struct edge *edge, unsigned tally, struct slice name,
+                   struct tally_key *key)
+{
+	if (is_far(edge, tally))
+		return tally_key_for_all(name, key);
+	*key = tally_key_of(&edge->options.node->hash_key, name);
 	return true;
 }
 
@@ -201,9 +245,8 @@ static bool ask_for_all(struct edge *edge, struct conn *conn, const struct addre
 			.type = REGISTRY_ASK,
 			.tally = i,
 			.is_in = is_in,
-			.key = tally_key_of(&edge->options.node->hash_key, name),
 		};
-		if (!ask(edge, seat, &mail))
+		if (!key_of(edge, i, name, &mail.key) || !ask(edge, seat, &mail))
 			return false;
 	}
 	return true;
@@ -321,9 +364,10 @@ void registry_leave(struct edge *edge, struct conn *conn)
 
 static void answer(struct edge *edge, uint32_t from, const struct registry_mail *question)
 {
-	struct registry_mail mail = {
-		.type = REGISTRY_ANSWER, .tally = question->tally, .seat = question->seat};
-	mail.answer = (uint8_t)take(edge, question, &mail.place);
+	struct registry_mail mail = *question;
+	if (!take(edge, from, &mail))
+		return;
+	mail.type = REGISTRY_ANSWER;
 	post(edge, from, &mail);
 }
 
@@ -355,9 +399,17 @@ void registry_receive(struct edge *edge, uint32_t from, const struct registry_ma
 		take_answer(edge, mail);
 		break;
 	case REGISTRY_LEAVE:
-		tally_give(&edge->registry.tallies[mail->tally], mail->place);
+		give(edge, mail->tally, mail->place);
 		break;
 	}
+}
+
+void registry_answered(struct edge *edge, uint32_t worker, const struct registry_mail *mail)
+{
+	if (worker == edge->options.worker)
+		take_answer(edge, mail);
+	else
+		post(edge, worker, mail);
 }
 
 /* ---- turns ---- */

@@ -8,6 +8,10 @@
  * aside, until the answers are there; the place it was given is given back by letter. What it
  * holds is in its seat, which outlives it while an answer is under way, so no place is lost.
  *
+ * Where there are several nodes a user is counted over all of them: its key is then the same
+ * everywhere, and the worker that it names asks the node around it (edge_up.ask_place), which
+ * answers later.
+ *
  * Without limits by user and address nobody asks and nothing is kept. When a limit is set while
  * the server runs, those who are in are counted too, in the turns to come.
  *
@@ -39,6 +43,8 @@ bool registry_asks(const struct edge *edge, const struct conn *conn);
 void registry_leave(struct edge *edge, struct conn *conn);
 
 void registry_receive(struct edge *edge, uint32_t from, const struct registry_mail *mail);
+/* What a seat of that worker has waited for from the node around. */
+void registry_answered(struct edge *edge, uint32_t worker, const struct registry_mail *mail);
 
 /* The limits are others. */
 void registry_adopt(struct edge *edge);

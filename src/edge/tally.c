@@ -1,5 +1,8 @@
 #include "edge/tally.h"
 
+#include <endian.h>
+#include <openssl/sha.h>
+
 #define ENTRIES_MAX (1u << 24)
 
 struct entry {
@@ -35,6 +38,18 @@ struct tally_key tally_key_of(const struct hash_key *hash_key, struct slice name
 {
 	struct hash_key other = {{~hash_key->word[0], hash_key->word[1]}};
 	return (struct tally_key){{hash_bytes(hash_key, name), hash_bytes(&other, name)}};
+}
+
+/* Nobody can find a name that has another one's, though anybody can compute it. */
+bool tally_key_for_all(struct slice name, struct tally_key *key)
+{
+	unsigned char digest[SHA256_DIGEST_LENGTH];
+	if (SHA256((const unsigned char *)name.at, name.len, digest) == NULL)
+		return false;
+	memcpy(key, digest, sizeof(*key));
+	key->word[0] = le64toh(key->word[0]);
+	key->word[1] = le64toh(key->word[1]);
+	return true;
 }
 
 static struct entry *find(const struct tally *tally, const struct tally_key *key)

@@ -18,10 +18,15 @@
 #include "base/map.h"
 #include "base/slab.h"
 
-/* A keyed hash of 128 bits stands for the name: nobody outside can make two that are alike. */
+/* A hash of 128 bits stands for the name: nobody outside can make two that are alike. */
 struct tally_key {
 	uint64_t word[2];
 };
+
+static inline bool tally_key_equals(const struct tally_key *a, const struct tally_key *b)
+{
+	return a->word[0] == b->word[0] && a->word[1] == b->word[1];
+}
 
 enum tally_answer {
 	TALLY_TAKEN = 0,
@@ -37,7 +42,9 @@ struct tally {
 MUST_CHECK int tally_init(struct tally *tally); /* 0 or -errno */
 void tally_free(struct tally *tally);
 
+/* On this node, and the same on all of them. */
 struct tally_key tally_key_of(const struct hash_key *hash_key, struct slice name);
+MUST_CHECK bool tally_key_for_all(struct slice name, struct tally_key *key); /* false: no memory */
 
 /* One more under that key, unless there are `max` already. */
 MUST_CHECK enum tally_answer tally_take(struct tally *tally, const struct tally_key *key,

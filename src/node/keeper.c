@@ -58,6 +58,7 @@ static void tell(struct keeper *keeper, struct kept *kept, const struct hub_role
 	keeper->homes = keeper->homes - was_home + is_home;
 	kept->told = *role;
 	hub_set_role(keeper->hub, kept->number, role);
+	places_role(keeper->places, kept->number, (enum hub_home)role->home, role->node);
 }
 
 static void settle_role(struct keeper *keeper, struct kept *kept)
@@ -335,6 +336,7 @@ bool keeper_init(struct keeper *keeper, const struct keeper_options *options)
 	                .merge = out_merge},
 		.roster = options->roster,
 		.codec = options->codec,
+		.places = options->places,
 		.workers = options->workers,
 		.count = (SLOTS - options->worker - 1) / options->workers + 1,
 	};

@@ -21,6 +21,7 @@
 
 #include "base/list.h"
 #include "hub/hub.h"
+#include "node/places.h"
 #include "node/relay_wire.h"
 #include "node/roster.h"
 
@@ -47,6 +48,7 @@ struct keeper {
 	const struct relay_codec *codec;
 	struct slots *slots;
 	struct hub *hub;
+	struct places *places; /* is told who is home, too */
 	uint32_t workers;
 	struct kept *kept;
 	uint32_t count, homes;
@@ -63,6 +65,7 @@ struct keeper {
 struct keeper_options {
 	const struct roster *roster;
 	const struct relay_codec *codec;
+	struct places *places;
 	uint32_t worker, workers;
 };
 

@@ -13,6 +13,8 @@ struct relay {
 	struct relay_options options;
 	struct hub_cluster cluster;
 	struct keeper keeper;
+	struct places places;
+	struct places_out places_out;
 	struct relay_codec codec;
 	struct roster roster;
 	struct slots *slots;
@@ -95,6 +97,55 @@ static enum hub_proposed cluster_propose(struct hub_cluster *cluster, uint32_t s
 	return keeper_propose(&relay->keeper, slot, entry);
 }
 
+/* ---- places of users ---- */
+
+static bool places_has_room(struct places_out *out)
+{
+	struct relay *relay = CONTAINER_OF(out, struct relay, places_out);
+	return has_room(&relay->options);
+}
+
+static void places_send(struct places_out *out, uint32_t number, enum frame_type type,
+                        uint16_t slot, const struct buf *body)
+{
+	struct relay *relay = CONTAINER_OF(out, struct relay, places_out);
+	struct roster_node *node = &relay->roster.nodes[number];
+	if (!node->is_linked || node->is_broken)
+		return;
+	struct blob *blob = body->is_broken ? NULL : blob_copy(buf_view(body));
+	if (!post_frame(relay, node, type, slot, blob, false))
+		node->is_broken = relay->has_broken = true;
+}
+
+static void places_answer(struct places_out *out, const struct places_asker *asker,
+                          enum tally_answer answer, struct slab_handle place)
+{
+	struct relay *relay = CONTAINER_OF(out, struct relay, places_out);
+	struct registry_mail mail = {.type = REGISTRY_ANSWER,
+	                             .tally = REGISTRY_USERS,
+	                             .answer = (uint8_t)answer,
+	                             .seat = asker->seat,
+	                             .place = place};
+	edge_place_answered(relay->edge, asker->worker, &mail);
+}
+
+void relay_use_places(struct relay *relay)
+{
+	places_use(&relay->places);
+}
+
+bool relay_ask_place(struct relay *relay, uint32_t worker, const struct registry_mail *mail,
+                     uint32_t limit)
+{
+	struct places_asker asker = {.worker = worker, .seat = mail->seat};
+	return places_ask(&relay->places, &mail->key, limit, &asker);
+}
+
+void relay_give_place(struct relay *relay, struct slab_handle place)
+{
+	places_give(&relay->places, place);
+}
+
 /* ---- questions of the server API ---- */
 
 /* Where there is no memory for the question, that node is not asked. */
@@ -141,6 +192,19 @@ void relay_answer_node(struct relay *relay, uint8_t kind, const struct note *not
 
 /* ---- links that lost something ---- */
 
+static void node_up(struct relay *relay, uint32_t number)
+{
+	hub_node_up(relay->hub, number);
+	places_node_up(&relay->places, number);
+}
+
+static void node_down(struct relay *relay, uint32_t number)
+{
+	hub_node_down(relay->hub, number);
+	edge_node_lost(relay->edge, number);
+	places_node_down(&relay->places, number);
+}
+
 static void mend_links(struct relay *relay)
 {
 	relay->has_broken = false;
@@ -149,9 +213,8 @@ static void mend_links(struct relay *relay)
 		if (!node->is_broken)
 			continue;
 		node->is_broken = false;
-		hub_node_down(relay->hub, i);
-		edge_node_lost(relay->edge, i);
-		hub_node_up(relay->hub, i);
+		node_down(relay, i);
+		node_up(relay, i);
 	}
 }
 
@@ -197,6 +260,17 @@ static bool take_surveyed(struct relay *relay, const struct mesh_mail *mail)
 	return true;
 }
 
+static void take_places(struct relay *relay, struct roster_node *node, const struct mesh_mail *mail)
+{
+	enum places_taken taken =
+		places_take(&relay->places, mail->seat.index, (enum frame_type)mail->type,
+	                    mail->slot, blob_view(mail->body));
+	relay->counters.malformed += taken == PLACES_BAD;
+	relay->counters.lost += taken == PLACES_NO_MEMORY;
+	if (taken == PLACES_NO_MEMORY)
+		node->is_broken = relay->has_broken = true;
+}
+
 static void take_frame(struct relay *relay, const struct mesh_mail *mail, uint64_t now_ms)
 {
 	struct roster_node *node = roster_at(&relay->roster, mail->seat);
@@ -213,6 +287,10 @@ static void take_frame(struct relay *relay, const struct mesh_mail *mail, uint64
 	}
 	if (mail->type == FRAME_SURVEYED) {
 		relay->counters.malformed += !take_surveyed(relay, mail);
+		return;
+	}
+	if (mail->type == FRAME_PLACES || mail->type == FRAME_PLACES_GRANTED) {
+		take_places(relay, node, mail);
 		return;
 	}
 	struct frame frame = {.type = (enum frame_type)mail->type,
@@ -233,11 +311,10 @@ static void take_node(struct relay *relay, const struct mesh_mail *mail, uint64_
 {
 	switch (roster_take(&relay->roster, mail)) {
 	case ROSTER_UP:
-		hub_node_up(relay->hub, mail->seat.index);
+		node_up(relay, mail->seat.index);
 		break;
 	case ROSTER_DOWN:
-		hub_node_down(relay->hub, mail->seat.index);
-		edge_node_lost(relay->edge, mail->seat.index);
+		node_down(relay, mail->seat.index);
 		break;
 	case ROSTER_SAME:
 		break;
@@ -245,8 +322,10 @@ static void take_node(struct relay *relay, const struct mesh_mail *mail, uint64_
 	const struct roster_node *node = roster_at(&relay->roster, mail->seat);
 	bool is_gone = node == NULL || (!node->is_linked && (node->state == SLOTS_MEMBER_DEAD ||
 	                                                     node->state == SLOTS_MEMBER_GONE));
-	if (mail->kind == MESH_MAIL_NODE && is_gone)
+	if (mail->kind == MESH_MAIL_NODE && is_gone) {
 		hub_node_gone(relay->hub, mail->seat.index);
+		places_node_gone(&relay->places, mail->seat.index);
+	}
 	tell_members(relay, now_ms);
 }
 
@@ -294,6 +373,7 @@ void relay_tick(struct relay *relay, uint64_t now_ms)
 {
 	relay->has_news = false;
 	slots_tick(relay->slots, now_ms);
+	places_tick(&relay->places, now_ms);
 	tell_homes(relay);
 	if (now_ms - relay->lag_ms < LAG_LOOK_MS)
 		return;
@@ -308,7 +388,8 @@ bool relay_turn(struct relay *relay, uint64_t now_ms)
 	if (relay->has_news) /* roles are told at once, so that no seat is taken for another */
 		relay_tick(relay, now_ms);
 	keeper_turn(&relay->keeper);
-	return hub_far_turn(relay->hub, TURN_FAR_MAX);
+	bool has_more = places_turn(&relay->places, now_ms);
+	return hub_far_turn(relay->hub, TURN_FAR_MAX) || has_more;
 }
 
 bool relay_flush(struct relay *relay)
@@ -323,6 +404,7 @@ void relay_count(const struct relay *relay, struct relay_stats *stats)
 	                              .keeper = relay->keeper.counters,
 	                              .hub = *hub_counters(relay->hub),
 	                              .relay = relay->counters,
+	                              .places = relay->places.counters,
 	                              .lag = relay->lag,
 	                              .homes = relay->keeper.homes};
 }
@@ -366,9 +448,18 @@ struct relay *relay_create(const struct relay_options *options)
 	roster_init(&relay->roster, options->boot);
 	struct keeper_options keeper = {.roster = &relay->roster,
 	                                .codec = &relay->codec,
+	                                .places = &relay->places,
 	                                .worker = options->number,
 	                                .workers = options->workers};
-	if (keeper_init(&relay->keeper, &keeper) && make_slots(relay)) {
+	relay->places_out = (struct places_out){
+		.has_room = places_has_room, .send = places_send, .answer = places_answer};
+	struct places_options places = {.out = &relay->places_out,
+	                                .hash_key = options->hash_key,
+	                                .worker = options->number,
+	                                .workers = options->workers,
+	                                .now_ms = options->now_ms};
+	if (keeper_init(&relay->keeper, &keeper) && places_init(&relay->places, &places) &&
+	    make_slots(relay)) {
 		relay->keeper.out.send = out_send;
 		return relay;
 	}
@@ -382,6 +473,7 @@ void relay_destroy(struct relay *relay)
 		return;
 	slots_destroy(relay->slots);
 	keeper_free(&relay->keeper);
+	places_free(&relay->places);
 	buf_free(&relay->scratch);
 	free(relay);
 }

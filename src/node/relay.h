@@ -6,6 +6,8 @@
  * slots of two nodes, the others between two hubs (node/relay_wire). What the logs of slots make of
  * the hub's channels is the keeper's affair.
  *
+ * It hands the places of users to their homes, too (node/places).
+ *
  * A frame that there is no memory for is left out, and the link to its node then counts as one that
  * broke and stands again, so that both sides say anew what they need. Records for a node that much
  * waits for already are left out, too: it finds that it lacks them, and asks.
@@ -48,6 +50,7 @@ struct relay_stats {
 	struct keeper_counters keeper;
 	struct hub_counters hub;
 	struct relay_counters relay;
+	struct places_counters places;
 	struct slots_lag lag; /* of a second ago, at most */
 	uint32_t homes;
 };
@@ -64,6 +67,12 @@ void relay_begin(struct relay *relay, struct edge *edge) WORKER_ONLY;
 uint32_t relay_ask_nodes(struct relay *relay, const struct survey_question *question,
                          uint16_t *nodes);
 void relay_answer_node(struct relay *relay, uint8_t kind, const struct note *note);
+
+/* There is a limit by user; and as struct edge_up has them. */
+void relay_use_places(struct relay *relay);
+MUST_CHECK bool relay_ask_place(struct relay *relay, uint32_t worker,
+                                const struct registry_mail *mail, uint32_t limit);
+void relay_give_place(struct relay *relay, struct slab_handle place);
 
 /* A letter of the mesh thread. As with hub_receive() there is room for what follows from it. */
 void relay_take(struct relay *relay, const struct mesh_mail *mail, uint64_t now_ms) WORKER_ONLY;

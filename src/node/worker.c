@@ -44,6 +44,14 @@ static uint32_t on_letters_max(struct loop_handler *handler)
 }
 
 static void set_journal(struct worker *worker);
+
+/* Where users have a limit all nodes are to know how many connections they have. */
+static void use_places(struct worker *worker)
+{
+	if (worker->relay != NULL && worker->generation->settings.connections_per_user > 0)
+		relay_use_places(worker->relay);
+}
+
 static void adopt(struct worker *worker, struct generation *generation) WORKER_ONLY;
 static void adopt(struct worker *worker, struct generation *generation)
 {
@@ -55,6 +63,7 @@ static void adopt(struct worker *worker, struct generation *generation)
 	worker->former = worker->generation;
 	worker->generation = generation;
 	set_journal(worker);
+	use_places(worker);
 	edge_adopt(worker->edge, &generation->settings);
 }
 
@@ -273,6 +282,17 @@ static void up_answer_node(struct edge_up *up, uint8_t kind, const struct note *
 	relay_answer_node(worker_under(up)->relay, kind, note);
 }
 
+static bool up_ask_place(struct edge_up *up, uint32_t worker, const struct registry_mail *mail,
+                         uint32_t limit)
+{
+	return relay_ask_place(worker_under(up)->relay, worker, mail, limit);
+}
+
+static void up_give_place(struct edge_up *up, struct slab_handle place)
+{
+	relay_give_place(worker_under(up)->relay, place);
+}
+
 static void up_write_figures(struct edge_up *up, struct buf *out)
 {
 	const struct worker_options *options = &worker_under(up)->options;
@@ -398,6 +418,7 @@ static void begin_relay(struct worker *worker) WORKER_ONLY;
 static void begin_relay(struct worker *worker)
 {
 	relay_begin(worker->relay, worker->edge);
+	use_places(worker);
 	timer_arm(loop_wheel(worker->loop), &worker->relay_timer, loop_now_ms(worker->loop), 0);
 }
 
@@ -482,6 +503,8 @@ int worker_start(struct worker *worker, const struct worker_options *options)
 				.write_cluster = up_write_cluster,
 				.ask_nodes = up_ask_nodes,
 				.answer_node = up_answer_node,
+				.ask_place = up_ask_place,
+				.give_place = up_give_place,
 				.write_figures = up_write_figures,
 				.write_metrics = up_write_metrics,
 				.log = up_log,

@@ -1,7 +1,8 @@
 /*
  * The registries of a few workers in one thread: letters come late and in any order between
  * pairs, clients leave whenever they like, letters find no room. Whatever happens, no user and
- * no address has more clients than it may, and in the end no place is held.
+ * no address has more clients than it may, and in the end no place is held. The same where users
+ * are counted over several nodes, by one who answers later.
  */
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -30,6 +31,12 @@ static struct worker {
 	struct edge_up up; /* first: what the edge hands back */
 	struct edge *edge;
 	uint32_t number;
+	struct tally users; /* of all nodes */
+	struct asked {
+		uint32_t worker, limit;
+		struct registry_mail mail;
+	} asked[LETTERS_MAX];
+	size_t asked_count;
 } workers[WORKERS];
 
 static struct letters {
@@ -44,9 +51,10 @@ static struct edge_settings settings;
 static struct client clients[CLIENTS];
 static struct random random_state;
 static int sockets[2];
-static bool is_crowded; /* letters find no room now and then */
+static bool is_crowded; /* letters find no room now and then, and questions no memory */
+static bool is_far;     /* there are other nodes */
 static struct {
-	uint64_t in, refused, waited, left_waiting, without_room, owed;
+	uint64_t in, refused, waited, left_waiting, without_room, owed, without_memory;
 } seen;
 
 static uint32_t below(uint32_t bound)
@@ -82,6 +90,41 @@ static bool up_has_room(struct edge_up *up)
 	return has_room;
 }
 
+static bool up_ask_place(struct edge_up *up, uint32_t from, const struct registry_mail *mail,
+                         uint32_t limit)
+{
+	struct worker *worker = CONTAINER_OF(up, struct worker, up);
+	CHECK(is_far && mail->tally == REGISTRY_USERS);
+	CHECK(edge_user_slot(&mail->key) % WORKERS == worker->number);
+	if (is_crowded && below(20) == 0) {
+		seen.without_memory++;
+		return false;
+	}
+	CHECK(worker->asked_count < COUNT_OF(worker->asked));
+	worker->asked[worker->asked_count++] = (struct asked){from, limit, *mail};
+	return true;
+}
+
+static void up_give_place(struct edge_up *up, struct slab_handle place)
+{
+	tally_give(&CONTAINER_OF(up, struct worker, up)->users, place);
+}
+
+/* Any of those who have asked. */
+static bool answer_one(struct worker *worker)
+{
+	if (worker->asked_count == 0)
+		return false;
+	struct asked *at = &worker->asked[below((uint32_t)worker->asked_count)], asked = *at;
+	*at = worker->asked[--worker->asked_count];
+	struct registry_mail mail = {
+		.type = REGISTRY_ANSWER, .tally = REGISTRY_USERS, .seat = asked.mail.seat};
+	mail.answer =
+		(uint8_t)tally_take(&worker->users, &asked.mail.key, asked.limit, &mail.place);
+	registry_answered(worker->edge, asked.worker, &mail);
+	return true;
+}
+
 static bool deliver_one(uint32_t from, uint32_t to)
 {
 	struct letters *queue = &queues[from][to];
@@ -101,12 +144,18 @@ static struct edge *edge_make(struct worker *worker)
 {
 	struct edge *edge = calloc(1, sizeof(*edge));
 	CHECK(edge != NULL);
-	worker->up = (struct edge_up){
-		.post_edge = up_post_edge, .has_room = up_has_room, .warn = up_warn};
+	worker->up = (struct edge_up){.post_edge = up_post_edge,
+	                              .has_room = up_has_room,
+	                              .ask_place = up_ask_place,
+	                              .give_place = up_give_place,
+	                              .warn = up_warn};
+	static struct hub_cluster cluster;
+	CHECK(tally_init(&worker->users) == 0);
 	edge->options = (struct edge_options){
 		.node = &node,
 		.common = &common,
 		.up = &worker->up,
+		.cluster = is_far ? &cluster : NULL,
 		.worker = worker->number,
 		.workers = WORKERS,
 		.descriptors_max = UINT32_MAX,
@@ -142,8 +191,10 @@ static void begin(uint64_t seed)
 
 static void end(void)
 {
-	for (uint32_t i = 0; i < WORKERS; i++)
+	for (uint32_t i = 0; i < WORKERS; i++) {
 		edge_drop(workers[i].edge);
+		tally_free(&workers[i].users);
+	}
 	close(sockets[0]);
 	close(sockets[1]);
 }
@@ -272,7 +323,8 @@ static bool is_settled(void)
 	}
 	for (uint32_t i = 0; i < WORKERS; i++) {
 		const struct edge *edge = workers[i].edge;
-		if (edge->registry.is_sweeping || !list_is_empty(&edge->registry.owed))
+		if (edge->registry.is_sweeping || !list_is_empty(&edge->registry.owed) ||
+		    workers[i].asked_count > 0)
 			return false;
 	}
 	return true;
@@ -287,6 +339,8 @@ static void settle_all(void)
 				;
 		}
 		for (uint32_t i = 0; i < WORKERS; i++) {
+			while (answer_one(&workers[i]))
+				;
 			step_again(workers[i].edge);
 			(void)registry_go_on(workers[i].edge);
 		}
@@ -300,6 +354,7 @@ static void check_empty(void)
 		const struct registry *registry = &workers[i].edge->registry;
 		CHECK(registry->seats.count == 0);
 		CHECK(registry->by_conn.count == 0);
+		CHECK(workers[i].users.entries.count == 0);
 		for (int k = 0; k < REGISTRY_TALLIES; k++)
 			CHECK(registry->tallies[k].entries.count == 0);
 	}
@@ -327,6 +382,8 @@ static void run(uint64_t seed, int steps)
 			leave(client);
 		else if (what < 9)
 			deliver_one(below(WORKERS), below(WORKERS));
+		else
+			answer_one(&workers[below(WORKERS)]);
 		for (uint32_t k = 0; k < WORKERS; k++) {
 			step_again(workers[k].edge);
 			(void)registry_go_on(workers[k].edge);
@@ -342,11 +399,12 @@ static void run(uint64_t seed, int steps)
 static void test_random(void)
 {
 	printf("registry: no more than may be, and no place is lost\n");
-	for (uint64_t seed = 1; seed <= 150; seed++) {
+	for (uint64_t seed = 1; seed <= 300; seed++) {
 		is_crowded = seed % 3 == 0;
+		is_far = seed % 2 == 0;
 		run(seed, 2000);
 	}
-	is_crowded = false;
+	is_crowded = is_far = false;
 	printf("registry: all of that came to pass\n");
 	CHECK(seen.in > 0);
 	CHECK(seen.refused > 0);
@@ -354,6 +412,7 @@ static void test_random(void)
 	CHECK(seen.left_waiting > 0);
 	CHECK(seen.without_room > 0);
 	CHECK(seen.owed > 0);
+	CHECK(seen.without_memory > 0);
 }
 
 /* Those of one user, who comes again and again. */
@@ -461,8 +520,11 @@ static void test_total(void)
 int main(void)
 {
 	test_total();
-	test_adopt();
-	test_many_in();
+	for (int i = 0; i < 2; i++) {
+		is_far = i == 1;
+		test_adopt();
+		test_many_in();
+	}
 	test_random();
 	return 0;
 }
