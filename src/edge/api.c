@@ -83,7 +83,7 @@ static const char *read_texts(struct edge *edge, struct reading *r)
 	}
 	if (!sse_event_name_is_valid(publication->event))
 		return "event does not stand on one line";
-	r->command.except = conn_number_of(edge, except);
+	r->command.except = conn_except(edge, except);
 	return NULL;
 }
 

@@ -715,8 +715,11 @@ uint64_t conn_number_anywhere(struct slice id, uint64_t *boot_id)
 	return value;
 }
 
-uint64_t conn_number_of(const struct edge *edge, struct slice id)
+uint64_t conn_except(const struct edge *edge, struct slice id)
 {
-	uint64_t boot_id, value = conn_number_anywhere(id, &boot_id);
-	return value != 0 && boot_id == edge->options.node->boot_id ? value : 0;
+	uint64_t node, here = edge->options.node->boot_id;
+	uint64_t number = conn_number_anywhere(id, &node);
+	if (number == 0 || node == here)
+		return number;
+	return number ^ record_mark(node) ^ record_mark(here);
 }

@@ -239,9 +239,10 @@ bool conn_may_read(struct edge *edge, struct conn *conn);
 void conn_answered(struct edge *edge, struct conn *conn);
 void conn_heartbeat(struct edge *edge, struct conn *conn, struct slice beat, bool expects_answer);
 size_t conn_id(const struct edge *edge, const struct conn *conn, char *out); /* CONN_ID_MAX */
-uint64_t conn_number_of(const struct edge *edge, struct slice id); /* 0: of no connection here */
-/* The same of any node, and its boot id. */
+/* The number of a connection, and the boot id of its node; 0: it is no id. */
 uint64_t conn_number_anywhere(struct slice id, uint64_t *boot_id);
+/* How a record names it: see record_mark(). 0: it is no id. */
+uint64_t conn_except(const struct edge *edge, struct slice id);
 
 #define CONN_ID_MAX 64
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/random.h"
 #include "starling/limits.h"
 
 static_assert(sizeof(struct record) <= 96, "a record is its payload and at most 96 bytes");
@@ -12,6 +13,12 @@ static char *append(char *at, struct slice slice)
 	if (slice.len > 0)
 		memcpy(at, slice.at, slice.len);
 	return at + slice.len;
+}
+
+uint64_t record_mark(uint64_t node)
+{
+	struct random random = {.state = node};
+	return random_next(&random);
 }
 
 struct record *record_make(const struct publication *p, uint64_t channel_hash)

@@ -29,7 +29,7 @@ struct publication {
 	struct slice payload; /* JSON text, checked; or bytes when is_binary */
 	bool is_binary;
 	bool is_key_hidden; /* the idempotency key is not the publisher's: nobody is shown it */
-	uint64_t except;    /* number of the session that is not to get it; 0: none */
+	uint64_t except;    /* the session that is not to get it: see record_mark(); 0: none */
 };
 
 struct record {
@@ -45,6 +45,12 @@ struct record {
 	_Atomic(struct blob *) wires[RECORD_WIRES];
 	char bytes[];
 };
+
+/* The number of a session is one of its node's. A record names a session of this node by that
+ * number, and one of another node by it and the marks of both nodes, by exclusive or; so between
+ * nodes it goes by number and mark, and is the number of a session on that session's node alone.
+ * `node` is the boot id that is part of ids of connections. */
+uint64_t record_mark(uint64_t node);
 
 struct record *record_make(const struct publication *publication, uint64_t channel_hash);
 void record_settle(struct record *record, uint64_t epoch, uint64_t seq, uint64_t unix_ms,

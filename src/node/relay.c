@@ -441,10 +441,8 @@ struct relay *relay_create(const struct relay_options *options)
 		return NULL;
 	relay->options = *options;
 	relay->cluster = (struct hub_cluster){.send = cluster_send, .propose = cluster_propose};
-	/* Nobody else can know it, and it is the same on all workers of the node. */
-	relay->codec = (struct relay_codec){
-		.hash_key = options->hash_key,
-		.mark = hash_bytes(&options->hash_key, SLICE("who is left out"))};
+	relay->codec = (struct relay_codec){.hash_key = options->hash_key,
+	                                    .mark = record_mark(roster_short_id(options->boot))};
 	roster_init(&relay->roster, options->boot);
 	struct keeper_options keeper = {.roster = &relay->roster,
 	                                .codec = &relay->codec,

@@ -5,8 +5,7 @@
  * goes by its kind: a table in relay_wire.c.
  *
  * A record names the session that is to be left out by a number that is good on one node alone.
- * So each node writes it together with a mark of its own, by exclusive or: read again on the same
- * node it is that number, and on any other it is nobody's.
+ * So each node writes it together with its mark, by exclusive or: see record_mark().
  *
  * Threads:   pure; any thread.
  * Ownership: a letter or entry that was read holds references on its records, until
@@ -25,7 +24,7 @@
 
 struct relay_codec {
 	struct hash_key hash_key; /* of names, on this node */
-	uint64_t mark;            /* of this node, hard to guess */
+	uint64_t mark;            /* record_mark() of this node */
 };
 
 enum relay_answer {

@@ -163,6 +163,26 @@ describe("cluster: three nodes are one server", () => {
 		here.close();
 		there.close();
 	});
+
+	it("except leaves out one connection, whichever node it is at and whichever is asked", async () => {
+		const channel = fresh("log:except");
+		const clients = await Promise.all(mesh.nodes.map((node) => NativeClient.open(node)));
+		for (const client of clients)
+			await client.subscribe(channel);
+		const expected = clients.map(() => []);
+		for (const node of mesh.nodes) {
+			for (const [i, client] of clients.entries()) {
+				const data = `${node.name} ${i}`;
+				await publish(node, channel, data, { except: client.welcome.connection });
+				expected.forEach((list, j) => { if (j !== i) list.push(data); });
+			}
+		}
+		await publish(mesh.nodes[0], channel, "for all");
+		for (const [i, client] of clients.entries()) {
+			assert.deepEqual(await client.data(7), [...expected[i], "for all"]);
+			client.close();
+		}
+	});
 });
 
 describe("cluster: nodes of several workers", () => {

@@ -331,6 +331,36 @@ static void records_must_fit(void)
 	record_drop(c);
 }
 
+static uint64_t left_out_at(const struct relay_codec *from, const struct relay_codec *to,
+                            uint64_t except)
+{
+	struct record *record = record_of("chat:1", 3, except, false);
+	struct hub_entry entry = {.kind = ENTRY_RECORD, .record = record}, got;
+	struct buf bytes = {0};
+	relay_write_entry(from, &bytes, &entry);
+	struct unpack in = {.rest = buf_view(&bytes)};
+	CHECK(relay_read_entry(to, slot_of("chat:1"), &in, &got) == RELAY_DONE);
+	uint64_t read = got.record->except;
+	relay_entry_free(&got);
+	record_drop(record);
+	buf_free(&bytes);
+	return read;
+}
+
+static void who_is_left_out_may_be_elsewhere(void)
+{
+	printf("relay_wire: who is left out may be of another node, and is so there alone\n");
+	const struct relay_codec a = {.mark = record_mark(1)}, b = {.mark = record_mark(2)};
+	const struct relay_codec c = {.mark = record_mark(3)};
+	uint64_t except = 42 ^ a.mark ^ b.mark;
+	CHECK(left_out_at(&a, &b, except) == 42);
+	CHECK(left_out_at(&a, &a, except) == except && except != 42);
+	uint64_t third = left_out_at(&a, &c, except);
+	CHECK(third != 42 && third != 0);
+	CHECK(left_out_at(&c, &b, third) == 42);
+	CHECK(left_out_at(&a, &b, 0) == 0);
+}
+
 static void who_is_left_out_is_so_on_one_node(void)
 {
 	printf("relay_wire: who is left out is so on the node that said it\n");
@@ -463,6 +493,7 @@ int main(void)
 	most_people_fit_a_frame();
 	records_must_fit();
 	who_is_left_out_is_so_on_one_node();
+	who_is_left_out_may_be_elsewhere();
 	entries_come_back(records[1]);
 	origins_are_places(records[1]);
 	largest_record_fits_a_frame();
