@@ -5,6 +5,11 @@
  * must hold: a pair has one link or none, of the same two connections at both ends; after a quiet
  * time every pair has one; and frames come in their order, all of them while a link stands.
  *
+ * In every other run nodes are of several releases, another one each time that they start (S41):
+ * what one of the next release says is its HELLO with a version, features and a field more, and
+ * frames that may be passed over; in what one of the release before says, the newest field is
+ * lacking.
+ *
  * link_test [SEED [SEEDS]]: from that seed on, so many.
  */
 #include <stdio.h>
@@ -27,6 +32,8 @@ struct chunk {
 	char bytes[];
 };
 
+enum release { RELEASE_THIS = 0, RELEASE_NEXT, RELEASE_BEFORE, RELEASE_COUNT };
+
 enum wire_stage { WIRE_FREE = 0, WIRE_CONNECTING, WIRE_SHAKING, WIRE_OPEN };
 
 /* A connection; side 0 dialled. */
@@ -36,6 +43,7 @@ struct wire {
 	uint64_t boot[2];
 	struct conn_of_link *conn[2];     /* NULL: that side has closed */
 	struct chunk *first[2], *last[2]; /* on their way to that side */
+	struct buf said[2];               /* by that side, and not yet a whole frame */
 	uint64_t due_ms, delay_ms;
 };
 
@@ -43,6 +51,7 @@ struct sim_node {
 	uint32_t number;
 	uint64_t boots, paused_until_ms, tick_ms;
 	bool is_up;
+	enum release release;
 	char name[16], address[16];
 	struct links *links;
 	struct links_out out;
@@ -57,6 +66,7 @@ static struct {
 	struct sim_node nodes[NODES_MAX];
 	struct wire wires[WIRES_MAX];
 	uint64_t counters[MESH_COUNTER_COUNT];
+	bool is_mixed; /* several releases */
 	bool has_data; /* a type of frame for workers is known */
 	enum frame_type type;
 } sim;
@@ -85,9 +95,83 @@ static void wire_send(struct wire *wire, int to, const void *bytes, size_t len, 
 	wire->last[to] = chunk;
 }
 
+/* ---- nodes of other releases ---- */
+
+#define HEAD_BYTES 12u
+#define TYPE_AT 4
+#define VERSION_MAX_AT (HEAD_BYTES + 2)
+#define FEATURES_AT (HEAD_BYTES + 4)
+
+static uint32_t frame_bytes(const struct buf *said)
+{
+	struct unpack in = {.rest = buf_view(said)};
+	return said->len < HEAD_BYTES ? 0 : 4 + unpack_u32(&in);
+}
+
+static void put_length(char *frame, size_t bytes)
+{
+	uint32_t length = (uint32_t)bytes - 4;
+	for (int i = 0; i < 4; i++)
+		frame[i] = (char)(length >> 8 * i);
+}
+
+static void say_hello(struct wire *wire, int side, const char *frame, size_t bytes)
+{
+	static const char more[] = "what the next release says of itself";
+	char hello[LINK_HELLO_MAX + HEAD_BYTES];
+	size_t len = bytes;
+	CHECK(bytes + sizeof(more) <= sizeof(hello));
+	memcpy(hello, frame, bytes);
+	if (sim.nodes[wire->node[side]].release == RELEASE_BEFORE) {
+		len--;
+	} else {
+		hello[VERSION_MAX_AT] = PROTOCOL_VERSION_MAX + 1;
+		memset(hello + FEATURES_AT, 0xff, 8);
+		memcpy(hello + len, more, sizeof(more));
+		len += sizeof(more);
+	}
+	put_length(hello, len);
+	wire_send(wire, !side, hello, len, false);
+}
+
+/* On the lane where nobody counts bytes. */
+static void say_optional(struct wire *wire, int side)
+{
+	const struct conn_of_link *conn = wire->conn[side];
+	if (conn == NULL || conn->lane.kind != FRAME_LANE_CONTROL)
+		return;
+	char frame[HEAD_BYTES + 5] = {[TYPE_AT] = (char)200, [5] = FRAME_OPTIONAL};
+	put_length(frame, sizeof(frame));
+	wire_send(wire, !side, frame, sizeof(frame), false);
+}
+
+/* What a side says, as its release does. */
+static void wire_say(struct wire *wire, int side, const char *bytes, size_t len)
+{
+	enum release release = sim.nodes[wire->node[side]].release;
+	struct buf *said = &wire->said[side];
+	if (release == RELEASE_THIS) {
+		wire_send(wire, !side, bytes, len, false);
+		return;
+	}
+	buf_append(said, bytes, len);
+	for (uint32_t count; (count = frame_bytes(said)) > 0 && count <= said->len;) {
+		bool is_hello = said->at[TYPE_AT] == FRAME_HELLO;
+		bool may_add = release == RELEASE_NEXT && said->at[TYPE_AT] != FRAME_BYE;
+		if (is_hello)
+			say_hello(wire, side, said->at, count);
+		else
+			wire_send(wire, !side, said->at, count, false);
+		if (!is_hello && may_add && random_below(&sim.random, 4) == 0)
+			say_optional(wire, side);
+		buf_use(said, count);
+	}
+}
+
 static void wire_forget(struct wire *wire)
 {
 	for (int side = 0; side < 2; side++) {
+		buf_free(&wire->said[side]);
 		while (wire->first[side] != NULL) {
 			struct chunk *chunk = wire->first[side];
 			wire->first[side] = chunk->next;
@@ -141,7 +225,7 @@ static void out_close(struct links_out *out, struct conn_of_link *conn)
 			wire->stage = WIRE_FREE;
 		return;
 	}
-	wire_send(wire, !side, conn->lane.out.at, conn->lane.out.len, false);
+	wire_say(wire, side, conn->lane.out.at, conn->lane.out.len);
 	wire_send(wire, !side, NULL, 0, true);
 }
 
@@ -214,6 +298,7 @@ static void node_start(struct sim_node *node)
 		seeds[i] = slice_string(sim.nodes[i].address);
 	node->boots++;
 	node->is_up = true;
+	node->release = sim.is_mixed ? random_below(&sim.random, RELEASE_COUNT) : RELEASE_THIS;
 	node->paused_until_ms = node->tick_ms = 0;
 	memset(node->frames_from, 0, sizeof(node->frames_from));
 	memset(node->sent_to, 0, sizeof(node->sent_to));
@@ -230,6 +315,7 @@ static void node_start(struct sim_node *node)
 	                                     .name = slice_string(node->name),
 	                                     .address = slice_string(node->address),
 	                                     .release = SLICE("1"),
+	                                     .replicas = 3,
 	                                     .seeds = kept[node->number],
 	                                     .seed_count = sim.count,
 	                                     .now_ms = sim.now_ms,
@@ -305,7 +391,7 @@ static void wire_give(struct wire *wire, int side)
 	                          14 + random_below(&sim.random, 500), sim.now_ms);
 	CHECK(count == bytes.len);
 	CHECK(count > 0);
-	wire_send(wire, !side, bytes.at, bytes.len, false);
+	wire_say(wire, side, bytes.at, bytes.len);
 	buf_free(&bytes);
 }
 
@@ -430,7 +516,12 @@ static bool is_linked(const struct sim_node *node, const struct sim_node *other)
 {
 	const struct member *member =
 		membership_find(links_membership(node->links), boot_of(other, other->boots));
-	return member != NULL && member->is_linked && member->standing == STANDING_ALIVE;
+	if (member == NULL || !member->is_linked || member->standing != STANDING_ALIVE)
+		return false;
+	/* They speak what both know. */
+	CHECK(member->version == PROTOCOL_VERSION_MAX);
+	CHECK(member->features == (other->release == RELEASE_NEXT ? UINT64_MAX : 0));
+	return true;
 }
 
 /* Connections between two nodes, and of them those that are of one lane at both ends. */
@@ -488,6 +579,7 @@ static void run(uint64_t seed, uint32_t count)
 {
 	memset(&sim, 0, sizeof(sim));
 	sim.random.state = seed;
+	sim.is_mixed = seed / 4 % 2 == 0;
 	sim.now_ms = 1000;
 	sim.count = count;
 	for (unsigned type = FRAME_OF_WORKERS; type < 60 && !sim.has_data; type++) {
@@ -516,6 +608,8 @@ static void run(uint64_t seed, uint32_t count)
 	check_all_frames_came();
 	for (uint32_t i = 0; i < count; i++)
 		node_kill(&sim.nodes[i]);
+	CHECK(sim.counters[MESH_REFUSED_MALFORMED] == 0);
+	CHECK(sim.counters[MESH_REFUSED_VERSION] == 0);
 	for (size_t i = 0; i < WIRES_MAX; i++)
 		wire_forget(&sim.wires[i]);
 }
