@@ -35,6 +35,18 @@ static const struct {
 	{"subscribe from the start",
          BYTES("{\"type\":\"subscribe\",\"channel\":\"c\",\"since\":\"start\"}"),
          "subscribe c since=start"},
+	{"subscribe and be told who is present",
+         BYTES("{\"type\":\"subscribe\",\"channel\":\"c\",\"presence\":true}"),
+         "subscribe c with presence"},
+	{"subscribe and not be told",
+         BYTES("{\"type\":\"subscribe\",\"channel\":\"c\",\"presence\":false}"), "subscribe c"},
+	{"presence is true or false",
+         BYTES("{\"type\":\"subscribe\",\"ref\":1,\"channel\":\"c\",\"presence\":1}"),
+         "bad_request ref=1"},
+	{"who is present", BYTES("{\"type\":\"presence\",\"ref\":3,\"channel\":\"c\"}"),
+         "presence c ref=3"},
+	{"presence needs a channel", BYTES("{\"type\":\"presence\",\"ref\":3}"),
+         "bad_request ref=3"},
 	{"unsubscribe", BYTES("{\"type\":\"unsubscribe\",\"ref\":2,\"channel\":\"c\"}"),
          "unsubscribe c ref=2"},
 	{"publish",
@@ -267,6 +279,7 @@ static void tell_command(struct buf *out, const struct hub_command *command)
 		[COMMAND_SUBSCRIBE] = "subscribe", [COMMAND_UNSUBSCRIBE] = "unsubscribe",
 		[COMMAND_PUBLISH] = "publish",     [COMMAND_HISTORY] = "history",
 		[COMMAND_AUTH] = "auth",           [COMMAND_PING] = "ping",
+		[COMMAND_PRESENCE] = "presence",
 	};
 	buf_string(out, words[command->type]);
 	if (command->type != COMMAND_PING && command->type != COMMAND_AUTH)
@@ -275,6 +288,7 @@ static void tell_command(struct buf *out, const struct hub_command *command)
 	tell_text(out, "ref", command->ref);
 	tell_text(out, "token", command->token);
 	tell_since(out, command);
+	buf_string(out, command->wants_presence ? " with presence" : "");
 	if (command->has_limit)
 		buf_format(out, " limit=%llu", (unsigned long long)command->limit);
 	if (command->type == COMMAND_PUBLISH)
@@ -409,6 +423,18 @@ static const struct {
          {.type = EVENT_HISTORY, .ref = BYTES("5"), .channel = BYTES("c"), .epoch = 10, .seq = 7},
          "{\"type\":\"history\",\"ref\":5,\"channel\":\"c\",\"messages\":[],\"cursor\":\"a-7\","
          "\"more\":false}"},
+	{"who came, with what the token says of it",
+         {.type = EVENT_JOINED,
+          .channel = BYTES("c"),
+          .user = BYTES("a\"b"),
+          .data = BYTES("{\"n\":1}")},
+         "{\"type\":\"joined\",\"channel\":\"c\",\"user\":\"a\\\"b\",\"info\":{\"n\":1}}"},
+	{"who came, of whom nothing is said",
+         {.type = EVENT_JOINED, .channel = BYTES("c"), .user = BYTES("ann")},
+         "{\"type\":\"joined\",\"channel\":\"c\",\"user\":\"ann\"}"},
+	{"who went",
+         {.type = EVENT_LEFT, .ref = BYTES(""), .channel = BYTES("c"), .user = BYTES("ann")},
+         "{\"type\":\"left\",\"channel\":\"c\",\"user\":\"ann\"}"},
 	{"pong", {.type = EVENT_PONG, .ref = BYTES("8")}, "{\"type\":\"pong\",\"ref\":8}"},
 	{"pong to nothing in particular", {.type = EVENT_PONG}, "{\"type\":\"pong\"}"},
 	{"reconnect",
@@ -445,6 +471,60 @@ static void check_event(size_t i)
 	native.write(&out, &events[i].event);
 	CHECK(slice_is(buf_view(&out), events[i].expected));
 	buf_free(&out);
+}
+
+/* ---- who is present ---- */
+
+static void enter(struct occupants *occupants, struct slice user, const char *info)
+{
+	struct blob *blob = info == NULL ? NULL : blob_copy(slice_string(info));
+	struct occupant *occupant = occupant_make(user, SLICE("c"), blob);
+	CHECK(occupant != NULL);
+	occupants_enter(occupants, 0, occupant, user.len); /* as good a hash as any */
+}
+
+/* What is said of the set; `self`, if any, is not in it yet. */
+static bool presence_is(struct occupants *occupants, bool has_names, struct slice self,
+                        const char *expected)
+{
+	struct buf out = {0};
+	struct turnout *turnout = occupants_all(occupants, SLICE("c"), has_names);
+	CHECK(turnout != NULL);
+	struct hub_event event = {.type = EVENT_PRESENCE,
+	                          .ref = SLICE("4"),
+	                          .channel = SLICE("c"),
+	                          .turnout = turnout,
+	                          .user = self,
+	                          .data = self.len > 0 ? SLICE("[7]") : SLICE("")};
+	native.write(&out, &event);
+	bool is_so = slice_is(buf_view(&out), expected);
+	if (!is_so)
+		fprintf(stderr, "written: %.*s\n", (int)out.len, out.at);
+	buf_free(&out);
+	turnout_drop(turnout);
+	return is_so;
+}
+
+#define PRESENCE "{\"type\":\"presence\",\"ref\":4,\"channel\":\"c\",\"count\":"
+
+static void check_presence(void)
+{
+	struct occupants occupants;
+	CHECK(occupants_init(&occupants) == 0);
+	CHECK(presence_is(&occupants, true, SLICE(""), PRESENCE "0,\"members\":[]}"));
+	CHECK(presence_is(&occupants, true, SLICE("me"),
+	                  PRESENCE
+	                  "1,\"members\":[{\"user\":\"me\",\"connections\":1,\"info\":[7]}]}"));
+	enter(&occupants, SLICE("a\"b"), NULL);
+	enter(&occupants, SLICE("a\"b"), NULL);
+	CHECK(presence_is(&occupants, true, SLICE(""),
+	                  PRESENCE "1,\"members\":[{\"user\":\"a\\\"b\",\"connections\":2}]}"));
+	CHECK(presence_is(&occupants, true, SLICE("me"),
+	                  PRESENCE "2,\"members\":[{\"user\":\"a\\\"b\",\"connections\":2},"
+	                           "{\"user\":\"me\",\"connections\":1,\"info\":[7]}]}"));
+	enter(&occupants, SLICE("bo"), "{\"n\":1}");
+	CHECK(presence_is(&occupants, false, SLICE("me"), PRESENCE "2}"));
+	occupants_free(&occupants);
 }
 
 /* ---- records ---- */
@@ -673,6 +753,7 @@ static const struct {
 	void (*run)(void);
 } others[] = {
 	{"a ref may have so many bytes", check_ref_length},
+	{"who is present is a list, or only a number", check_presence},
 	{"a binary publication goes out as such a frame", check_binary_frame},
 	{"history is a list of message objects", check_history},
 	{"over HTTP it is the same without type and ref", check_http},
