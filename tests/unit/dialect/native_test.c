@@ -423,6 +423,12 @@ static const struct {
          {.type = EVENT_HISTORY, .ref = BYTES("5"), .channel = BYTES("c"), .epoch = 10, .seq = 7},
          "{\"type\":\"history\",\"ref\":5,\"channel\":\"c\",\"messages\":[],\"cursor\":\"a-7\","
          "\"more\":false}"},
+	{"a message to one client",
+         {.type = EVENT_DIRECT, .data = BYTES("{\"n\":1}")},
+         "{\"type\":\"message\",\"data\":{\"n\":1}}"},
+	{"messages were left out",
+         {.type = EVENT_GAP, .channel = BYTES("c"), .epoch = 10, .seq = 5},
+         "{\"type\":\"gap\",\"channel\":\"c\",\"cursor\":\"a-5\"}"},
 	{"who came, with what the token says of it",
          {.type = EVENT_JOINED,
           .channel = BYTES("c"),
@@ -523,6 +529,10 @@ static void check_presence(void)
 	                  PRESENCE "2,\"members\":[{\"user\":\"a\\\"b\",\"connections\":2},"
 	                           "{\"user\":\"me\",\"connections\":1,\"info\":[7]}]}"));
 	enter(&occupants, SLICE("bo"), "{\"n\":1}");
+	CHECK(presence_is(&occupants, true, SLICE(""),
+	                  PRESENCE
+	                  "2,\"members\":[{\"user\":\"bo\",\"connections\":1,\"info\":{\"n\":1}},"
+	                  "{\"user\":\"a\\\"b\",\"connections\":2}]}"));
 	CHECK(presence_is(&occupants, false, SLICE("me"), PRESENCE "2}"));
 	occupants_free(&occupants);
 }
