@@ -40,6 +40,8 @@ static const struct family {
          "Slots whose home was told anew whom this node follows, and orders that broke off."},
 	{"mesh_presence", "starling_mesh_presence_total", "event",
          "Users whose presence homes elsewhere were told of; slots where they had to be, anew."},
+	{"mesh_places", "starling_mesh_places_total", "event",
+         "Connections that were counted over all nodes before they were let in."},
 	{"mesh_letters", "starling_mesh_letters_total", "event",
          "Messages between nodes that were left out, lost, or could not be read."},
 };
