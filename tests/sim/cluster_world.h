@@ -38,6 +38,7 @@ struct scenario {
 	uint32_t link_percent;    /* chances in a hundred steps, of each of these: a link breaks */
 	uint32_t move_percent;    /* a home goes to another node */
 	uint32_t crash_percent;   /* a node ends, and comes again */
+	uint32_t cut_percent;     /* some nodes do not reach the others, for a moment */
 	uint32_t unclean_percent; /* a slot's log is lost */
 	uint32_t fork_percent;    /* of its replicas: one has it still */
 	uint32_t stray_percent;   /* a node is home of a stream that nobody else has */
@@ -173,7 +174,7 @@ struct world {
 	uint64_t next_stream;
 	struct {
 		uint64_t frames, lost, moves, crashes, unclean, adopted, revoked, restored, breaks,
-			forks, merged, opened, strays, short_of;
+			cuts, forks, merged, opened, strays, short_of;
 	} seen;
 };
 extern struct world world;
@@ -1086,9 +1087,23 @@ static inline bool has_two_tails(const struct slot_log *log)
 	       log->count > log->elected_count;
 }
 
+static inline void cut(void)
+{
+	uint32_t side = 1 + below((1u << world.scenario->nodes) - 2);
+	world.seen.cuts++;
+	for (uint32_t a = 0; a < world.scenario->nodes; a++) {
+		for (uint32_t b = 0; b < a; b++) {
+			if ((side >> a & 1) != (side >> b & 1))
+				links_set(a, b, false);
+		}
+	}
+}
+
 static inline void faults_turn(void)
 {
 	const struct scenario *scenario = world.scenario;
+	if (scenario->cut_percent > 0 && chance(scenario->cut_percent))
+		cut();
 	uint32_t a = below(scenario->nodes), b = below(scenario->nodes);
 	if (a != b && chance(scenario->link_percent)) {
 		world.seen.breaks++;

@@ -19,7 +19,7 @@
 
 #include "seeds.h"
 
-#define SEEDS_DEFAULT 128
+#define SEEDS_DEFAULT 144
 #define CLIENTS 20
 #define USERS 8
 #define STEPS 2500
@@ -33,7 +33,13 @@ static const struct scenario scenarios[] = {
 	{.name = "quiet: all nodes are one", .nodes = 3, .workers = 2, .replicas = 3},
 	{.name = "links break", .nodes = 3, .workers = 2, .replicas = 3, .link_percent = 2},
 	{.name = "homes move", .nodes = 4, .workers = 2, .replicas = 3, .move_percent = 1},
-	{.name = "nodes end", .nodes = 4, .workers = 2, .replicas = 3, .crash_percent = 1},
+	{.name = "nodes end", .nodes = 4, .workers = 2, .replicas = 3, .crash_percent = 4},
+	{.name = "nodes are cut off, and end",
+         .nodes = 4,
+         .workers = 2,
+         .replicas = 3,
+         .cut_percent = 1,
+         .crash_percent = 8},
 	{.name = "the post has no room",
          .nodes = 3,
          .workers = 3,
@@ -60,6 +66,7 @@ static const struct scenario scenarios[] = {
          .move_percent = 1,
          .crash_percent = 1,
          .unclean_percent = 1,
+         .cut_percent = 1,
          .full_percent = 3,
          .corrupt_percent = 1},
 };
@@ -81,8 +88,8 @@ static struct claims *claims[USERS];
 static char users[USERS][2];
 
 static struct {
-	uint64_t joined, left, lists, numbers, returns, crashes, forgotten, invented, repaired,
-		short_of, taken_back;
+	uint64_t joined, left, lists, numbers, returns, crashes, restarts, cuts, breaks, moves;
+	uint64_t forgotten, invented, repaired, short_of, taken_back, looked_at;
 } seen;
 
 static uint32_t by_name(const char *const *of, size_t count, struct slice name)
@@ -132,6 +139,7 @@ static struct {
 	uint32_t connections;
 	bool was_ever;
 	uint64_t gone_ms, needed_ms; /* since when it has none, and when it may be away */
+	uint64_t back_ms, away_ms;   /* when it came last, and since when it is away */
 	uint64_t present_ms;         /* when it was there last */
 	uint64_t may_leave_ms;       /* when it last was away for long enough */
 	uint64_t forgotten_ms;       /* by a home that is not what it should be */
@@ -150,13 +158,15 @@ static uint64_t slack_ms(void)
 {
 	const struct scenario *s = world.scenario;
 	bool has_faults = s->link_percent + s->move_percent + s->crash_percent +
-	                          s->unclean_percent + s->corrupt_percent >
+	                          s->unclean_percent + s->corrupt_percent + s->cut_percent >
 	                  0;
 	return world.is_quiet ? 250 : has_faults ? 6000 : 1500;
 }
 
 static void model_enter(uint32_t channel, uint32_t user)
 {
+	if (model[channel][user].connections == 0)
+		model[channel][user].back_ms = world.now_ms;
 	seen.returns += model[channel][user].connections++ == 0 && model[channel][user].was_ever;
 	model[channel][user].was_ever = true;
 	model[channel][user].present_ms = model[channel][user].entered_ms = world.now_ms;
@@ -175,6 +185,9 @@ static void model_leave(uint32_t channel, uint32_t user, enum parting parting)
 	if (!is_soon || needed < model[channel][user].needed_ms)
 		model[channel][user].needed_ms = needed;
 	model[channel][user].gone_ms = world.now_ms;
+	/* A visit that is shorter than reports take may go unseen. */
+	if (world.now_ms - model[channel][user].back_ms > slack_ms())
+		model[channel][user].away_ms = world.now_ms;
 	uint64_t forgotten_ms = model[channel][user].forgotten_ms;
 	uint64_t entered_ms = model[channel][user].entered_ms;
 	bool is_last = --model[channel][user].connections == 0 ||
@@ -203,7 +216,7 @@ static bool is_settled(uint32_t channel)
 static void model_turn_of(uint32_t channel, uint32_t user, bool is_in_touch)
 {
 	uint64_t *may_leave_ms = &model[channel][user].may_leave_ms;
-	uint64_t away_ms = world.now_ms - model[channel][user].gone_ms;
+	uint64_t away_ms = world.now_ms - model[channel][user].away_ms;
 	bool is_away = model[channel][user].connections == 0;
 	if (!is_away)
 		model[channel][user].present_ms = world.now_ms;
@@ -551,15 +564,17 @@ static void crash_turn(void)
 	uint32_t down = 0, i = below(world.scenario->nodes);
 	for (uint32_t n = 0; n < world.scenario->nodes; n++) {
 		struct sim_node *node = &world.nodes[n];
-		if (!node->is_up && node->up_ms <= world.now_ms)
+		if (!node->is_up && node->up_ms <= world.now_ms) {
 			node_begin(n, &hub_out);
+			seen.restarts++;
+		}
 		down += !node->is_up;
 	}
 	if (down > 0 || !chance(world.scenario->crash_percent) || below(4) > 0)
 		return;
 	seen.crashes++;
 	node_end(i);
-	world.nodes[i].up_ms = world.now_ms + below(30000);
+	world.nodes[i].up_ms = world.now_ms + below(below(2) == 0 ? 1000 : 30000);
 }
 
 /* The test hook of S37: a home's set is not what it was told. */
@@ -729,6 +744,7 @@ static void check_all(void)
 	for (uint32_t c = 0; c < CHANNELS; c++)
 		check_nodes(c);
 	check_watchers();
+	seen.looked_at++;
 }
 
 /* ---- a world ---- */
@@ -764,6 +780,9 @@ static void world_begin(const struct scenario *scenario, uint64_t seed)
 static void world_end(void)
 {
 	seen.short_of += world.seen.short_of;
+	seen.cuts += world.seen.cuts;
+	seen.breaks += world.seen.breaks;
+	seen.moves += world.seen.moves;
 	for (uint32_t n = 0; n < world.scenario->nodes; n++) {
 		if (!world.nodes[n].is_up)
 			continue;
@@ -1011,6 +1030,16 @@ static void seen_check(void)
 	CHECK(seen.joined > 0 && seen.left > 0 && seen.lists > 0 && seen.numbers > 0);
 	CHECK(seen.returns > 0 && seen.crashes > 0 && seen.short_of > 0);
 	CHECK(seen.forgotten > 0 && seen.invented > 0 && seen.repaired > 0);
+	CHECK(seen.cuts > 0 && seen.breaks > 0 && seen.moves > 0);
+	/* Without those that break one link. */
+	uint64_t hard = seen.crashes + seen.restarts + seen.cuts;
+	printf("presence: no ghost in any of %llu quiet worlds, after %llu ends of nodes, %llu "
+	       "restarts,"
+	       " %llu partitions, %llu broken links and %llu moves of homes\n",
+	       (unsigned long long)seen.looked_at, (unsigned long long)seen.crashes,
+	       (unsigned long long)seen.restarts, (unsigned long long)seen.cuts,
+	       (unsigned long long)seen.breaks, (unsigned long long)seen.moves);
+	CHECK(hard >= 1000);
 }
 
 int main(int argc, char **argv)
