@@ -22,7 +22,9 @@ export class Watcher {
 
 	/* The next that is told; each comes who was not there, and goes who was. */
 	async hear() {
-		const next = await this.client.hear();
+		let next = await this.client.hear();
+		while (this.knowsGaps && next.type === "gap")
+			next = await this.client.hear();
 		assert.equal(next.channel, this.channel);
 		this.told.push(next);
 		if (next.type === "presence") {
