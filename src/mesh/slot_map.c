@@ -19,15 +19,25 @@ void slot_say_digest(struct slots *slots, const struct slot *slot, struct boot_i
 	slots_send(slots, to, FRAME_MAP_DIGEST, slot->number);
 }
 
-/* Another stream, opened beside the one that is home here and can still seal its set, gives way to
- * it: a higher term of this one will tell so. */
+/* Another stream gives way to the slot's: one that was opened beside it, and one that somebody who
+ * knew nobody else has just opened from nothing, where this one holds something. That one may hold
+ * something, too: but who defends has a higher term, and is not one that was just opened. */
+static bool gives_way(const struct slot *slot, const struct slot_entry *entry)
+{
+	if (slot_term_equals(&entry->fork_of, &slot->entry.stream))
+		return true;
+	bool is_new = entry->fork_of.counter == 0 && slot_term_equals(&entry->term, &entry->stream);
+	return is_new && slot->replica != NULL && slot->replica->commit > 0;
+}
+
+/* It does so if the slot's home is here and can still seal its set: a higher term of the slot's
+ * stream will tell so. */
 static bool defends(struct slots *slots, struct slot *slot, const struct slot_entry *entry)
 {
 	bool is_home =
 		slot->lead != NULL || (slot->takeover != NULL && !slot->takeover->is_unclean &&
 	                               slots_is_self(slots, slot->entry.term.boot));
-	if (!is_home || !slot_term_equals(&entry->fork_of, &slot->entry.stream) ||
-	    !slot_can_seal(slots, &slot->entry.set))
+	if (!is_home || !gives_way(slot, entry) || !slot_can_seal(slots, &slot->entry.set))
 		return false;
 	if (slot->takeover != NULL) {
 		if (slot_term_is_above(&slot->takeover->entry.term, &entry->term))

@@ -849,6 +849,38 @@ static void publish_acked(struct world *world, uint32_t count)
 	CHECK(world->acked == acked);
 }
 
+/* Who starts again and meets nobody opens all slots for itself; what it was no replica of has a
+ * term that is no higher than its own. It has nothing, and those have something. */
+static void alone_at_first(uint64_t seed)
+{
+	enum { SLOTS_HERE_COUNT = 8 };
+	struct world *world = standing(5, SLOTS_HERE_COUNT, seed);
+	struct slot_term before[SLOTS_HERE_COUNT];
+	uint8_t sides[NODES_MAX] = {0};
+	uint32_t stranger = (uint32_t)(seed % 5), kept = 0;
+	for (uint32_t i = 0; i < SLOTS_HERE_COUNT; i++) {
+		find_actors(world, i);
+		publish_acked(world, 5);
+		before[i] = slot_in(home_of(world, i), i)->entry.stream;
+	}
+	crash(world, stranger);
+	run(world, 3000);
+	sides[stranger] = 1;
+	part(world, sides);
+	world->publish_every_ms = 0;
+	start(world, stranger);
+	run(world, 8000);
+	for (uint32_t i = 0; i < SLOTS_HERE_COUNT; i++)
+		CHECK(slot_in(&world->nodes[stranger], i)->lead != NULL);
+	heal(world);
+	CHECK(until(world, agrees, 10000) != NEVER);
+	run(world, 3000);
+	for (uint32_t i = 0; i < SLOTS_HERE_COUNT; i++)
+		kept += slot_term_equals(&before[i], &slot_in(home_of(world, i), i)->entry.stream);
+	CHECK(kept == SLOTS_HERE_COUNT);
+	rest(world, true);
+}
+
 static bool has_come(struct world *world)
 {
 	(void)world;
@@ -1090,6 +1122,7 @@ int main(int argc, char **argv)
 		{"parted, and one waits", parted_pause, 3},
 		{"parted three ways", three_ways, 3},
 		{"forks meet", forks_meet, 3},
+		{"who begins alone gives way", alone_at_first, 3},
 		{"a cut that flaps", flapping, 3},
 		{"one of two", one_of_two, 3},
 		{"a node joins", join, 3},
