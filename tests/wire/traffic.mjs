@@ -51,6 +51,7 @@ export class Publisher {
 		publisher.name = server.name;
 		publisher.client = await NativeClient.open(server);
 		publisher.running = publisher.#run(server);
+		publisher.running.catch(() => {}); // stop() tells
 		return publisher;
 	}
 
