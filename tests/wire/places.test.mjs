@@ -9,7 +9,7 @@ import { after, before, describe, it } from "node:test";
 import { NativeClient, RawClient, exchange, handshake } from "./clients.mjs";
 import { assertError, fresh, until } from "./harness.mjs";
 import { Mesh, figuresOf, withMesh } from "./meshes.mjs";
-import { tooSlow } from "./traffic.mjs";
+import { served, tooSlow } from "./traffic.mjs";
 import { mint, secret } from "./tokens.mjs";
 
 const limit = 5;
@@ -43,6 +43,7 @@ describe("connections_per_user on several nodes", () => {
 	before(async () => {
 		await mesh.start(3);
 		await mesh.converged();
+		await served(mesh.nodes);
 	});
 	after(() => mesh.stop());
 
@@ -58,8 +59,8 @@ describe("connections_per_user on several nodes", () => {
 				const clients = await until(async () => {
 					const alone = await unanswered();
 					const some = await rush(mesh.nodes, 20, user);
-					if (await unanswered() === alone) // none was slower than two seconds
-						assert.ok(some.length <= limit, `${some.length} are in`);
+					if (some.length > limit) // nodes that wait for two seconds judge alone
+						await until(async () => await unanswered() > alone, `not ${some.length} to be in`);
 					if (some.length === limit) // or those of the round before count still
 						return some;
 					some.forEach((client) => client.close());
@@ -75,7 +76,7 @@ describe("connections_per_user on several nodes", () => {
 		assert.ok(sumOf(now, "refused") > sumOf(before, "refused"));
 	});
 
-	it("a place that is given back on one node is there on another", async () => {
+	it("a place that is given back on one node is there on another", { skip: tooSlow }, async () => {
 		const [n1, n2, n3] = mesh.nodes;
 		for (const user of usersOf("bob")) {
 			const clients = await rush([n1, n2], limit, user);
@@ -88,7 +89,7 @@ describe("connections_per_user on several nodes", () => {
 		}
 	});
 
-	it("who is refused on one node may be somebody else, or nobody, there", async () => {
+	it("who is refused on one node may be somebody else, or nobody, there", { skip: tooSlow }, async () => {
 		const [n1, n2] = mesh.nodes, user = fresh("eve");
 		const clients = await rush([n1], limit, user);
 		assert.equal(await enter(n2, `user=${user}`), null);
@@ -98,9 +99,10 @@ describe("connections_per_user on several nodes", () => {
 });
 
 describe("connections_per_user by tokens, on several nodes", () => {
-	it("closes a client that gets its user by auth, and is one too many then", () =>
+	it("closes a client that gets its user by auth, and is one too many then", { skip: tooSlow }, () =>
 		withMesh(2, async (mesh) => {
 			await mesh.converged();
+			await served(mesh.nodes);
 			const [n1, n2] = mesh.nodes;
 			for (const sub of usersOf("kim")) {
 				const token = mint({ sub });
@@ -120,6 +122,7 @@ describe("connections_per_user when nodes come and go", () => {
 	it("the connections of a node that is killed count no more", { skip: tooSlow }, () =>
 		withMesh(3, async (mesh) => {
 			await mesh.converged();
+			await served(mesh.nodes);
 			const [n1, n2, n3] = mesh.nodes, users = usersOf("ann"), clients = [];
 			for (const user of users) {
 				clients.push(...await rush([n1], 2, user), ...await rush([n3], limit - 2, user));
@@ -134,6 +137,7 @@ describe("connections_per_user when nodes come and go", () => {
 			}
 			await n3.start();
 			await mesh.converged();
+			await served(mesh.nodes);
 			for (const user of users)
 				assert.ok(await isFull(mesh.nodes, user));
 			clients.forEach((client) => client.close());
@@ -142,6 +146,7 @@ describe("connections_per_user when nodes come and go", () => {
 	it("who counts hands on what it knows as it drains", { skip: tooSlow }, () =>
 		withMesh(3, async (mesh) => {
 			await mesh.converged();
+			await served(mesh.nodes);
 			const [n1, n2, n3] = mesh.nodes, users = usersOf("bob"), clients = [];
 			for (const user of users)
 				clients.push(...await rush([n1, n2], limit, user));
@@ -162,6 +167,7 @@ describe("connections_per_user when nodes come and go", () => {
 	it("lets in by what a node knows alone when whoever counts is silent", { skip: tooSlow }, () =>
 		withMesh(3, async (mesh) => {
 			await mesh.converged();
+			await served(mesh.nodes);
 			const [n1, n2, n3] = mesh.nodes, users = usersOf("liz");
 			for (const node of [n2, n3])
 				node.signal("SIGSTOP");
@@ -174,6 +180,7 @@ describe("connections_per_user when nodes come and go", () => {
 					node.signal("SIGCONT");
 			}
 			await mesh.converged();
+			await served(mesh.nodes);
 			for (const user of users) {
 				const clients = await until(async () => {
 					const some = await rush([n2, n3], limit, user);
@@ -189,6 +196,7 @@ describe("connections_per_user when nodes come and go", () => {
 	it("a limit that is new counts those who are in already, wherever", () =>
 		withMesh(2, async (mesh) => {
 			await mesh.converged();
+			await served(mesh.nodes);
 			const [n1, n2] = mesh.nodes, users = usersOf("sue"), clients = [];
 			for (const user of users)
 				clients.push(...await rush([n1, n2], 4, user));
