@@ -1031,6 +1031,62 @@ static void waiting_is_behind_another(uint64_t seed)
 	rest(world, false);
 }
 
+/* Of a home that has been given a fork nothing gets out but that it has it; and then it dies. */
+static bool takes_fork_and_dies(struct world *world, uint32_t from, uint32_t to,
+                                enum frame_type type, uint32_t slot)
+{
+	(void)world;
+	(void)slot;
+	if (type == FRAME_FORK && from == actors.home && !actors.is_done) {
+		actors.first = to;
+		actors.is_done = true;
+	}
+	return actors.is_done && from == actors.first && type != FRAME_FORK_OK;
+}
+
+/* A home that is alone goes on in a stream of its own, which loses. To whom it gives that, has it
+ * when it is committed: who dies before has not said so, and the next home is given it. */
+static void fork_dies_with_its_home(uint64_t seed)
+{
+	struct world *world = standing(5, 1, seed);
+	uint8_t sides[NODES_MAX] = {0};
+	world->publish_every_ms = 0;
+	run(world, 1000);
+	find_actors(world, 0);
+	sides[actors.home] = 1;
+	part(world, sides);
+	run(world, 12000);
+	publish_acked(world, 1 + (uint32_t)(seed % 5));
+	world->meddle = takes_fork_and_dies;
+	heal(world);
+	CHECK(until(world, has_come, 10000) != NEVER);
+	run(world, 100 + seed);
+	crash(world, actors.first);
+	world->meddle = NULL;
+	run(world, 10000);
+	rest(world, false);
+}
+
+/* Who opens a stream begins it with what it has, and so do those that it opens it with: it may die
+ * as soon as it is home. */
+static void opener_dies(uint64_t seed)
+{
+	struct world *world = standing(7, 1, seed);
+	world->publish_every_ms = 0;
+	run(world, 1000);
+	find_actors(world, 0);
+	publish_acked(world, 1 + (uint32_t)(seed % 5));
+	run(world, 3000);
+	crash(world, actors.home);
+	crash(world, seed % 2 == 0 ? actors.first : actors.second);
+	for (int ms = 0; home_of(world, 0) == NULL && ms < 20000; ms++)
+		run(world, 1);
+	crash(world, home_number(world, 0));
+	run(world, 10000);
+	CHECK(world_sum(world).unclean == 1);
+	rest(world, false);
+}
+
 /* ---- everything at once ---- */
 
 static void any_fault(struct world *world)
@@ -1133,6 +1189,8 @@ int main(int argc, char **argv)
 		{"who copies has nothing", copier_has_nothing, 3},
 		{"a part is no log", part_is_no_log, 3},
 		{"what waits is behind another log", waiting_is_behind_another, 3},
+		{"a fork is given to one who dies", fork_dies_with_its_home, 3},
+		{"who opens a stream dies", opener_dies, 3},
 		{"quiet, one replica", quiet, 1},
 		{"quiet, two", quiet, 2},
 		{"quiet, five", quiet, 5},
