@@ -106,6 +106,9 @@ static void take_hello(struct slice bytes)
 		return;
 	struct buf again = {0};
 	hello_write(&again, &hello);
+	/* An earlier version's ends before the number of replicas. */
+	if (again.len == bytes.len + 1 && hello.replicas == 0)
+		buf_cut_to(&again, bytes.len);
 	CHECK(again.len <= bytes.len);
 	CHECK(slice_starts(bytes, buf_view(&again)));
 	buf_free(&again);
