@@ -44,14 +44,19 @@ static void tail_ask(struct hub *hub, struct hub_slot *slot, struct channel *cha
 	channel->far->is_asking = true;
 	channel->far->is_blind = !channel->is_tuned;
 	channel->far->is_behind = false;
-	struct far_mail mail = {
-		.kind = FAR_TAIL,
-		.slot = channel->slot,
-		.name = channel_name(channel),
-		.counter = ++slot->counter,
-		.has_since = channel->is_tuned,
-		.since = {.epoch = channel->epoch, .seq = log_next(&channel->log) - 1},
-		.stream = channel->far->stream};
+	/* A copy is to have what history holds; its log, which brings that, may come later. */
+	bool wants_all = !channel->is_tuned && slot->is_replica;
+	struct far_mail mail = {.kind = FAR_TAIL,
+	                        .slot = channel->slot,
+	                        .name = channel_name(channel),
+	                        .counter = ++slot->counter,
+	                        .has_since = channel->is_tuned || wants_all,
+	                        .stream = channel->far->stream};
+	if (wants_all)
+		mail.since.is_start = true;
+	else
+		mail.since = (struct cursor){.epoch = channel->epoch,
+		                             .seq = log_next(&channel->log) - 1};
 	far_send(hub, slot->node, &mail);
 }
 

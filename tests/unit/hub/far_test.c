@@ -163,13 +163,30 @@ static const struct channel *channel(void)
 	return found;
 }
 
-static void apply(uint64_t seq)
+static struct record *placed(uint64_t seq)
 {
 	struct record *record =
 		record_make(&(struct publication){.channel = SLICE(NAME), .payload = SLICE("1")},
 	                    hub_hash(hub, SLICE(NAME)));
 	CHECK(record != NULL);
 	record_settle(record, EPOCH, seq, 1, 0);
+	return record;
+}
+
+static void receive(uint64_t seq)
+{
+	struct record *record = placed(seq);
+	hub_far_receive(hub, OTHER,
+	                &(struct far_mail){.kind = FAR_RECORDS,
+	                                   .slot = hub_slot_of(SLICE(NAME)),
+	                                   .records = &record,
+	                                   .record_count = 1});
+	record_drop(record);
+}
+
+static void apply(uint64_t seq)
+{
+	struct record *record = placed(seq);
 	CHECK(hub_apply(hub, &(struct hub_entry){.kind = ENTRY_RECORD, .record = record}));
 	record_drop(record);
 }
@@ -192,13 +209,13 @@ static void asked_from_nowhere(void)
 	begin(HOME_ELSEWHERE);
 	execute(COMMAND_SUBSCRIBE);
 	pass(HUB_FAR_MS);
-	CHECK(sent_count[FAR_TAIL] == 1 && !sent[FAR_TAIL].has_since);
+	CHECK(sent_count[FAR_TAIL] == 1 && sent[FAR_TAIL].since.is_start);
 	apply(1);
 	apply(2);
 	tailed(20, 20);
 	CHECK(log_first(&channel()->log) == 1 && log_next(&channel()->log) == 3);
 	pass(HUB_FAR_MS);
-	CHECK(sent_count[FAR_TAIL] == 2 && sent[FAR_TAIL].has_since);
+	CHECK(sent_count[FAR_TAIL] == 2 && !sent[FAR_TAIL].since.is_start);
 	CHECK(sent[FAR_TAIL].since.epoch == EPOCH && sent[FAR_TAIL].since.seq == 2);
 	tailed(2, 20);
 	for (uint64_t seq = 3; seq <= 20; seq++)
@@ -206,6 +223,33 @@ static void asked_from_nowhere(void)
 	pass(HUB_FAR_MS);
 	CHECK(log_first(&channel()->log) == 1 && log_next(&channel()->log) == 21);
 	CHECK(gaps == 0 && refusals == 0);
+	end();
+}
+
+static void asked_before_its_log(void)
+{
+	printf("far: one that keeps a copy asks for history where its log has not come\n");
+	begin(HOME_ELSEWHERE);
+	execute(COMMAND_SUBSCRIBE);
+	pass(HUB_FAR_MS);
+	CHECK(sent[FAR_TAIL].has_since && sent[FAR_TAIL].since.is_start);
+	tailed(0, 2);
+	receive(1);
+	receive(2);
+	apply(1);
+	apply(2);
+	apply(3);
+	CHECK(log_first(&channel()->log) == 1 && log_next(&channel()->log) == 4);
+	CHECK(gaps == 0 && refusals == 0);
+	end();
+
+	printf("far: one that keeps none begins at the head\n");
+	begin(HOME_ELSEWHERE);
+	hub_set_role(hub, hub_slot_of(SLICE(NAME)),
+	             &(struct hub_role){.home = HOME_ELSEWHERE, .node = OTHER, .stream = STREAM});
+	execute(COMMAND_SUBSCRIBE);
+	pass(HUB_FAR_MS);
+	CHECK(sent_count[FAR_TAIL] == 1 && !sent[FAR_TAIL].has_since);
 	end();
 }
 
@@ -297,6 +341,7 @@ static void the_oldest_order_comes_back(void)
 int main(void)
 {
 	asked_from_nowhere();
+	asked_before_its_log();
 	behind_its_commits();
 	too_many_ask();
 	the_oldest_order_comes_back();
