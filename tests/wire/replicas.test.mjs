@@ -125,6 +125,9 @@ describe("replicas: nodes that are told different numbers", () => {
 				node.signal("SIGTERM");
 				await ended;
 				node.set("mesh.replicas=2");
+				/* One that nobody has told of others begins alone, and what it takes meanwhile is
+				 * put together with theirs, under other ids. */
+				node.set(`mesh.join=127.0.0.1:${mesh.meshPorts[(i + 1) % 3]}`);
 				await node.start();
 				await mesh.converged();
 				await served(mesh.nodes);
