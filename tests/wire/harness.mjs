@@ -230,6 +230,11 @@ export class Server {
 		this.#settings.options = [...others, option];
 	}
 
+	/* What it runs from the next start on. */
+	become(program) {
+		this.#settings.program = program;
+	}
+
 	async start() {
 		this.port ??= await freePort();
 		this.#stderr = "";

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 
 import { NativeClient } from "./clients.mjs";
-import { call, fresh, hasThreadSanitizer, scale, seqOf, until } from "./harness.mjs";
+import { call, fresh, hasThreadSanitizer, scale, seqOf, sleep, until } from "./harness.mjs";
 import { clusterOf, withMesh } from "./meshes.mjs";
 
 const slotsInAll = 4096;
@@ -44,6 +44,7 @@ export async function history(server, channel) {
 /* Publishes into all channels in turn, as long as it is let and the server lives. */
 export class Publisher {
 	acked = new Map(); /* id -> data */
+	pauseMs = 0; /* after each, where a test is long */
 	#isOver = false;
 
 	static async open(server) {
@@ -65,6 +66,8 @@ export class Publisher {
 			if (answer === null)
 				return;
 			this.acked.set(answer.id, { channel, data });
+			if (this.pauseMs > 0)
+				await sleep(this.pauseMs);
 		}
 	}
 
