@@ -36,8 +36,8 @@ struct seat {
 
 enum mesh_mail_kind {
 	MESH_MAIL_FRAME = 0, /* both ways: seat, type, slot, body; to the mesh thread: is_lossy */
-	MESH_MAIL_NODE,  /* to all workers: seat, state, is_linked, is_gone, boot, incarnation, name
-	                  */
+	MESH_MAIL_NODE,  /* to all workers: seat, state, is_linked, counts_places, is_gone, boot,
+	                    incarnation, name */
 	MESH_MAIL_SELF,  /* to all workers: state, is_accused, boot, incarnation, name */
 	MESH_MAIL_LOAD,  /* to all workers: seat, load */
 	MESH_MAIL_LOST,  /* to the slot's worker: seat, type, slot of a frame left out */
@@ -60,7 +60,8 @@ struct mesh_mail {
 	union {
 		uint16_t slot;
 		struct {
-			bool is_linked; /* NODE: frames reach it */
+			bool is_linked : 1;     /* NODE: frames reach it */
+			bool counts_places : 1; /* NODE, linked: MEMBER_FEATURE_PLACES */
 			union {
 				bool is_gone;    /* NODE, dead or left: its process has ended */
 				bool is_accused; /* SELF: others took it for dead just now */

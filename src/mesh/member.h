@@ -21,6 +21,9 @@
 #define PROTOCOL_VERSION_MIN 1u
 #define PROTOCOL_VERSION_MAX 1u
 
+/* Features: what a node takes beside what each node of the version does. */
+#define MEMBER_FEATURE_PLACES 1u /* the frames FRAME_PLACES to FRAME_PLACES_AGAIN */
+
 struct boot_id {
 	uint64_t word[2]; /* random; all zero: of nobody */
 };
@@ -48,7 +51,7 @@ const char *member_state_name(enum member_state state);
 /* The first frame on a connection, from both sides. */
 struct hello {
 	uint16_t version_min, version_max;
-	uint64_t features; /* a bit each */
+	uint64_t features; /* MEMBER_FEATURE_*; others are of releases to come */
 	struct boot_id boot;
 	uint64_t incarnation;
 	enum member_state state; /* JOINING, READY or DRAINING */

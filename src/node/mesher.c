@@ -30,7 +30,7 @@ struct chair {
 	struct boot_id boot; /* all zero: nobody's */
 	uint16_t use;
 	enum member_state state; /* as it was told last */
-	bool is_linked, is_gone;
+	bool is_linked, is_gone, counts_places;
 	uint64_t incarnation;
 	struct blob *name;
 };
@@ -119,6 +119,7 @@ static void tell_node(struct mesher *mesher, const struct chair *chair)
 	struct mesh_mail mail = {.kind = MESH_MAIL_NODE,
 	                         .state = (uint8_t)chair->state,
 	                         .is_linked = chair->is_linked,
+	                         .counts_places = chair->counts_places,
 	                         .is_gone = chair->is_gone,
 	                         .seat = seat_of(mesher, chair),
 	                         .body = chair->name,
@@ -182,6 +183,7 @@ static void look_at_member(struct mesher *mesher, const struct member *member)
 		            "mesh_node", "mesh: %s is %s", member->name, member_state_name(state));
 	chair->state = state;
 	chair->is_linked = member->is_linked;
+	chair->counts_places = (member->features & MEMBER_FEATURE_PLACES) != 0;
 	chair->incarnation = member->incarnation;
 	if (member->is_gone)
 		free_chair(mesher, chair);
@@ -762,6 +764,7 @@ static int make_links(struct mesher *mesher)
 		.name = slice_string(options->node->name),
 		.address = slice_string(options->address),
 		.release = SLICE(STARLING_VERSION),
+		.features = MEMBER_FEATURE_PLACES,
 		.replicas = options->replicas,
 		.seeds = mesher->seeds,
 		.seed_count = options->seed_count,

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "mesh/pack.h"
+#include "starling/limits.h"
 
 #define USERS_MAX (1u << 24)
 #define REPORT_BYTES 32768u /* a frame of all; the next one goes on */
@@ -147,12 +148,21 @@ static void answer(struct places *places, struct waiter *waiter, bool is_in)
 
 enum decision { WAITS = 0, GOES_IN, IS_REFUSED };
 
-static enum decision decide(const struct user *user, const struct waiter *waiter)
+static bool is_alone(const struct places *places, const struct user *user)
+{
+	uint16_t home = slot_of(places, user)->home;
+	return home != NOBODY && places->is_deaf[home];
+}
+
+static enum decision decide(const struct places *places, const struct user *user,
+                            const struct waiter *waiter)
 {
 	if (waiter->limit == PLACES_IN)
 		return GOES_IN;
 	if (user->count >= waiter->limit)
 		return IS_REFUSED;
+	if (is_alone(places, user))
+		return GOES_IN;
 	bool is_judged = user->judged != 0 && waiter->round != 0 &&
 	                 (int32_t)(user->judged - waiter->round) >= 0;
 	return !is_judged ? WAITS : user->count < user->granted ? GOES_IN : IS_REFUSED;
@@ -163,12 +173,15 @@ static bool answer_some(struct places *places, struct user *user)
 {
 	struct waiter *waiter;
 	while ((waiter = first_waiter(user)) != NULL) {
-		enum decision decision = decide(user, waiter);
+		enum decision decision = decide(places, user, waiter);
 		if (decision == WAITS)
 			break;
 		if (!places->out->has_room(places->out))
 			return false;
-		answer(places, waiter, decision == GOES_IN);
+		bool goes_in = decision == GOES_IN;
+		places->counters.unanswered +=
+			goes_in && waiter->limit != PLACES_IN && is_alone(places, user);
+		answer(places, waiter, goes_in);
 	}
 	return true;
 }
@@ -205,23 +218,28 @@ static void give_up_waiting(struct places *places)
 
 /* ---- reports ---- */
 
-/* Hands it over, to this node itself, too. */
-static void send(struct places *places, uint32_t node, enum frame_type type, uint16_t slot,
+/* Hands it over, to this node itself, too. False: there was no memory for it. */
+static bool send(struct places *places, uint32_t node, enum frame_type type, uint16_t slot,
                  const struct buf *body)
 {
-	if (node != PLACES_SELF) {
-		places->out->send(places->out, node, type, slot, body);
-		return;
-	}
-	bool is_taken = !body->is_broken &&
-	                places_take(places, node, type, slot, buf_view(body)) == PLACES_TAKEN;
-	if (is_taken || type != FRAME_PLACES)
-		return; /* who waits for a verdict waits no longer than PLACES_WAIT_MS */
-	slot_at(places, slot)->told = NOBODY;
+	if (body->is_broken)
+		return false;
+	if (node != PLACES_SELF)
+		return places->out->send(places->out, node, type, slot, body);
+	bool is_good = places_take(places, node, type, slot, buf_view(body));
+	CHECK(is_good); /* it is our own */
+	return true;
+}
+
+/* All of a slot has to be told, now or later. */
+static void fail(struct places *places, struct places_slot *slot)
+{
+	slot->told = NOBODY;
 	places->has_failed = true;
 }
 
-static void write_report(struct places *places, struct user *user)
+/* Among all, nothing that was granted before counts: what the home has been told is over. */
+static void write_report(struct places *places, struct user *user, bool is_of_all)
 {
 	struct buf *out = &places->report;
 	uint32_t want = user->count + user->waiting;
@@ -232,7 +250,7 @@ static void write_report(struct places *places, struct user *user)
 	struct list_node *node = list_first(&user->waiters);
 	for (; node != NULL; node = list_after(&user->waiters, node)) {
 		struct waiter *waiter = CONTAINER_OF(node, struct waiter, in_user);
-		if (waiter->round == 0)
+		if (waiter->round == 0 || is_of_all)
 			waiter->round = user->round;
 	}
 	user->unsaid = 0;
@@ -253,42 +271,48 @@ static void begin_report(struct places *places, uint8_t flags)
 
 static void say(struct places *places, struct user *user)
 {
-	const struct places_slot *slot = slot_of(places, user);
+	struct places_slot *slot = slot_of(places, user);
 	bool is_known = user->unsaid == 0 && user->known.have == user->count &&
 	                user->known.want == user->count + user->waiting;
 	bool knows_others = slot->told != NOBODY && slot->told == slot->home;
 	if (is_known || !knows_others) /* then it will be told all */
 		return;
 	begin_report(places, 0);
-	write_report(places, user);
-	send(places, slot->home, FRAME_PLACES, slot->number, &places->report);
+	write_report(places, user, false);
+	if (!send(places, slot->home, FRAME_PLACES, slot->number, &places->report))
+		fail(places, slot);
 }
 
-/* The home before is not to take itself for told, should it be home again. */
-static void say_away(struct places *places, const struct places_slot *slot)
+/* The home before is not to take itself for told, should it be home again. False: no memory. */
+static bool say_away(struct places *places, const struct places_slot *slot)
 {
 	if (slot->told == NOBODY || !places->is_linked[slot->told])
-		return;
+		return true;
 	begin_report(places, REPORT_AWAY);
-	send(places, slot->told, FRAME_PLACES, slot->number, &places->report);
+	return send(places, slot->told, FRAME_PLACES, slot->number, &places->report);
 }
 
 static void say_all(struct places *places, struct places_slot *slot)
 {
-	say_away(places, slot);
+	if (!say_away(places, slot)) {
+		places->has_failed = true;
+		return;
+	}
 	slot->told = slot->home;
 	begin_report(places, REPORT_BEGIN);
 	struct list_node *node = list_first(&slot->users);
 	for (; node != NULL; node = list_after(&slot->users, node)) {
 		if (places->report.len > REPORT_BYTES) {
-			send(places, slot->home, FRAME_PLACES, slot->number, &places->report);
+			if (!send(places, slot->home, FRAME_PLACES, slot->number, &places->report))
+				break;
 			begin_report(places, 0);
 		}
-		write_report(places, CONTAINER_OF(node, struct user, in_slot));
+		write_report(places, CONTAINER_OF(node, struct user, in_slot), true);
 	}
 	if (!places->report.is_broken)
 		places->report.at[0] = (char)(places->report.at[0] | REPORT_END);
-	send(places, slot->home, FRAME_PLACES, slot->number, &places->report);
+	if (node != NULL || !send(places, slot->home, FRAME_PLACES, slot->number, &places->report))
+		fail(places, slot);
 }
 
 static bool can_be_told(const struct places *places, const struct places_slot *slot)
@@ -308,8 +332,7 @@ static void slot_unsaid(struct places *places, struct places_slot *slot)
 
 /* ---- frames ---- */
 
-static bool read_report(struct places *places, struct unpack *in, uint16_t slot, uint32_t node,
-                        bool *has_memory)
+static bool read_report(struct places *places, struct unpack *in, uint16_t slot, uint32_t node)
 {
 	struct places_report report = {0};
 	report.key.word[0] = unpack_u64(in);
@@ -320,32 +343,30 @@ static bool read_report(struct places *places, struct unpack *in, uint16_t slot,
 	report.limit = unpack_u32(in);
 	if (in->is_bad || report.have > report.want || edge_user_slot(&report.key) != slot)
 		return false;
-	*has_memory &= places_home_report(&places->home, slot, node, &report);
+	places_home_report(&places->home, slot, node, &report);
 	return true;
 }
 
-static enum places_taken take_reports(struct places *places, uint32_t node, uint16_t slot,
-                                      struct slice body)
+static bool take_reports(struct places *places, uint32_t node, uint16_t slot, struct slice body)
 {
 	struct unpack in = {.rest = body};
 	uint8_t flags = unpack_u8(&in);
-	bool has_memory = true;
 	if (in.is_bad || flags > REPORT_FLAGS)
-		return PLACES_BAD;
+		return false;
 	if (flags & REPORT_AWAY)
 		places_home_away(&places->home, slot, node);
 	if (flags & REPORT_BEGIN)
 		places_home_begin(&places->home, slot, node);
 	while (in.rest.len > 0) {
-		if (!read_report(places, &in, slot, node, &has_memory))
-			return PLACES_BAD;
+		if (!read_report(places, &in, slot, node))
+			return false;
 	}
 	if (flags & REPORT_END)
 		places_home_end(&places->home, slot, node);
-	return has_memory ? PLACES_TAKEN : PLACES_NO_MEMORY;
+	return true;
 }
 
-static enum places_taken take_granted(struct places *places, uint32_t node, struct slice body)
+static bool take_granted(struct places *places, uint32_t node, struct slice body)
 {
 	struct unpack in = {.rest = body};
 	struct places_verdict verdict = {0};
@@ -354,20 +375,32 @@ static enum places_taken take_granted(struct places *places, uint32_t node, stru
 	verdict.round = unpack_u32(&in);
 	verdict.granted = unpack_u32(&in);
 	if (!unpack_is_over(&in))
-		return PLACES_BAD;
+		return false;
 	take_verdict(places, node, &verdict);
-	return PLACES_TAKEN;
+	return true;
 }
 
-enum places_taken places_take(struct places *places, uint32_t node, enum frame_type type,
-                              uint16_t slot, struct slice body)
+/* The home is not sure any more of what it was told of the slot. */
+static void take_again(struct places *places, uint32_t node, uint16_t slot)
+{
+	struct places_slot *at = slot_at(places, slot);
+	if (at->told == node)
+		at->told = NOBODY;
+	slot_unsaid(places, at);
+}
+
+bool places_take(struct places *places, uint32_t node, enum frame_type type, uint16_t slot,
+                 struct slice body)
 {
 	if (slot >= SLOTS)
-		return PLACES_BAD;
+		return false;
 	if (type == FRAME_PLACES)
 		return take_reports(places, node, slot, body);
-	CHECK(type == FRAME_PLACES_GRANTED);
-	return take_granted(places, node, body);
+	if (type == FRAME_PLACES_GRANTED)
+		return take_granted(places, node, body);
+	CHECK(type == FRAME_PLACES_AGAIN);
+	take_again(places, node, slot);
+	return body.len == 0;
 }
 
 /* ---- at home ---- */
@@ -383,7 +416,7 @@ static bool home_has_room(struct places_home_out *out)
 	return places->out->has_room(places->out);
 }
 
-static void home_verdict(struct places_home_out *out, uint32_t node, uint16_t slot,
+static bool home_verdict(struct places_home_out *out, uint32_t node, uint16_t slot,
                          const struct places_verdict *verdict)
 {
 	struct places *places = places_under(out);
@@ -392,7 +425,13 @@ static void home_verdict(struct places_home_out *out, uint32_t node, uint16_t sl
 	pack_u64(&places->verdict, verdict->key.word[1]);
 	pack_u32(&places->verdict, verdict->round);
 	pack_u32(&places->verdict, verdict->granted);
-	send(places, node, FRAME_PLACES_GRANTED, slot, &places->verdict);
+	return send(places, node, FRAME_PLACES_GRANTED, slot, &places->verdict);
+}
+
+static bool home_again(struct places_home_out *out, uint32_t node, uint16_t slot)
+{
+	const struct buf nothing = {0};
+	return send(places_under(out), node, FRAME_PLACES_AGAIN, slot, &nothing);
 }
 
 /* ---- making and breaking ---- */
@@ -415,7 +454,9 @@ bool places_init(struct places *places, const struct places_options *options)
 	*places = (struct places){
 		.out = options->out,
 		.now_ms = options->now_ms,
-		.home_out = {.has_room = home_has_room, .verdict = home_verdict},
+		.home_out = {.has_room = home_has_room,
+	                     .verdict = home_verdict,
+	                     .again = home_again},
 	};
 	list_init(&places->changed);
 	list_init(&places->unsaid);
@@ -515,10 +556,13 @@ void places_role(struct places *places, uint16_t slot, enum hub_home home, uint3
 	slot_unsaid(places, at);
 }
 
-void places_node_up(struct places *places, uint32_t node)
+void places_node_up(struct places *places, uint32_t node, bool counts_places)
 {
+	places->is_deaf[node] = !counts_places;
+	places->is_linked[node] = counts_places;
+	if (!counts_places)
+		return;
 	places_home_up(&places->home, node, places->now_ms);
-	places->is_linked[node] = true;
 	for (uint32_t i = 0; i < places->count; i++)
 		slot_unsaid(places, &places->slots[i]);
 }
@@ -526,7 +570,7 @@ void places_node_up(struct places *places, uint32_t node)
 void places_node_down(struct places *places, uint32_t node)
 {
 	places_home_down(&places->home, node);
-	places->is_linked[node] = false;
+	places->is_linked[node] = places->is_deaf[node] = false;
 	for (uint32_t i = 0; i < places->count; i++) {
 		struct places_slot *slot = &places->slots[i];
 		if (slot->told == node)
@@ -545,7 +589,7 @@ void places_node_gone(struct places *places, uint32_t node)
 void places_tick(struct places *places, uint64_t now_ms)
 {
 	places->now_ms = now_ms;
-	places_home_tick(&places->home);
+	places_home_tick(&places->home, now_ms);
 	for (uint32_t i = 0; places->has_failed && i < places->count; i++)
 		slot_unsaid(places, &places->slots[i]);
 	places->has_failed = false;
@@ -570,7 +614,10 @@ static bool say_changed(struct places *places)
 	struct list_node *node;
 	list_init(&changed);
 	list_move_all(&changed, &places->changed);
-	while ((node = list_first(&changed)) != NULL && places->out->has_room(places->out)) {
+	for (uint32_t i = 0; i < TURN_PLACES_MAX; i++) {
+		node = list_first(&changed);
+		if (node == NULL || !places->out->has_room(places->out))
+			break;
 		struct user *user = CONTAINER_OF(node, struct user, in_changed);
 		list_remove(node);
 		if (!answer_some(places, user))
@@ -591,5 +638,5 @@ bool places_turn(struct places *places, uint64_t now_ms)
 	has_more |= say_changed(places);
 	has_more |= places_home_turn(&places->home, now_ms);
 	give_up_waiting(places);
-	return has_more || !list_is_empty(&places->changed);
+	return has_more || !list_is_empty(&places->changed) || !list_is_empty(&places->unsaid);
 }

@@ -10,7 +10,8 @@
  * once.
  *
  * Nobody waits for longer than PLACES_WAIT_MS: where the home has said nothing till then this node
- * lets in as many as may be, for what it knows. Better one too many than a user who cannot come in.
+ * lets in as many as may be, for what it knows, and at once where the home is of a release that
+ * counts no places. Better one too many than a user who cannot come in.
  * Who is in stays, also where nodes that could not reach each other have let in too many.
  *
  * Until places_use() nothing is asked and nothing reported.
@@ -34,9 +35,10 @@ struct places_asker {
 };
 
 struct places_out {
-	bool (*has_room)(struct places_out *out); /* for a frame and an answer */
-	void (*send)(struct places_out *out, uint32_t node, enum frame_type type, uint16_t slot,
-	             const struct buf *body); /* is_broken: there was no memory for it */
+	bool (*has_room)(struct places_out *out); /* for an answer and a frame behind it */
+	/* False: there was no memory for it. What is lost with the link counts as sent. */
+	bool (*send)(struct places_out *out, uint32_t node, enum frame_type type, uint16_t slot,
+	             const struct buf *body);
 	/* Called in places_turn() alone. */
 	void (*answer)(struct places_out *out, const struct places_asker *asker,
 	               enum tally_answer answer, struct slab_handle place);
@@ -45,7 +47,7 @@ struct places_out {
 struct places_counters {
 	uint64_t asked;      /* for places */
 	uint64_t refused;    /* of these */
-	uint64_t unanswered; /* of these, those that the home had not answered in time */
+	uint64_t unanswered; /* of these, those that no home has judged, or not in time */
 };
 
 struct places {
@@ -54,11 +56,12 @@ struct places {
 	struct places_home_out home_out;
 	uint32_t count;
 	bool is_used;
-	bool has_failed; /* there was no memory for a report */
+	bool has_failed; /* there was no memory to tell of some slots */
 	uint32_t round;  /* of the newest report */
 	uint64_t now_ms;
 	struct places_slot *slots;
-	bool is_linked[PLACES_NODES];
+	bool is_linked[PLACES_NODES]; /* to nodes that count places */
+	bool is_deaf[PLACES_NODES];   /* linked, and counts none */
 	struct slab users, waiters;
 	struct map table;    /* users */
 	struct list changed; /* those whose home does not know how many there are and would be */
@@ -91,19 +94,13 @@ void places_give(struct places *places, struct slab_handle place);
 
 /* What the mesh tells. */
 void places_role(struct places *places, uint16_t slot, enum hub_home home, uint32_t node);
-void places_node_up(struct places *places, uint32_t node);
+void places_node_up(struct places *places, uint32_t node, bool counts_places);
 void places_node_down(struct places *places, uint32_t node);
 void places_node_gone(struct places *places, uint32_t node);
 
-enum places_taken {
-	PLACES_TAKEN = 0,
-	PLACES_BAD,       /* it is malformed */
-	PLACES_NO_MEMORY, /* the node has to report all again */
-};
-
-/* A frame of that node. */
-MUST_CHECK enum places_taken places_take(struct places *places, uint32_t node, enum frame_type type,
-                                         uint16_t slot, struct slice body);
+/* A frame of that node. False: it is malformed. */
+MUST_CHECK bool places_take(struct places *places, uint32_t node, enum frame_type type,
+                            uint16_t slot, struct slice body);
 
 /* Now and then, and once a turn. True: there is more. */
 void places_tick(struct places *places, uint64_t now_ms);

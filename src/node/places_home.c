@@ -2,12 +2,17 @@
 
 #include <stdlib.h>
 
+#include "starling/limits.h"
+
 #define SWEEP_SLOTS 64u /* a turn */
 
 struct places_home_slot {
 	struct list users;
+	struct list waiting; /* claims that are still to be decided */
+	struct list_node in_asking;
 	bool is_home;
-	uint64_t since_ms;                     /* home */
+	bool has_lost;                         /* a report of a node that is not heard */
+	uint64_t since_ms;                     /* home, or without what it has lost */
 	uint64_t heard[PLACES_NODES / 64 + 1]; /* nodes that have reported all they have */
 };
 
@@ -27,6 +32,7 @@ struct claim {
 	uint32_t held; /* as others are to see it */
 	uint32_t life;
 	uint16_t node, slot;
+	bool is_stale; /* the node is reporting all it has, and has not named it yet */
 };
 
 static_assert(sizeof(struct user) <= 64, "what a user costs at home");
@@ -92,33 +98,51 @@ static bool is_heard(const struct places_home_slot *slot, uint32_t node)
 	return (slot->heard[node / 64] >> node % 64 & 1) != 0;
 }
 
-/* Beside nodes. */
-#define THE_GONE PLACES_NODES
-#define THE_UNHEARD (PLACES_NODES + 1)
+/* Which claims are over, beside those of nodes that are gone. */
+enum over {
+	OVER_GONE = 0, /* no others */
+	OVER_NODES,    /* a node's */
+	OVER_STALE,    /* a node's, where it has not named them */
+	OVER_UNHEARD,  /* those of nodes that have not reported all they have */
+};
 
-/* Those of that node, and in any case of those that are gone. */
-static void claims_drop(struct places_home *home, struct user *user, uint32_t node)
+static bool is_over(const struct places_home *home, const struct claim *claim, enum over which,
+                    uint32_t node)
 {
-	const struct places_home_slot *slot = slot_at(home, edge_user_slot(&user->key));
+	if (claim->life != home->nodes[claim->node].life)
+		return true;
+	switch (which) {
+	case OVER_NODES:
+		return claim->node == node;
+	case OVER_STALE:
+		return claim->node == node && claim->is_stale;
+	case OVER_UNHEARD:
+		return !is_heard(slot_at(home, claim->slot), claim->node);
+	case OVER_GONE:
+		break;
+	}
+	return false;
+}
+
+static void claims_drop(struct places_home *home, struct user *user, enum over which, uint32_t node)
+{
 	struct claim **at = &user->first;
 	while (*at != NULL) {
-		uint32_t whose = (*at)->node;
-		bool is_over = whose == node || (*at)->life != home->nodes[whose].life ||
-		               (node == THE_UNHEARD && !is_heard(slot, whose));
-		if (is_over)
+		if (is_over(home, *at, which, node))
 			claim_drop(at);
 		else
 			at = &(*at)->next;
 	}
 }
 
-static void slot_drop(struct places_home *home, struct places_home_slot *slot, uint32_t node)
+static void slot_drop(struct places_home *home, struct places_home_slot *slot, enum over which,
+                      uint32_t node)
 {
 	struct list_node *at = list_first(&slot->users), *next;
 	for (; at != NULL; at = next) {
 		struct user *user = CONTAINER_OF(at, struct user, in_slot);
 		next = list_after(&slot->users, at);
-		claims_drop(home, user, node);
+		claims_drop(home, user, which, node);
 		user_drop_if_unused(home, user);
 	}
 }
@@ -141,20 +165,23 @@ bool places_home_init(struct places_home *home, const struct places_home_options
 	*home = (struct places_home){
 		.out = options->out,
 		.hash_key = options->hash_key,
+		.worker = options->worker,
 		.workers = options->workers,
 		.count = (SLOTS - options->worker - 1) / options->workers + 1,
 	};
-	home->sweep_at = home->count;
+	home->sweep_at = home->again_at = home->count;
 	home->nodes[PLACES_SELF].is_linked = true;
-	list_init(&home->waiting);
+	list_init(&home->asking);
 	home->slots = calloc(home->count, sizeof(*home->slots));
 	if (home->slots == NULL || map_init(&home->table) != 0) {
 		free(home->slots);
 		home->slots = NULL;
 		return false;
 	}
-	for (uint32_t i = 0; i < home->count; i++)
+	for (uint32_t i = 0; i < home->count; i++) {
 		list_init(&home->slots[i].users);
+		list_init(&home->slots[i].waiting);
+	}
 	return true;
 }
 
@@ -178,7 +205,7 @@ void places_home_role(struct places_home *home, uint16_t slot, enum hub_home rol
 		at->since_ms = now_ms;
 	at->is_home = role == HOME_HERE;
 	if (role == HOME_ELSEWHERE) /* who still reports here will say that it does so no more */
-		slot_drop(home, at, THE_UNHEARD);
+		slot_drop(home, at, OVER_UNHEARD, 0);
 	home->has_news |= at->is_home;
 }
 
@@ -212,15 +239,35 @@ void places_home_gone(struct places_home *home, uint32_t node)
 
 /* ---- reports ---- */
 
+/* What it had counts until all has been said: or others would be let in meanwhile. */
 void places_home_begin(struct places_home *home, uint16_t slot, uint32_t node)
 {
-	slot_drop(home, slot_at(home, slot), node);
+	struct places_home_slot *at = slot_at(home, slot);
+	struct list_node *one = list_first(&at->users);
+	home->nodes[node].has_lost = false;
+	for (; one != NULL; one = list_after(&at->users, one)) {
+		struct claim *claim = CONTAINER_OF(one, struct user, in_slot)->first;
+		for (; claim != NULL; claim = claim->next)
+			claim->is_stale |= claim->node == node;
+	}
 }
 
 void places_home_end(struct places_home *home, uint16_t slot, uint32_t node)
 {
-	slot_at(home, slot)->heard[node / 64] |= 1ull << node % 64;
+	struct places_home_slot *at = slot_at(home, slot);
+	slot_drop(home, at, OVER_STALE, node);
+	if (!home->nodes[node].has_lost)
+		at->heard[node / 64] |= 1ull << node % 64;
 	home->has_news = true;
+}
+
+/* There was no memory for a report: till the node has said all again nothing is decided. */
+static void lose(struct places_home *home, uint16_t slot, uint32_t node)
+{
+	struct places_home_slot *at = slot_at(home, slot);
+	at->heard[node / 64] &= ~(1ull << node % 64);
+	at->since_ms = home->now_ms;
+	at->has_lost = home->has_lost = home->nodes[node].has_lost = true;
 }
 
 /* As long as this one takes itself for the home, what the node had counts. */
@@ -229,7 +276,7 @@ void places_home_away(struct places_home *home, uint16_t slot, uint32_t node)
 	struct places_home_slot *at = slot_at(home, slot);
 	at->heard[node / 64] &= ~(1ull << node % 64);
 	if (!at->is_home)
-		slot_drop(home, at, node);
+		slot_drop(home, at, OVER_NODES, node);
 }
 
 static struct claim *claim_make(struct places_home *home, struct user *user, uint32_t node)
@@ -244,6 +291,7 @@ static struct claim *claim_make(struct places_home *home, struct user *user, uin
 		return NULL;
 	claim->user = user;
 	claim->node = (uint16_t)node;
+	claim->slot = edge_user_slot(&user->key);
 	claim->life = home->nodes[node].life;
 	claim->next = user->first;
 	user->first = claim;
@@ -252,7 +300,7 @@ static struct claim *claim_make(struct places_home *home, struct user *user, uin
 
 /* What was granted and may still be under way to the node stays its own as far as it asks for it.
  */
-static void claim_set(struct places_home *home, struct claim *claim, uint16_t slot,
+static void claim_set(struct places_home *home, struct claim *claim,
                       const struct places_report *report)
 {
 	uint32_t kept = claim->held < report->want ? claim->held : report->want;
@@ -261,16 +309,19 @@ static void claim_set(struct places_home *home, struct claim *claim, uint16_t sl
 	claim->want = report->want;
 	claim->round = report->round;
 	claim->limit = report->limit;
-	claim->slot = slot;
+	claim->is_stale = false;
 	if (list_is_linked(&claim->in_waiting))
 		list_remove(&claim->in_waiting);
 	if (claim->want == claim->have)
 		return;
-	list_append(&home->waiting, &claim->in_waiting);
+	struct places_home_slot *at = slot_at(home, claim->slot);
+	list_append(&at->waiting, &claim->in_waiting);
+	if (!list_is_linked(&at->in_asking))
+		list_append(&home->asking, &at->in_asking);
 	home->has_news = true;
 }
 
-bool places_home_report(struct places_home *home, uint16_t slot, uint32_t node,
+void places_home_report(struct places_home *home, uint16_t slot, uint32_t node,
                         const struct places_report *report)
 {
 	CHECK(report->have <= report->want);
@@ -278,14 +329,16 @@ bool places_home_report(struct places_home *home, uint16_t slot, uint32_t node,
 	bool is_gone = report->want == 0;
 	struct user *user =
 		is_gone ? find(home, &report->key, &hash) : user_make(home, slot, &report->key);
-	if (user == NULL)
-		return is_gone;
-	claims_drop(home, user, is_gone ? node : THE_GONE);
-	struct claim *claim = is_gone ? NULL : claim_make(home, user, node);
-	if (claim != NULL)
-		claim_set(home, claim, slot, report);
-	user_drop_if_unused(home, user);
-	return is_gone || claim != NULL;
+	struct claim *claim = NULL;
+	if (user != NULL) {
+		claims_drop(home, user, is_gone ? OVER_NODES : OVER_GONE, node);
+		claim = is_gone ? NULL : claim_make(home, user, node);
+		if (claim != NULL)
+			claim_set(home, claim, report);
+		user_drop_if_unused(home, user);
+	}
+	if (claim == NULL && !is_gone)
+		lose(home, slot, node);
 }
 
 /* ---- verdicts ---- */
@@ -303,10 +356,11 @@ static bool is_settled(const struct places_home *home, const struct places_home_
 	return true;
 }
 
-static void decide(struct places_home *home, struct claim *claim)
+/* False: its verdict did not get away; what it grants counts as taken all the same. */
+static bool decide(struct places_home *home, struct claim *claim)
 {
 	uint64_t others = 0;
-	claims_drop(home, claim->user, THE_GONE);
+	claims_drop(home, claim->user, OVER_GONE, 0);
 	for (const struct claim *one = claim->user->first; one != NULL; one = one->next)
 		others += one == claim ? 0 : one->held;
 	uint64_t room = others < claim->limit ? claim->limit - others : 0;
@@ -314,43 +368,97 @@ static void decide(struct places_home *home, struct claim *claim)
 	claim->held = granted > claim->have ? granted : claim->have;
 	struct places_verdict verdict = {
 		.key = claim->user->key, .round = claim->round, .granted = claim->held};
-	home->out->verdict(home->out, claim->node, claim->slot, &verdict);
+	return home->out->verdict(home->out, claim->node, claim->slot, &verdict);
 }
 
 static void sweep(struct places_home *home)
 {
 	for (uint32_t i = 0; i < SWEEP_SLOTS && home->sweep_at < home->count; i++)
-		slot_drop(home, &home->slots[home->sweep_at++], THE_GONE);
+		slot_drop(home, &home->slots[home->sweep_at++], OVER_GONE, 0);
+}
+
+/* All that are not heard: those of whom something was lost are among them, and the others, who are
+ * still to report, are not told to do more. */
+static bool ask_all_again(struct places_home *home, const struct places_home_slot *slot)
+{
+	uint16_t number = (uint16_t)(home->worker + (slot - home->slots) * home->workers);
+	for (uint32_t i = 0; i < PLACES_NODES; i++) {
+		bool is_meant = home->nodes[i].is_linked && !is_heard(slot, i);
+		if (is_meant &&
+		    (!home->out->has_room(home->out) || !home->out->again(home->out, i, number)))
+			return false;
+	}
+	return true;
+}
+
+/* What is in the way is tried again with the next tick. */
+static void ask_again(struct places_home *home)
+{
+	for (; home->again_at < home->count; home->again_at++) {
+		struct places_home_slot *slot = &home->slots[home->again_at];
+		if (!slot->has_lost)
+			continue;
+		if (!ask_all_again(home, slot)) {
+			home->again_at = home->count;
+			home->has_lost = true;
+			return;
+		}
+		slot->has_lost = false;
+	}
+}
+
+/* Those of a slot. False: some are left for the next turn. */
+static bool decide_some(struct places_home *home, struct places_home_slot *slot, uint32_t *budget)
+{
+	struct list_node *node;
+	while ((node = list_first(&slot->waiting)) != NULL) {
+		struct claim *claim = CONTAINER_OF(node, struct claim, in_waiting);
+		bool is_over =
+			claim->life != home->nodes[claim->node].life; /* the sweep has it next */
+		if (*budget == 0 || !home->out->has_room(home->out))
+			return false;
+		--*budget;
+		if (!is_over && !decide(home, claim))
+			return true; /* with the next tick, like the rest of them */
+		list_remove(node);
+	}
+	return true;
+}
+
+static void decide_all(struct places_home *home, uint64_t now_ms)
+{
+	struct list asking;
+	struct list_node *node;
+	uint32_t budget = TURN_PLACES_MAX;
+	list_init(&asking);
+	list_move_all(&asking, &home->asking);
+	home->has_news = false;
+	while ((node = list_first(&asking)) != NULL) {
+		struct places_home_slot *slot =
+			CONTAINER_OF(node, struct places_home_slot, in_asking);
+		list_remove(node);
+		if (slot->is_home && is_settled(home, slot, now_ms))
+			home->has_news |= !decide_some(home, slot, &budget);
+		if (!list_is_empty(&slot->waiting) && !list_is_linked(node))
+			list_append(&home->asking, node);
+	}
 }
 
 bool places_home_turn(struct places_home *home, uint64_t now_ms)
 {
+	home->now_ms = now_ms;
 	sweep(home);
-	if (!home->has_news)
-		return home->sweep_at < home->count;
-	struct list waiting;
-	struct list_node *node;
-	list_init(&waiting);
-	list_move_all(&waiting, &home->waiting);
-	home->has_news = false;
-	while ((node = list_first(&waiting)) != NULL) {
-		struct claim *claim = CONTAINER_OF(node, struct claim, in_waiting);
-		const struct places_home_slot *slot = slot_at(home, claim->slot);
-		bool has_room = home->out->has_room(home->out);
-		list_remove(node);
-		if (claim->life != home->nodes[claim->node].life)
-			continue; /* the sweep has it next */
-		if (has_room && slot->is_home && is_settled(home, slot, now_ms)) {
-			decide(home, claim);
-			continue;
-		}
-		list_append(&home->waiting, node);
-		home->has_news |= !has_room;
-	}
+	ask_again(home);
+	if (home->has_news)
+		decide_all(home, now_ms);
 	return home->has_news || home->sweep_at < home->count;
 }
 
-void places_home_tick(struct places_home *home)
+void places_home_tick(struct places_home *home, uint64_t now_ms)
 {
-	home->has_news |= !list_is_empty(&home->waiting);
+	home->now_ms = now_ms;
+	home->has_news |= !list_is_empty(&home->asking);
+	if (home->has_lost)
+		home->again_at = 0;
+	home->has_lost = false;
 }

@@ -9,7 +9,8 @@
  *
  * A home decides when it has heard of the slot from all nodes that are linked, or for
  * PLACES_SETTLE_MS from who is silent: those have no limit, or much to do. What a node had is
- * forgotten when it is gone or reports elsewhere, and replaced when it reports all it has.
+ * forgotten when it is gone or reports elsewhere, and when it has reported all it has without it.
+ * Where there was no memory for a report the node is asked to say all of it again.
  *
  * Who reports to whom is for the reporter to know: what it says counts here whether this node knows
  * already that it is home, or was not for a moment. Only questions wait until it is.
@@ -45,24 +46,31 @@ struct places_verdict {
 
 struct places_home_out {
 	bool (*has_room)(struct places_home_out *out);
-	void (*verdict)(struct places_home_out *out, uint32_t node, uint16_t slot,
+	/* False: there was no memory for it. */
+	bool (*verdict)(struct places_home_out *out, uint32_t node, uint16_t slot,
 	                const struct places_verdict *verdict);
+	/* It is to report all that it has of the slot once more, should it have done so already. */
+	bool (*again)(struct places_home_out *out, uint32_t node, uint16_t slot);
 };
 
 struct places_home {
 	struct places_home_out *out;
 	struct hash_key hash_key;
-	uint32_t workers, count;
+	uint32_t worker, workers, count;
 	struct places_home_slot *slots;
 	struct places_home_node {
 		bool is_linked;
+		bool has_lost; /* a report was, since it has begun with the slot that it is at */
 		uint32_t life; /* of what it has claimed: rises when it is gone */
 		uint64_t linked_ms;
 	} nodes[PLACES_NODES];
-	struct map table;    /* users */
-	struct list waiting; /* claims that are still to be decided */
-	bool has_news;       /* some may be decided now */
-	uint32_t sweep_at;   /* slots from here on may hold what those who are gone had */
+	struct map table;   /* users */
+	struct list asking; /* slots with claims that are still to be decided */
+	bool has_news;      /* some may be decided now */
+	bool has_lost;      /* some slots are to be reported again */
+	uint32_t again_at;  /* and from here on it is to be asked for now */
+	uint32_t sweep_at;  /* slots from here on may hold what those who are gone had */
+	uint64_t now_ms;
 };
 
 struct places_home_options {
@@ -85,11 +93,11 @@ void places_home_gone(struct places_home *home, uint32_t node);
 void places_home_begin(struct places_home *home, uint16_t slot, uint32_t node);
 void places_home_end(struct places_home *home, uint16_t slot, uint32_t node);
 void places_home_away(struct places_home *home, uint16_t slot, uint32_t node);
-/* False: no memory. */
-MUST_CHECK bool places_home_report(struct places_home *home, uint16_t slot, uint32_t node,
-                                   const struct places_report *report);
+/* Where there is no memory for it the slot is asked for again. */
+void places_home_report(struct places_home *home, uint16_t slot, uint32_t node,
+                        const struct places_report *report);
 
 /* Once a turn. True: there is more. */
 bool places_home_turn(struct places_home *home, uint64_t now_ms);
 /* Now and then: who was silent may have been so for long enough. */
-void places_home_tick(struct places_home *home);
+void places_home_tick(struct places_home *home, uint64_t now_ms);

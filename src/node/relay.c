@@ -105,16 +105,13 @@ static bool places_has_room(struct places_out *out)
 	return has_room(&relay->options);
 }
 
-static void places_send(struct places_out *out, uint32_t number, enum frame_type type,
+static bool places_send(struct places_out *out, uint32_t number, enum frame_type type,
                         uint16_t slot, const struct buf *body)
 {
 	struct relay *relay = CONTAINER_OF(out, struct relay, places_out);
-	struct roster_node *node = &relay->roster.nodes[number];
-	if (!node->is_linked || node->is_broken)
-		return;
-	struct blob *blob = body->is_broken ? NULL : blob_copy(buf_view(body));
-	if (!post_frame(relay, node, type, slot, blob, false))
-		node->is_broken = relay->has_broken = true;
+	const struct roster_node *node = &relay->roster.nodes[number];
+	return !node->is_linked ||
+	       post_frame(relay, node, type, slot, blob_copy(buf_view(body)), false);
 }
 
 static void places_answer(struct places_out *out, const struct places_asker *asker,
@@ -192,19 +189,13 @@ void relay_answer_node(struct relay *relay, uint8_t kind, const struct note *not
 
 /* ---- links that lost something ---- */
 
-static void node_up(struct relay *relay, uint32_t number)
-{
-	hub_node_up(relay->hub, number);
-	places_node_up(&relay->places, number);
-}
-
-static void node_down(struct relay *relay, uint32_t number)
+static void lose_node(struct relay *relay, uint32_t number)
 {
 	hub_node_down(relay->hub, number);
 	edge_node_lost(relay->edge, number);
-	places_node_down(&relay->places, number);
 }
 
+/* Places say by themselves what was lost. */
 static void mend_links(struct relay *relay)
 {
 	relay->has_broken = false;
@@ -213,8 +204,8 @@ static void mend_links(struct relay *relay)
 		if (!node->is_broken)
 			continue;
 		node->is_broken = false;
-		node_down(relay, i);
-		node_up(relay, i);
+		lose_node(relay, i);
+		hub_node_up(relay->hub, i);
 	}
 }
 
@@ -260,15 +251,15 @@ static bool take_surveyed(struct relay *relay, const struct mesh_mail *mail)
 	return true;
 }
 
-static void take_places(struct relay *relay, struct roster_node *node, const struct mesh_mail *mail)
+static bool is_of_places(enum frame_type type)
 {
-	enum places_taken taken =
-		places_take(&relay->places, mail->seat.index, (enum frame_type)mail->type,
-	                    mail->slot, blob_view(mail->body));
-	relay->counters.malformed += taken == PLACES_BAD;
-	relay->counters.lost += taken == PLACES_NO_MEMORY;
-	if (taken == PLACES_NO_MEMORY)
-		node->is_broken = relay->has_broken = true;
+	return type == FRAME_PLACES || type == FRAME_PLACES_GRANTED || type == FRAME_PLACES_AGAIN;
+}
+
+static bool take_places(struct relay *relay, const struct mesh_mail *mail)
+{
+	return places_take(&relay->places, mail->seat.index, (enum frame_type)mail->type,
+	                   mail->slot, blob_view(mail->body));
 }
 
 static void take_frame(struct relay *relay, const struct mesh_mail *mail, uint64_t now_ms)
@@ -289,8 +280,8 @@ static void take_frame(struct relay *relay, const struct mesh_mail *mail, uint64
 		relay->counters.malformed += !take_surveyed(relay, mail);
 		return;
 	}
-	if (mail->type == FRAME_PLACES || mail->type == FRAME_PLACES_GRANTED) {
-		take_places(relay, node, mail);
+	if (is_of_places((enum frame_type)mail->type)) {
+		relay->counters.malformed += !take_places(relay, mail);
 		return;
 	}
 	struct frame frame = {.type = (enum frame_type)mail->type,
@@ -311,10 +302,12 @@ static void take_node(struct relay *relay, const struct mesh_mail *mail, uint64_
 {
 	switch (roster_take(&relay->roster, mail)) {
 	case ROSTER_UP:
-		node_up(relay, mail->seat.index);
+		hub_node_up(relay->hub, mail->seat.index);
+		places_node_up(&relay->places, mail->seat.index, mail->counts_places);
 		break;
 	case ROSTER_DOWN:
-		node_down(relay, mail->seat.index);
+		lose_node(relay, mail->seat.index);
+		places_node_down(&relay->places, mail->seat.index);
 		break;
 	case ROSTER_SAME:
 		break;

@@ -1,16 +1,18 @@
 /*
  * The places of a few users on several nodes, in one thread and from a seed: connections come and
  * go, frames take their time, homes change and are told of at other times on each node, nodes die
- * and start anew. As long as all that live hear each other no user ever has more connections than
- * may be. With partitions it may for a while. In both cases nobody waits for longer than
- * PLACES_WAIT_MS, and once it is quiet who may come in does, and nobody else; no dead node's
- * connections count.
+ * and start anew, and now and then there is no memory: for a frame, or for what came with one. As
+ * long as all that live hear each other no user ever has more connections than may be. With
+ * partitions it may for a while, and with a node of a release that counts no places. In each case
+ * nobody waits for longer than PLACES_WAIT_MS, and once it is quiet who may come in does, and
+ * nobody else; no dead node's connections count.
  */
 #include <stdlib.h>
 
 #include "base/random.h"
 #include "node/places.h"
 
+#include "../failing.h"
 #include "seeds.h"
 
 #define NODES 4
@@ -45,7 +47,7 @@ static struct link {
 static struct node {
 	struct places_out out;
 	struct places places;
-	bool is_alive;
+	bool is_alive, is_old;
 	uint32_t number, life;
 	uint16_t told[USERS];    /* home of each user's slot, by what it was told */
 	uint64_t told_ms[USERS]; /* when it will be told of another one */
@@ -58,9 +60,11 @@ static uint32_t limits[USERS];
 static uint32_t homes[USERS]; /* who ought to be it */
 static struct random rng;
 static uint64_t now_ms;
-static bool may_cut;
+static bool may_exceed; /* for a while, what may be */
+static bool may_cut;    /* links */
+static bool has_an_old; /* the last node is of a release that counts no places */
 static struct {
-	uint64_t in, refused, kills, moves, cuts, unanswered, without_room;
+	uint64_t in, refused, kills, moves, cuts, unanswered, without_room, lost, starved;
 } seen;
 
 static uint32_t below(uint32_t bound)
@@ -78,15 +82,20 @@ static bool out_has_room(struct places_out *out)
 	return has_room;
 }
 
-static void out_send(struct places_out *out, uint32_t to, enum frame_type type, uint16_t slot,
+static bool out_send(struct places_out *out, uint32_t to, enum frame_type type, uint16_t slot,
                      const struct buf *body)
 {
 	struct node *node = CONTAINER_OF(out, struct node, out);
 	struct link *link = &links[node->number][to];
 	CHECK(!body->is_broken);
+	CHECK(!nodes[to].is_old); /* it would end the link */
 	if (!link->is_up)
-		return;
+		return true;
 	CHECK(link->count < FRAMES_MAX);
+	if (below(30) == 0) {
+		seen.lost++;
+		return false;
+	}
 	uint64_t at_ms = now_ms + 1 + below(60);
 	if (link->count > 0) {
 		size_t last = (link->first + link->count - 1) % FRAMES_MAX;
@@ -96,6 +105,8 @@ static void out_send(struct places_out *out, uint32_t to, enum frame_type type, 
 	struct frame_sent *frame = &link->frames[(link->first + link->count++) % FRAMES_MAX];
 	*frame = (struct frame_sent){.at_ms = at_ms, .type = type, .slot = slot};
 	buf_slice(&frame->body, buf_view(body));
+	CHECK(!frame->body.is_broken);
+	return true;
 }
 
 static void out_answer(struct places_out *out, const struct places_asker *asker,
@@ -130,8 +141,10 @@ static void link_drop(struct link *link)
 static void link_up(uint32_t a, uint32_t b)
 {
 	links[a][b].is_up = links[b][a].is_up = true;
-	places_node_up(&nodes[a].places, b);
-	places_node_up(&nodes[b].places, a);
+	if (!nodes[a].is_old)
+		places_node_up(&nodes[a].places, b, !nodes[b].is_old);
+	if (!nodes[b].is_old)
+		places_node_up(&nodes[b].places, a, !nodes[a].is_old);
 }
 
 static void node_start(struct node *node)
@@ -145,6 +158,7 @@ static void node_start(struct node *node)
 	CHECK(places_init(&node->places, &options));
 	places_use(&node->places);
 	node->is_alive = true;
+	node->is_old = has_an_old && node->number == NODES - 1;
 	node->life++;
 	for (uint32_t i = 0; i < USERS; i++) {
 		node->told[i] = NODES;
@@ -166,10 +180,11 @@ static void node_kill(struct node *node)
 		bool was_up = links[i][node->number].is_up;
 		link_drop(&links[node->number][i]);
 		link_drop(&links[i][node->number]);
-		if (nodes[i].is_alive && was_up)
+		if (!nodes[i].is_alive || nodes[i].is_old)
+			continue;
+		if (was_up)
 			places_node_down(&nodes[i].places, node->number);
-		if (nodes[i].is_alive)
-			places_node_gone(&nodes[i].places, node->number);
+		places_node_gone(&nodes[i].places, node->number);
 	}
 	for (uint32_t i = 0; i < CLIENTS; i++)
 		if (clients[i].node == node->number)
@@ -182,6 +197,12 @@ static uint32_t some_node(void)
 	while (!nodes[number].is_alive)
 		number = (number + 1) % NODES;
 	return number;
+}
+
+/* The one that is old may be home, but clients come to others. */
+static bool is_counting(const struct node *node)
+{
+	return node->is_alive && !node->is_old;
 }
 
 /* As each side of a partition does: who cannot hear it has another home. */
@@ -219,6 +240,12 @@ static void tell_homes(struct node *node)
 
 /* ---- the world ---- */
 
+static void starve(void)
+{
+	if (below(10) == 0)
+		failing_arm(1 + below(2), FAILING_ONE);
+}
+
 static void deliver(uint32_t from, uint32_t to)
 {
 	struct link *link = &links[from][to];
@@ -226,9 +253,12 @@ static void deliver(uint32_t from, uint32_t to)
 		struct frame_sent frame = link->frames[link->first];
 		link->first = (link->first + 1) % FRAMES_MAX;
 		link->count--;
-		if (nodes[to].is_alive)
+		if (nodes[to].is_alive) {
+			starve();
 			CHECK(places_take(&nodes[to].places, from, frame.type, frame.slot,
-			                  buf_view(&frame.body)) == PLACES_TAKEN);
+			                  buf_view(&frame.body)));
+			seen.starved += failing_disarm();
+		}
 		buf_free(&frame.body);
 	}
 }
@@ -271,7 +301,7 @@ static void step(void)
 			deliver(i, j);
 	for (uint32_t i = 0; i < NODES; i++) {
 		struct node *node = &nodes[i];
-		if (!node->is_alive)
+		if (!is_counting(node))
 			continue;
 		tell_homes(node);
 		if (now_ms % (10 * STEP_MS) == 0)
@@ -279,7 +309,7 @@ static void step(void)
 		for (int turns = 0; turns < 3; turns++)
 			(void)places_turn(&node->places, now_ms);
 	}
-	for (uint32_t i = 0; !may_cut && i < USERS; i++)
+	for (uint32_t i = 0; !may_exceed && i < USERS; i++)
 		CHECK(count_in(i) <= limits[i]);
 }
 
@@ -349,8 +379,9 @@ static void fault(void)
 
 static void live(void)
 {
-	if (below(3) == 0)
-		(void)come(some_node(), below(USERS));
+	uint32_t node = some_node();
+	if (below(3) == 0 && !nodes[node].is_old)
+		(void)come(node, below(USERS));
 	for (int i = 0; i < 2; i++)
 		if (below(4) == 0)
 			go(&clients[below(CLIENTS)]);
@@ -383,6 +414,14 @@ static void fill(uint32_t user)
 	CHECK(count_in(user) == limits[user]);
 }
 
+static void upgrade(struct node *node)
+{
+	has_an_old = false;
+	if (node->is_alive)
+		node_kill(node);
+	node_start(node);
+}
+
 static void run(uint64_t seed)
 {
 	rng.state = seed;
@@ -402,6 +441,8 @@ static void run(uint64_t seed)
 	for (uint32_t a = 0; a < NODES; a++)
 		for (uint32_t b = 0; b < NODES; b++)
 			links[a][b].is_cut = false;
+	if (has_an_old)
+		upgrade(&nodes[NODES - 1]);
 	pass(DETECT_MS + PLACES_WAIT_MS + PLACES_SETTLE_MS);
 	for (uint32_t i = 0; i < USERS; i++)
 		fill(i);
@@ -415,11 +456,15 @@ static void run(uint64_t seed)
 
 int main(int argc, char **argv)
 {
+	static const char *const scenarios[] = {"places: no partitions", "places: partitions too",
+	                                        "places: a node that counts none"};
 	struct seeds seeds = seeds_begin(argc, argv, 300);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
+		seeded.scenario = scenarios[i];
+		may_exceed = i > 0;
 		may_cut = i == 1;
-		seeded.scenario = may_cut ? "places: partitions too" : "places: no partitions";
 		for (uint64_t seed = 0; seed < seeds.count; seed++) {
+			has_an_old = i == 2;
 			seeded.seed = seeds.first + seed;
 			run(seeded.seed);
 		}
@@ -427,14 +472,16 @@ int main(int argc, char **argv)
 	if (seeds.count >= 100) {
 		CHECK(seen.in > 0 && seen.refused > 0 && seen.kills > 0 && seen.moves > 0);
 		CHECK(seen.cuts > 0 && seen.unanswered > 0 && seen.without_room > 0);
+		CHECK(seen.lost > 0 && seen.starved > 0);
 	}
 	printf("places: never more than may be where all that live hear each other\n");
 	printf("places: nobody waits for ever, and in the end who may come in does\n");
 	printf("places: of %llu seeds: %llu in, %llu refused, %llu judged alone; %llu nodes died,"
-	       " %llu homes changed, %llu partitions\n",
-	       (unsigned long long)(2 * seeds.count), (unsigned long long)seen.in,
+	       " %llu homes changed, %llu partitions, %llu frames lost and %llu reports\n",
+	       (unsigned long long)(3 * seeds.count), (unsigned long long)seen.in,
 	       (unsigned long long)seen.refused, (unsigned long long)seen.unanswered,
 	       (unsigned long long)seen.kills, (unsigned long long)seen.moves,
-	       (unsigned long long)seen.cuts);
+	       (unsigned long long)seen.cuts, (unsigned long long)seen.lost,
+	       (unsigned long long)seen.starved);
 	return 0;
 }
