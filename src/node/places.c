@@ -25,7 +25,8 @@ struct places_slot {
 	struct list_node in_unsaid;
 	uint16_t number;
 	uint16_t home; /* a node; NOBODY: not known */
-	uint16_t told; /* the node that knows all; NOBODY: none */
+	uint16_t told; /* to be told, once another one is home, that it is no more; NOBODY: none */
+	bool is_whole; /* who was told is home, and knows all */
 };
 
 struct user {
@@ -192,7 +193,8 @@ static void take_verdict(struct places *places, uint32_t node, const struct plac
 {
 	uint64_t hash;
 	struct user *user = find(places, &verdict->key, &hash);
-	if (user == NULL || slot_of(places, user)->told != node)
+	const struct places_slot *slot = user == NULL ? NULL : slot_of(places, user);
+	if (slot == NULL || slot->told != node || !slot->is_whole)
 		return;
 	user->judged = verdict->round;
 	user->granted = verdict->granted;
@@ -234,7 +236,7 @@ static bool send(struct places *places, uint32_t node, enum frame_type type, uin
 /* All of a slot has to be told, now or later. */
 static void fail(struct places *places, struct places_slot *slot)
 {
-	slot->told = NOBODY;
+	slot->is_whole = false;
 	places->has_failed = true;
 }
 
@@ -247,6 +249,8 @@ static void write_report(struct places *places, struct user *user, bool is_of_al
 	 * before. */
 	places->round = places->round == UINT32_MAX ? 1 : places->round + 1;
 	user->round = places->round;
+	if (is_of_all || user->waiting == user->unsaid)
+		user->judged = 0; /* on what nobody waits for: some day it would seem to be new */
 	struct list_node *node = list_first(&user->waiters);
 	for (; node != NULL; node = list_after(&user->waiters, node)) {
 		struct waiter *waiter = CONTAINER_OF(node, struct waiter, in_user);
@@ -274,8 +278,7 @@ static void say(struct places *places, struct user *user)
 	struct places_slot *slot = slot_of(places, user);
 	bool is_known = user->unsaid == 0 && user->known.have == user->count &&
 	                user->known.want == user->count + user->waiting;
-	bool knows_others = slot->told != NOBODY && slot->told == slot->home;
-	if (is_known || !knows_others) /* then it will be told all */
+	if (is_known || !slot->is_whole) /* then it will be told all */
 		return;
 	begin_report(places, 0);
 	write_report(places, user, false);
@@ -284,21 +287,27 @@ static void say(struct places *places, struct user *user)
 }
 
 /* The home before is not to take itself for told, should it be home again. False: no memory. */
-static bool say_away(struct places *places, const struct places_slot *slot)
+static bool say_away(struct places *places, struct places_slot *slot)
 {
-	if (slot->told == NOBODY || !places->is_linked[slot->told])
+	if (slot->told == NOBODY || slot->told == slot->home)
 		return true;
 	begin_report(places, REPORT_AWAY);
-	return send(places, slot->told, FRAME_PLACES, slot->number, &places->report);
+	if (!send(places, slot->told, FRAME_PLACES, slot->number, &places->report))
+		return false;
+	slot->told = NOBODY;
+	return true;
 }
 
 static void say_all(struct places *places, struct places_slot *slot)
 {
 	if (!say_away(places, slot)) {
-		places->has_failed = true;
+		fail(places, slot);
 		return;
 	}
+	if (!places->is_linked[slot->home])
+		return;
 	slot->told = slot->home;
+	slot->is_whole = true;
 	begin_report(places, REPORT_BEGIN);
 	struct list_node *node = list_first(&slot->users);
 	for (; node != NULL; node = list_after(&slot->users, node)) {
@@ -315,18 +324,22 @@ static void say_all(struct places *places, struct places_slot *slot)
 		fail(places, slot);
 }
 
-static bool can_be_told(const struct places *places, const struct places_slot *slot)
+/* That another one is home is told to the one before also where that other one cannot be told. */
+static bool is_due(const struct places *places, const struct places_slot *slot)
 {
-	return places->is_used && slot->home != NOBODY && places->is_linked[slot->home];
+	if (!places->is_used || slot->home == NOBODY || slot->is_whole)
+		return false;
+	return places->is_linked[slot->home] || (slot->told != NOBODY && slot->told != slot->home);
 }
 
-/* Its home is another one, or knows nothing any more. */
+/* Its home is another one, or knows not all any more. */
 static void slot_unsaid(struct places *places, struct places_slot *slot)
 {
-	bool is_due = can_be_told(places, slot) && slot->told != slot->home;
-	if (is_due && !list_is_linked(&slot->in_unsaid))
+	slot->is_whole &= slot->told == slot->home;
+	bool is_in = list_is_linked(&slot->in_unsaid);
+	if (is_due(places, slot) && !is_in)
 		list_append(&places->unsaid, &slot->in_unsaid);
-	if (!is_due && list_is_linked(&slot->in_unsaid))
+	if (!is_due(places, slot) && is_in)
 		list_remove(&slot->in_unsaid);
 }
 
@@ -385,7 +398,7 @@ static void take_again(struct places *places, uint32_t node, uint16_t slot)
 {
 	struct places_slot *at = slot_at(places, slot);
 	if (at->told == node)
-		at->told = NOBODY;
+		at->is_whole = false;
 	slot_unsaid(places, at);
 }
 
@@ -546,6 +559,16 @@ void places_give(struct places *places, struct slab_handle place)
 
 /* ---- what the mesh tells ---- */
 
+/* Nobody waits for a home that counts none. */
+static void judge_alone(struct places *places, struct places_slot *slot)
+{
+	if (slot->home == NOBODY || !places->is_deaf[slot->home])
+		return;
+	struct list_node *node = list_first(&slot->users);
+	for (; node != NULL; node = list_after(&slot->users, node))
+		user_changed(places, CONTAINER_OF(node, struct user, in_slot));
+}
+
 void places_role(struct places *places, uint16_t slot, enum hub_home home, uint32_t node)
 {
 	struct places_slot *at = slot_at(places, slot);
@@ -554,17 +577,19 @@ void places_role(struct places *places, uint16_t slot, enum hub_home home, uint3
 	                                    : NOBODY;
 	places_home_role(&places->home, slot, home, places->now_ms);
 	slot_unsaid(places, at);
+	judge_alone(places, at);
 }
 
 void places_node_up(struct places *places, uint32_t node, bool counts_places)
 {
 	places->is_deaf[node] = !counts_places;
 	places->is_linked[node] = counts_places;
-	if (!counts_places)
-		return;
-	places_home_up(&places->home, node, places->now_ms);
-	for (uint32_t i = 0; i < places->count; i++)
+	if (counts_places)
+		places_home_up(&places->home, node, places->now_ms);
+	for (uint32_t i = 0; i < places->count; i++) {
 		slot_unsaid(places, &places->slots[i]);
+		judge_alone(places, &places->slots[i]);
+	}
 }
 
 void places_node_down(struct places *places, uint32_t node)

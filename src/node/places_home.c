@@ -5,15 +5,17 @@
 #include "starling/limits.h"
 
 #define SWEEP_SLOTS 64u /* a turn */
+#define NODE_WORDS (PLACES_NODES / 64 + 1)
 
 struct places_home_slot {
 	struct list users;
 	struct list waiting; /* claims that are still to be decided */
 	struct list_node in_asking;
 	bool is_home;
-	bool has_lost;                         /* a report of a node that is not heard */
-	uint64_t since_ms;                     /* home, or without what it has lost */
-	uint64_t heard[PLACES_NODES / 64 + 1]; /* nodes that have reported all they have */
+	bool has_lost;     /* a report of a node that has not been asked for it again */
+	uint64_t since_ms; /* home, or since some were asked again */
+	/* Nodes that have reported all they have; those of whom some was lost since they began. */
+	uint64_t heard[NODE_WORDS], torn[NODE_WORDS];
 };
 
 struct user {
@@ -93,9 +95,15 @@ static void claim_drop(struct claim **at)
 	free(claim);
 }
 
-static bool is_heard(const struct places_home_slot *slot, uint32_t node)
+static bool has_bit(const uint64_t *words, uint32_t node)
 {
-	return (slot->heard[node / 64] >> node % 64 & 1) != 0;
+	return (words[node / 64] >> node % 64 & 1) != 0;
+}
+
+static void set_bit(uint64_t *words, uint32_t node, bool is_set)
+{
+	uint64_t bit = 1ull << node % 64;
+	words[node / 64] = is_set ? words[node / 64] | bit : words[node / 64] & ~bit;
 }
 
 /* Which claims are over, beside those of nodes that are gone. */
@@ -117,7 +125,7 @@ static bool is_over(const struct places_home *home, const struct claim *claim, e
 	case OVER_STALE:
 		return claim->node == node && claim->is_stale;
 	case OVER_UNHEARD:
-		return !is_heard(slot_at(home, claim->slot), claim->node);
+		return !has_bit(slot_at(home, claim->slot)->heard, claim->node);
 	case OVER_GONE:
 		break;
 	}
@@ -172,6 +180,7 @@ bool places_home_init(struct places_home *home, const struct places_home_options
 	home->sweep_at = home->again_at = home->count;
 	home->nodes[PLACES_SELF].is_linked = true;
 	list_init(&home->asking);
+	list_init(&home->resting);
 	home->slots = calloc(home->count, sizeof(*home->slots));
 	if (home->slots == NULL || map_init(&home->table) != 0) {
 		free(home->slots);
@@ -198,6 +207,15 @@ void places_home_free(struct places_home *home)
 
 /* ---- what the mesh tells ---- */
 
+/* Its claims may be decided now. */
+static void stir(struct places_home *home, struct places_home_slot *slot)
+{
+	if (list_is_linked(&slot->in_asking))
+		list_remove(&slot->in_asking);
+	if (!list_is_empty(&slot->waiting))
+		list_append(&home->asking, &slot->in_asking);
+}
+
 void places_home_role(struct places_home *home, uint16_t slot, enum hub_home role, uint64_t now_ms)
 {
 	struct places_home_slot *at = slot_at(home, slot);
@@ -206,28 +224,28 @@ void places_home_role(struct places_home *home, uint16_t slot, enum hub_home rol
 	at->is_home = role == HOME_HERE;
 	if (role == HOME_ELSEWHERE) /* who still reports here will say that it does so no more */
 		slot_drop(home, at, OVER_UNHEARD, 0);
-	home->has_news |= at->is_home;
+	stir(home, at);
 }
 
-static void forget_heard(struct places_home *home, uint32_t node)
-{
-	for (uint32_t i = 0; i < home->count; i++)
-		home->slots[i].heard[node / 64] &= ~(1ull << node % 64);
-}
-
+/* What it had in slots of others it does not come back to. */
 void places_home_up(struct places_home *home, uint32_t node, uint64_t now_ms)
 {
 	CHECK(node < PLACES_SELF);
 	home->nodes[node].is_linked = true;
 	home->nodes[node].linked_ms = now_ms;
-	forget_heard(home, node);
+	for (uint32_t i = 0; i < home->count; i++) {
+		struct places_home_slot *slot = &home->slots[i];
+		set_bit(slot->heard, node, false);
+		if (!slot->is_home)
+			slot_drop(home, slot, OVER_NODES, node);
+	}
 }
 
 void places_home_down(struct places_home *home, uint32_t node)
 {
 	CHECK(node < PLACES_SELF);
 	home->nodes[node].is_linked = false;
-	home->has_news = true; /* nobody waits for it */
+	list_move_all(&home->asking, &home->resting); /* nobody waits for it */
 }
 
 void places_home_gone(struct places_home *home, uint32_t node)
@@ -244,7 +262,7 @@ void places_home_begin(struct places_home *home, uint16_t slot, uint32_t node)
 {
 	struct places_home_slot *at = slot_at(home, slot);
 	struct list_node *one = list_first(&at->users);
-	home->nodes[node].has_lost = false;
+	set_bit(at->torn, node, false);
 	for (; one != NULL; one = list_after(&at->users, one)) {
 		struct claim *claim = CONTAINER_OF(one, struct user, in_slot)->first;
 		for (; claim != NULL; claim = claim->next)
@@ -256,25 +274,25 @@ void places_home_end(struct places_home *home, uint16_t slot, uint32_t node)
 {
 	struct places_home_slot *at = slot_at(home, slot);
 	slot_drop(home, at, OVER_STALE, node);
-	if (!home->nodes[node].has_lost)
-		at->heard[node / 64] |= 1ull << node % 64;
-	home->has_news = true;
+	if (!has_bit(at->torn, node))
+		set_bit(at->heard, node, true);
+	stir(home, at);
 }
 
 /* There was no memory for a report: till the node has said all again nothing is decided. */
 static void lose(struct places_home *home, uint16_t slot, uint32_t node)
 {
 	struct places_home_slot *at = slot_at(home, slot);
-	at->heard[node / 64] &= ~(1ull << node % 64);
-	at->since_ms = home->now_ms;
-	at->has_lost = home->has_lost = home->nodes[node].has_lost = true;
+	set_bit(at->heard, node, false);
+	set_bit(at->torn, node, true);
+	at->has_lost = home->has_lost = true;
 }
 
 /* As long as this one takes itself for the home, what the node had counts. */
 void places_home_away(struct places_home *home, uint16_t slot, uint32_t node)
 {
 	struct places_home_slot *at = slot_at(home, slot);
-	at->heard[node / 64] &= ~(1ull << node % 64);
+	set_bit(at->heard, node, false);
 	if (!at->is_home)
 		slot_drop(home, at, OVER_NODES, node);
 }
@@ -318,7 +336,6 @@ static void claim_set(struct places_home *home, struct claim *claim,
 	list_append(&at->waiting, &claim->in_waiting);
 	if (!list_is_linked(&at->in_asking))
 		list_append(&home->asking, &at->in_asking);
-	home->has_news = true;
 }
 
 void places_home_report(struct places_home *home, uint16_t slot, uint32_t node,
@@ -346,11 +363,14 @@ void places_home_report(struct places_home *home, uint16_t slot, uint32_t node,
 static bool is_settled(const struct places_home *home, const struct places_home_slot *slot,
                        uint64_t now_ms)
 {
+	if (slot->has_lost)
+		return false;
 	for (uint32_t i = 0; i < PLACES_NODES; i++) {
 		const struct places_home_node *node = &home->nodes[i];
 		uint64_t from_ms =
 			slot->since_ms > node->linked_ms ? slot->since_ms : node->linked_ms;
-		if (node->is_linked && !is_heard(slot, i) && now_ms - from_ms < PLACES_SETTLE_MS)
+		if (node->is_linked && !has_bit(slot->heard, i) &&
+		    now_ms - from_ms < PLACES_SETTLE_MS)
 			return false;
 	}
 	return true;
@@ -383,7 +403,7 @@ static bool ask_all_again(struct places_home *home, const struct places_home_slo
 {
 	uint16_t number = (uint16_t)(home->worker + (slot - home->slots) * home->workers);
 	for (uint32_t i = 0; i < PLACES_NODES; i++) {
-		bool is_meant = home->nodes[i].is_linked && !is_heard(slot, i);
+		bool is_meant = home->nodes[i].is_linked && !has_bit(slot->heard, i);
 		if (is_meant &&
 		    (!home->out->has_room(home->out) || !home->out->again(home->out, i, number)))
 			return false;
@@ -404,44 +424,42 @@ static void ask_again(struct places_home *home)
 			return;
 		}
 		slot->has_lost = false;
+		slot->since_ms = home->now_ms;
 	}
 }
 
-/* Those of a slot. False: some are left for the next turn. */
-static bool decide_some(struct places_home *home, struct places_home_slot *slot, uint32_t *budget)
+/* Those of a slot, till one that cannot be: for lack of room, or of memory. */
+static void decide_some(struct places_home *home, struct places_home_slot *slot, uint32_t *budget)
 {
 	struct list_node *node;
-	while ((node = list_first(&slot->waiting)) != NULL) {
+	while (*budget > 0 && (node = list_first(&slot->waiting)) != NULL) {
 		struct claim *claim = CONTAINER_OF(node, struct claim, in_waiting);
 		bool is_over =
 			claim->life != home->nodes[claim->node].life; /* the sweep has it next */
-		if (*budget == 0 || !home->out->has_room(home->out))
-			return false;
-		--*budget;
-		if (!is_over && !decide(home, claim))
-			return true; /* with the next tick, like the rest of them */
+		if (!is_over && (!home->out->has_room(home->out) || !decide(home, claim)))
+			return;
 		list_remove(node);
+		--*budget;
 	}
-	return true;
 }
 
-static void decide_all(struct places_home *home, uint64_t now_ms)
+/* False: some are left for the next turn. What cannot be decided rests till the next tick, or till
+ * something happens to its slot. */
+static bool decide_all(struct places_home *home)
 {
-	struct list asking;
-	struct list_node *node;
 	uint32_t budget = TURN_PLACES_MAX;
-	list_init(&asking);
-	list_move_all(&asking, &home->asking);
-	home->has_news = false;
-	while ((node = list_first(&asking)) != NULL) {
+	struct list_node *node;
+	while (budget > 0 && (node = list_first(&home->asking)) != NULL) {
 		struct places_home_slot *slot =
 			CONTAINER_OF(node, struct places_home_slot, in_asking);
 		list_remove(node);
-		if (slot->is_home && is_settled(home, slot, now_ms))
-			home->has_news |= !decide_some(home, slot, &budget);
+		--budget;
+		if (slot->is_home && is_settled(home, slot, home->now_ms))
+			decide_some(home, slot, &budget);
 		if (!list_is_empty(&slot->waiting) && !list_is_linked(node))
-			list_append(&home->asking, node);
+			list_append(budget == 0 ? &home->asking : &home->resting, node);
 	}
+	return list_is_empty(&home->asking);
 }
 
 bool places_home_turn(struct places_home *home, uint64_t now_ms)
@@ -449,15 +467,13 @@ bool places_home_turn(struct places_home *home, uint64_t now_ms)
 	home->now_ms = now_ms;
 	sweep(home);
 	ask_again(home);
-	if (home->has_news)
-		decide_all(home, now_ms);
-	return home->has_news || home->sweep_at < home->count;
+	return !decide_all(home) || home->sweep_at < home->count;
 }
 
 void places_home_tick(struct places_home *home, uint64_t now_ms)
 {
 	home->now_ms = now_ms;
-	home->has_news |= !list_is_empty(&home->asking);
+	list_move_all(&home->asking, &home->resting);
 	if (home->has_lost)
 		home->again_at = 0;
 	home->has_lost = false;

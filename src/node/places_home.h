@@ -60,16 +60,15 @@ struct places_home {
 	struct places_home_slot *slots;
 	struct places_home_node {
 		bool is_linked;
-		bool has_lost; /* a report was, since it has begun with the slot that it is at */
 		uint32_t life; /* of what it has claimed: rises when it is gone */
 		uint64_t linked_ms;
 	} nodes[PLACES_NODES];
-	struct map table;   /* users */
-	struct list asking; /* slots with claims that are still to be decided */
-	bool has_news;      /* some may be decided now */
-	bool has_lost;      /* some slots are to be reported again */
-	uint32_t again_at;  /* and from here on it is to be asked for now */
-	uint32_t sweep_at;  /* slots from here on may hold what those who are gone had */
+	struct map table; /* users */
+	/* Slots with claims that are to be decided: may be now, and could not a moment ago. */
+	struct list asking, resting;
+	bool has_lost;     /* some slots are to be reported again */
+	uint32_t again_at; /* and from here on it is to be asked for now */
+	uint32_t sweep_at; /* slots from here on may hold what those who are gone had */
 	uint64_t now_ms;
 };
 

@@ -62,6 +62,8 @@ static struct random rng;
 static uint64_t now_ms;
 static bool may_exceed; /* for a while, what may be */
 static bool may_cut;    /* links */
+static uint32_t loss;   /* of so many frames one */
+static bool is_calm;
 static bool has_an_old; /* the last node is of a release that counts no places */
 static struct {
 	uint64_t in, refused, kills, moves, cuts, unanswered, without_room, lost, starved;
@@ -92,7 +94,7 @@ static bool out_send(struct places_out *out, uint32_t to, enum frame_type type, 
 	if (!link->is_up)
 		return true;
 	CHECK(link->count < FRAMES_MAX);
-	if (below(30) == 0) {
+	if (below(loss) == 0) {
 		seen.lost++;
 		return false;
 	}
@@ -222,14 +224,24 @@ static void want_home(struct node *node, uint32_t user)
 	node->told_ms[user] = now_ms + below(300);
 }
 
+/* For a while, and then the same or another one. */
+static void tell_none(struct node *node, uint32_t user)
+{
+	places_role(&node->places, edge_user_slot(&keys[user]), HOME_NOWHERE, 0);
+	node->told[user] = NODES;
+	node->told_ms[user] = now_ms + below(300);
+}
+
 static void tell_homes(struct node *node)
 {
 	for (uint32_t i = 0; i < USERS; i++) {
 		want_home(node, i);
+		if (!is_calm && node->told[i] != NODES && below(400) == 0)
+			tell_none(node, i);
 		if (node->told[i] == node->wanted[i] || now_ms < node->told_ms[i])
 			continue;
 		uint16_t slot = edge_user_slot(&keys[i]);
-		if (below(4) == 0) /* nowhere for a moment */
+		if (below(4) == 0) /* nowhere for no time at all */
 			places_role(&node->places, slot, HOME_NOWHERE, 0);
 		node->told[i] = (uint16_t)node->wanted[i];
 		places_role(&node->places, slot,
@@ -242,7 +254,7 @@ static void tell_homes(struct node *node)
 
 static void starve(void)
 {
-	if (below(10) == 0)
+	if (!is_calm && below(10) == 0)
 		failing_arm(1 + below(2), FAILING_ONE);
 }
 
@@ -436,8 +448,12 @@ static void run(uint64_t seed)
 		nodes[i] = (struct node){.number = i};
 		node_start(&nodes[i]);
 	}
+	is_calm = false;
+	loss = below(4) == 0 ? 3 : 30;
 	for (int i = 0; i < 2000; i++)
 		live();
+	is_calm = true;
+	loss = 30;
 	for (uint32_t a = 0; a < NODES; a++)
 		for (uint32_t b = 0; b < NODES; b++)
 			links[a][b].is_cut = false;

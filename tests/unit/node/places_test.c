@@ -201,9 +201,14 @@ static void say(uint8_t flags, uint64_t user, uint32_t have, uint32_t want)
 			.key = {{9, user}}, .have = have, .want = want, .round = 7, .limit = 1});
 }
 
+static void say_nothing_of(uint16_t slot, uint8_t flags)
+{
+	CHECK(take(FRAME_PLACES, slot, slice_of((const char *)&flags, 1)));
+}
+
 static void say_nothing(uint8_t flags)
 {
-	CHECK(take(FRAME_PLACES, 9, slice_of((const char *)&flags, 1)));
+	say_nothing_of(9, flags);
 }
 
 /* This is home, and node 3 has reported that it has one of the user. */
@@ -216,6 +221,64 @@ static void begin_home(void)
 	turns(1000);
 	say(3, 77, 1, 1);
 	turns(1000);
+}
+
+/* Who waits already when it is known. */
+static void test_home_that_turns_out_to_count_none(void)
+{
+	for (int is_linked_first = 0; is_linked_first < 2; is_linked_first++) {
+		begin();
+		places_use(&places);
+		CHECK(ask(1));
+		turns(1000);
+		if (is_linked_first)
+			places_node_up(&places, 3, false);
+		places_role(&places, 9, HOME_ELSEWHERE, 3);
+		if (!is_linked_first)
+			places_node_up(&places, 3, false);
+		turns(1000);
+		CHECK(answered == 1 && taken == 1);
+		places_free(&places);
+	}
+	printf("places: who waits for a home that turns out to count none waits no longer\n");
+}
+
+/* What happened while there was no home, or one that counts none, the home before does not know. */
+static void test_same_home_again(void)
+{
+	for (uint32_t other = 0; other < 2; other++) {
+		begin();
+		places_use(&places);
+		places_node_up(&places, 3, true);
+		places_node_up(&places, 4, false);
+		places_role(&places, 9, HOME_ELSEWHERE, 3);
+		CHECK(ask(PLACES_IN));
+		turns(1000);
+		uint32_t before = sent;
+		places_role(&places, 9, other == 0 ? HOME_NOWHERE : HOME_ELSEWHERE, 4);
+		turns(1000);
+		CHECK(sent == before + other && (other == 0 || last_flags == 4)); /* away */
+		places_give(&places, last_place);
+		turns(1000);
+		places_role(&places, 9, HOME_ELSEWHERE, 3);
+		turns(1000);
+		CHECK(sent == before + other + 1 && last_flags == 3 && places.users.count == 0);
+		places_free(&places);
+	}
+
+	begin_home();
+	say(0, 77, 0, 0);
+	CHECK(ask(1));
+	turns(1000);
+	CHECK(taken == 1);
+	places_role(&places, 9, HOME_NOWHERE, 0);
+	places_give(&places, last_place);
+	turns(1000);
+	places_role(&places, 9, HOME_HERE, 0);
+	turns(1000);
+	CHECK(places.home.table.count == 0);
+	places_free(&places);
+	printf("places: who is home again is told what happened meanwhile\n");
 }
 
 static void test_all_again(void)
@@ -277,6 +340,7 @@ static void test_lost_in_the_midst(void)
 	CHECK(failing_disarm() == 1);
 	turns(5000);
 	CHECK(again == 1);
+	say_nothing_of(10, 3); /* of another slot, in between */
 	say_nothing(2);
 	CHECK(ask_of(78, 1));
 	turns(5000);
@@ -313,6 +377,79 @@ static void test_verdict_of_before(void)
 	places_free(&places);
 	buf_free(&verdict);
 	printf("places: a verdict of before all was said again lets nobody in\n");
+}
+
+/* Till the home can ask for it again. */
+static void test_lost_question(void)
+{
+	begin_home();
+	say_nothing(3);
+	turns(5000);
+	failing_arm(1, FAILING_ONE);
+	take_report(0, &(struct places_report){
+			       .key = key, .have = 1, .want = 1, .round = 8, .limit = 1});
+	CHECK(failing_disarm() == 1);
+	has_memory = false;
+	CHECK(ask(1));
+	turns(5000);
+	turns(5000 + PLACES_WAIT_MS - 1);
+	CHECK(again == 0 && answered == 0);
+	has_memory = true;
+	turns(5000 + PLACES_WAIT_MS - 1);
+	CHECK(again == 1 && answered == 0);
+	places_free(&places);
+	printf("places: a home decides nothing while it cannot ask for what it has lost\n");
+}
+
+/* A failed report leaves the home before to be told that it is home no more. */
+static void test_away_after_loss(void)
+{
+	for (int is_asked_again = 0; is_asked_again < 2; is_asked_again++) {
+		begin();
+		places_use(&places);
+		places_node_up(&places, 3, true);
+		places_role(&places, 9, HOME_ELSEWHERE, 3);
+		turns(1000);
+		CHECK(ask(1));
+		has_memory = false;
+		(void)places_turn(&places, 1000);
+		if (is_asked_again)
+			CHECK(take(FRAME_PLACES_AGAIN, 9, slice_of("", 0)));
+		has_memory = true;
+		places_role(&places, 9, HOME_HERE, 0);
+		turns(1000);
+		CHECK(sent == 2 && last_flags == 4);
+		places_free(&places);
+	}
+	printf("places: who is home no more is told so, whatever was lost before\n");
+}
+
+/* Numbers of reports begin again some day. */
+static void test_old_verdict(void)
+{
+	struct buf verdict = {0};
+	begin();
+	places_use(&places);
+	places_node_up(&places, 3, true);
+	places_role(&places, 9, HOME_ELSEWHERE, 3);
+	CHECK(ask(5));
+	turns(1000);
+	pack_u64(&verdict, key.word[0]);
+	pack_u64(&verdict, key.word[1]);
+	pack_u32(&verdict, places.round);
+	pack_u32(&verdict, 1);
+	CHECK(take(FRAME_PLACES_GRANTED, 9, buf_view(&verdict)));
+	turns(1000);
+	CHECK(answered == 1 && taken == 1);
+	places.round += 0x80000005u;
+	CHECK(ask(5));
+	turns(1000);
+	CHECK(ask(5));
+	turns(1000);
+	CHECK(answered == 1);
+	places_free(&places);
+	buf_free(&verdict);
+	printf("places: a verdict of long ago decides nothing\n");
 }
 
 static void test_lost_frames(void)
@@ -382,10 +519,15 @@ int main(void)
 	test_alone();
 	test_silent_home();
 	test_home_that_counts_none();
+	test_home_that_turns_out_to_count_none();
+	test_same_home_again();
 	test_all_again();
 	test_lost_report();
 	test_lost_in_the_midst();
 	test_verdict_of_before();
+	test_lost_question();
+	test_away_after_loss();
+	test_old_verdict();
 	test_lost_frames();
 	test_memory();
 	return 0;
