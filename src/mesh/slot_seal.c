@@ -319,6 +319,19 @@ bool slot_can_seal(const struct slots *slots, const struct slot_set *set)
 	return quorum(set->count, answers, gone);
 }
 
+unsigned slot_spare(const struct slots *slots, const struct slot_set *set)
+{
+	unsigned answers = 0, gone = 0, spare = 0;
+	for (unsigned i = 0; i < set->count; i++) {
+		bool is_self = slots_is_self(slots, set->at[i]);
+		answers += is_self || slots_is_reachable(slots, set->at[i]);
+		gone += slots_is_gone(slots, set->at[i]);
+	}
+	while (spare < answers && quorum(set->count, answers - spare - 1, gone + spare + 1))
+		spare++;
+	return spare;
+}
+
 /* Who has lost what it acknowledged, or left the stream, promises, but stands for nothing. */
 static bool stands(const struct takeover *takeover, const struct report *report)
 {

@@ -443,11 +443,14 @@ static void add_lag(const struct slots *slots, const struct slot *slot, struct s
 		if (!slots_is_self(slots, set->at[i]) && held < last && last - held > lag->behind)
 			lag->behind = last - held;
 	}
+	unsigned spare = slot_spare(slots, set);
+	if (spare < lag->spare)
+		lag->spare = spare;
 }
 
 struct slots_lag slots_lag(const struct slots *slots)
 {
-	struct slots_lag lag = {0};
+	struct slots_lag lag = {.spare = slot_majority(slots->options.replicas) - 1u};
 	for (uint32_t i = 0; i < slots->count; i++) {
 		const struct slot *slot = &slots->slot[i];
 		if (slot->lead != NULL)

@@ -179,11 +179,13 @@ MUST_CHECK bool slots_take(struct slots *slots, const struct boot_id *from,
 MUST_CHECK bool slots_propose(struct slots *slots, uint16_t slot, struct blob *entry,
                               uint64_t cookie);
 
-/* How far the slots of this node's homes are ahead of what others hold of them. */
+/* How far the slots whose home is here are ahead of what others hold of them. */
 struct slots_lag {
 	uint64_t uncommitted; /* entries that no majority holds yet, in all slots */
 	uint64_t behind;      /* entries that the replica which is furthest behind lacks */
-	uint64_t term; /* the highest of any slot, whoever has it: it rises with each take-over */
+	uint64_t term;  /* the highest of any slot, whoever has it: it rises with each take-over */
+	uint64_t spare; /* of the replicas of any slot so many may end, and another goes on with all
+	                 */
 };
 
 /* What is to be seen. */

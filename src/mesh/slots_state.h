@@ -249,6 +249,8 @@ void slot_forget_proposals(struct slot *slot, const struct slot_term *up_to);
 void slot_refuse(struct slots *slots, const struct slot *slot, struct boot_id to,
                  const struct slot_term *term);
 bool slot_can_seal(const struct slots *slots, const struct slot_set *set);
+/* How many of those that can be had may end before it cannot be sealed. */
+unsigned slot_spare(const struct slots *slots, const struct slot_set *set);
 void slot_take_over(struct slots *slots, struct slot *slot, const struct slot_set *set,
                     bool is_motion);
 void slot_open(struct slots *slots, struct slot *slot, const struct slot_set *set);

@@ -364,11 +364,12 @@ static void tell_homes(struct relay *relay)
 
 void relay_tick(struct relay *relay, uint64_t now_ms)
 {
+	bool is_time = relay->has_news || now_ms - relay->lag_ms >= LAG_LOOK_MS;
 	relay->has_news = false;
 	slots_tick(relay->slots, now_ms);
 	places_tick(&relay->places, now_ms);
 	tell_homes(relay);
-	if (now_ms - relay->lag_ms < LAG_LOOK_MS)
+	if (!is_time)
 		return;
 	relay->lag = slots_lag(relay->slots);
 	relay->lag_ms = now_ms;

@@ -25,6 +25,7 @@ void relay_figures_set(struct relay_figures *figures, const struct relay_stats *
 	atomic_store_explicit(&figures->uncommitted, stats->lag.uncommitted, memory_order_relaxed);
 	atomic_store_explicit(&figures->behind, stats->lag.behind, memory_order_relaxed);
 	atomic_store_explicit(&figures->term, stats->lag.term, memory_order_relaxed);
+	atomic_store_explicit(&figures->spare, stats->lag.spare, memory_order_relaxed);
 }
 
 static uint64_t greater(uint64_t a, uint64_t b)
@@ -35,7 +36,7 @@ static uint64_t greater(uint64_t a, uint64_t b)
 /* Of all workers: each has other slots. */
 static struct slots_lag lag_of(const struct relay_figures *figures, size_t workers)
 {
-	struct slots_lag lag = {0};
+	struct slots_lag lag = {.spare = UINT64_MAX};
 	for (size_t i = 0; i < workers; i++) {
 		const struct relay_figures *one = &figures[i];
 		lag.uncommitted += atomic_load_explicit(&one->uncommitted, memory_order_relaxed);
@@ -43,6 +44,9 @@ static struct slots_lag lag_of(const struct relay_figures *figures, size_t worke
 		                     atomic_load_explicit(&one->behind, memory_order_relaxed));
 		lag.term =
 			greater(lag.term, atomic_load_explicit(&one->term, memory_order_relaxed));
+		uint64_t spare = atomic_load_explicit(&one->spare, memory_order_relaxed);
+		if (spare < lag.spare)
+			lag.spare = spare;
 	}
 	return lag;
 }
@@ -75,8 +79,8 @@ void relay_figures_write(const struct relay_figures *figures, size_t workers, st
 	struct slots_lag lag = lag_of(figures, workers);
 	buf_format(out,
 	           ",\"mesh_uncommitted\":%" PRIu64 ",\"mesh_replica_lag\":%" PRIu64
-	           ",\"mesh_term\":%" PRIu64,
-	           lag.uncommitted, lag.behind, lag.term);
+	           ",\"mesh_term\":%" PRIu64 ",\"mesh_spare_replicas\":%" PRIu64,
+	           lag.uncommitted, lag.behind, lag.term, lag.spare);
 	figures_write(rows, values, COUNT_OF(rows), out);
 }
 
@@ -96,6 +100,9 @@ void relay_figures_write_metrics(const struct relay_figures *figures, size_t wor
 	metrics_family(out, "starling_mesh_replica_lag_entries", "gauge",
 	               "Entries that the replica which is furthest behind lacks of one of them.");
 	metrics_value(out, "starling_mesh_replica_lag_entries", "", lag.behind);
+	metrics_family(out, "starling_mesh_spare_replicas", "gauge",
+	               "So many replicas of each of them may end, and nothing is lost.");
+	metrics_value(out, "starling_mesh_spare_replicas", "", lag.spare);
 	metrics_family(out, "starling_mesh_term", "gauge",
 	               "The highest term of any slot; it rises as slots are taken over.");
 	metrics_value(out, "starling_mesh_term", "", lag.term);

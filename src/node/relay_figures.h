@@ -22,8 +22,8 @@ enum relay_counter {
 
 struct relay_figures {
 	_Atomic uint64_t counters[RELAY_COUNTER_COUNT];
-	_Atomic uint64_t homes;                     /* slots whose home is here, now */
-	_Atomic uint64_t uncommitted, behind, term; /* as struct slots_lag */
+	_Atomic uint64_t homes;                            /* slots whose home is here, now */
+	_Atomic uint64_t uncommitted, behind, term, spare; /* as struct slots_lag */
 };
 
 /* The worker's. */

@@ -364,6 +364,45 @@ static void as_many_die_as_may(uint64_t seed)
 	rest(world, false);
 }
 
+static bool can_spare_one(struct world *world)
+{
+	for (uint32_t i = 0; i < world->count; i++) {
+		const struct node *node = &world->nodes[i];
+		if (node->is_up && slots_lag(node->slots).spare == 0)
+			return false;
+	}
+	return true;
+}
+
+static bool have_homes(struct world *world)
+{
+	for (uint32_t slot = 0; slot < world->slot_count; slot++) {
+		if (home_of(world, slot) == NULL)
+			return false;
+	}
+	return true;
+}
+
+/* One after the other dies, each as soon as the homes say that it may, and comes again. */
+static void next_dies_when_it_may(uint64_t seed)
+{
+	struct world *world = standing(4, 8, seed);
+	CHECK(can_spare_one(world));
+	for (int turn = 0; turn < 12; turn++) {
+		uint32_t victim = random_below(&world->random, world->count);
+		crash(world, victim);
+		run(world, 500); /* all that live know */
+		CHECK(until(world, have_homes, 4000) != NEVER);
+		CHECK(until(world, can_spare_one, 14000) != NEVER);
+		if (random_below(&world->random, 2) == 0)
+			run(world, random_below(&world->random, 3000));
+		start(world, victim);
+		run(world, random_below(&world->random, 1000));
+	}
+	CHECK(world_sum(world).unclean == 0);
+	rest(world, false);
+}
+
 /* What one node alone has is lost with it: at once somebody else begins anew, and all are told. */
 static void only_replica_dies(uint64_t seed)
 {
@@ -1199,6 +1238,7 @@ int main(int argc, char **argv)
 		{"one of two dies", as_many_die_as_may, 2},
 		{"two of five die", as_many_die_as_may, 5},
 		{"three of seven die", as_many_die_as_may, 7},
+		{"the next one dies when it may", next_dies_when_it_may, 3},
 		{"the only replica dies", only_replica_dies, 1},
 		{"the only replica hangs", only_replica_hangs, 1},
 		{"a node joins, one replica", join, 1},

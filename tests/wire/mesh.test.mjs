@@ -66,6 +66,7 @@ describe("mesh: nodes meet", () => {
 				return Number(metric(answer.text, "starling_mesh_term")) > 0 && answer;
 			}, "slots to have homes");
 			for (const name of ["starling_mesh_uncommitted_entries", "starling_mesh_replica_lag_entries",
+				"starling_mesh_spare_replicas",
 				`starling_mesh_waiting_bytes{lane="control"}`, `starling_mesh_waiting_bytes{lane="data"}`])
 				assert.ok(text.includes(`\n${name} `), name);
 			const rules = fs.readFileSync(new URL("../../doc/alerts.yml", import.meta.url), "utf8");

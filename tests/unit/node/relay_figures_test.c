@@ -14,7 +14,8 @@ static const struct {
 /* A number of its own for each, in the order of the table. */
 static struct relay_stats numbered(uint64_t from)
 {
-	struct relay_stats made = {.homes = 7, .lag = {from, from + 1, from + 2}}, *stats = &made;
+	struct relay_stats made = {.homes = 7, .lag = {from, from + 1, from + 2, from + 3}},
+			   *stats = &made;
 #define RELAY_COUNTER(name, group, key, what, member) stats->member = from++;
 #include "starling/relay_counter.def"
 #undef RELAY_COUNTER
@@ -40,8 +41,10 @@ int main(void)
 		CHECK(rows[i].what[0] != '\0');
 	}
 	CHECK(strstr(text.at, ",\"mesh_homes\":14,\"mesh_uncommitted\":1100,"
-	                      "\"mesh_replica_lag\":1001,\"mesh_term\":1002,") != NULL);
-	printf("relay_figures: what is not committed is added up, and who lags most counts\n");
+	                      "\"mesh_replica_lag\":1001,\"mesh_term\":1002,"
+	                      "\"mesh_spare_replicas\":103,") != NULL);
+	printf("relay_figures: what is not committed is added up, and who lags most, or can spare "
+	       "least, counts\n");
 	buf_clear(&text);
 	relay_figures_write_metrics(figures, 2, &text);
 	buf_char(&text, '\0');
@@ -54,6 +57,7 @@ int main(void)
 	CHECK(strstr(text.at, "\nstarling_mesh_uncommitted_entries 1100\n") != NULL);
 	CHECK(strstr(text.at, "\nstarling_mesh_replica_lag_entries 1001\n") != NULL);
 	CHECK(strstr(text.at, "\nstarling_mesh_term 1002\n") != NULL);
+	CHECK(strstr(text.at, "\nstarling_mesh_spare_replicas 103\n") != NULL);
 	buf_free(&text);
 	return 0;
 }
