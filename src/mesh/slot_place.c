@@ -10,6 +10,7 @@
 #define TURN_MS 1000u     /* after one that should have taken over, the next one does */
 #define FORM_MS 1000u     /* nobody came or went so long: a slot of nobody is opened */
 #define CALM_MS 2000u     /* between two changes that need not be */
+#define MEET_MS 3000u     /* in which two nodes have told each other what homes they know */
 #define NEARLY 1024u      /* so few entries behind, a learner is made a replica */
 #define LEARNER_MS 15000u /* without any progress, it is given up */
 #define INSIST_MS (2 * SLOTS_UNCLEAN_MS)
@@ -295,6 +296,15 @@ static bool leaves_alone(const struct slots *slots, const struct slot *slot)
 	return slots->own_state == SLOTS_MEMBER_DRAINING && slot->entry.set.count == 1;
 }
 
+/* What would be lost with this node waits no longer than it takes to hear whether the other one
+ * knows a home of it, lest two streams grow. */
+static bool may_copy_only_one(const struct slots *slots, const struct slot *slot,
+                              const struct known_member *member)
+{
+	return slots->options.replicas > 1 && slot->entry.set.count == 1 &&
+	       slots->now_ms - member->ready_ms >= MEET_MS;
+}
+
 /* Nobody has to go; but one that is better may come. */
 static void plan_better(const struct slots *slots, const struct slot *slot, struct plan *plan)
 {
@@ -328,7 +338,8 @@ static struct plan plan_for(const struct slots *slots, const struct slot *slot)
 		return plan;
 	}
 	plan.is_urgent = leaves_alone(slots, slot);
-	if (plan.has_newcomer && (is_settled(slots, newcomer) || plan.is_urgent))
+	if (plan.has_newcomer && (is_settled(slots, newcomer) || plan.is_urgent ||
+	                          may_copy_only_one(slots, slot, newcomer)))
 		plan_better(slots, slot, &plan);
 	return plan;
 }

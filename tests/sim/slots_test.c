@@ -393,7 +393,7 @@ static void next_dies_when_it_may(uint64_t seed)
 		crash(world, victim);
 		run(world, 500); /* all that live know */
 		CHECK(until(world, have_homes, 4000) != NEVER);
-		CHECK(until(world, can_spare_one, 14000) != NEVER);
+		CHECK(until(world, can_spare_one, 6000) != NEVER);
 		if (random_below(&world->random, 2) == 0)
 			run(world, random_below(&world->random, 3000));
 		start(world, victim);
