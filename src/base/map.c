@@ -120,3 +120,58 @@ struct map_node *map_bucket(const struct map *map, size_t i)
 {
 	return i < map->size ? map->buckets[i] : map->old[i - map->size];
 }
+
+/* ---- a walk in steps ---- */
+
+/*
+ * Nodes are met in the order of their hashes read from the last bit to the first. A bucket holds
+ * those whose last bits are the same, so in that order it is one stretch, in a map of any size; a
+ * place between two buckets of a map is between two of one that is larger, too. When a map has
+ * shrunk meanwhile it may be inside one, and the nodes before it have been met.
+ */
+static uint64_t reversed(uint64_t bits)
+{
+	bits = (bits >> 1 & 0x5555555555555555u) | (bits & 0x5555555555555555u) << 1;
+	bits = (bits >> 2 & 0x3333333333333333u) | (bits & 0x3333333333333333u) << 2;
+	bits = (bits >> 4 & 0x0f0f0f0f0f0f0f0fu) | (bits & 0x0f0f0f0f0f0f0f0fu) << 4;
+	return __builtin_bswap64(bits);
+}
+
+bool map_is_behind(uint64_t hash, uint64_t place)
+{
+	return reversed(hash) < place;
+}
+
+/* Those at the place or behind it, up to the end of its stretch. */
+static void visit_chain(struct map_node *node, uint64_t place, map_visit *visit, void *to)
+{
+	for (; node != NULL; node = node->next) {
+		if (!map_is_behind(node->hash, place))
+			visit(to, node);
+	}
+}
+
+/* Of a table of that size: all buckets whose nodes are in the stretch, which a smaller one makes.
+ */
+static void visit_buckets(struct map_node **buckets, size_t size, size_t stretches, uint64_t place,
+                          map_visit *visit, void *to)
+{
+	size_t i = reversed(place) & (stretches - 1);
+	for (; i < size; i += stretches)
+		visit_chain(buckets[i], place, visit, to);
+}
+
+bool map_step(const struct map *map, uint64_t *place, map_visit *visit, void *to)
+{
+	bool is_moving = map->old != NULL;
+	size_t stretches = is_moving && map->old_size < map->size ? map->old_size : map->size;
+	visit_buckets(map->buckets, map->size, stretches, *place, visit, to);
+	if (is_moving)
+		visit_buckets(map->old, map->old_size, stretches, *place, visit, to);
+	uint64_t stretch = UINT64_MAX / stretches + 1; /* both are powers of two */
+	/* What comes next lies anywhere: to ask for it early saves a third of a long walk. */
+	__builtin_prefetch(&map->buckets[reversed(*place + 16 * stretch) & (map->size - 1)]);
+	__builtin_prefetch(map->buckets[reversed(*place + 8 * stretch) & (map->size - 1)]);
+	*place = (*place & ~(stretch - 1)) + stretch;
+	return *place != 0;
+}

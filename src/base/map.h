@@ -41,3 +41,13 @@ void map_remove(struct map *map, struct map_node *node);
  * exactly one of them, as long as the map does not change. */
 size_t map_buckets(const struct map *map);
 struct map_node *map_bucket(const struct map *map, size_t i);
+
+/*
+ * A walk in steps, between which nodes may be put in and taken out: one that stays is met once,
+ * wherever the map moves it. `*place` is 0 at first. Meets a bucket's worth of nodes, `visit` must
+ * not change the map. False: that was all.
+ */
+typedef void map_visit(void *to, struct map_node *node);
+bool map_step(const struct map *map, uint64_t *place, map_visit *visit, void *to);
+/* Has a walk that is there met the nodes of that hash, or would it have? */
+bool map_is_behind(uint64_t hash, uint64_t place);

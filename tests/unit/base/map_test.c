@@ -204,6 +204,76 @@ static void any_steps(void)
 	}
 }
 
+/* ---- a walk in steps ---- */
+
+static uint64_t place;
+static bool is_over;
+
+static bool is_walked_past(const struct item *item)
+{
+	return is_over || map_is_behind(item->hash, place);
+}
+
+static void meet(void *to, struct map_node *node)
+{
+	size_t *met = to;
+	CHECK(!map_is_behind(node->hash, place));
+	CHECK(item_of(node)->is_in && !item_of(node)->is_met);
+	item_of(node)->is_met = true;
+	++*met;
+}
+
+/* Who is behind the walk has been met, or was put in there: then he counts as met. */
+static void walk_toggle(struct item *item)
+{
+	toggle(item);
+	item->is_met = item->is_in && is_walked_past(item);
+}
+
+/* As it goes, nodes come and go: from `count` of them on to about `until`. */
+static size_t walk_while_it_changes(size_t count, size_t until, uint32_t toggles, uint64_t seed)
+{
+	struct random random = {.state = seed};
+	size_t met = 0, steps = 0;
+	fill(count);
+	drain(count);
+	for (place = 0, is_over = false; !is_over; steps++) {
+		is_over = !map_step(&map, &place, meet, &met);
+		for (uint32_t i = random_below(&random, 2 * toggles + 1); i > 0; i--) {
+			struct item *item = &items[random_below(&random, NODES)];
+			if (item->is_in == (expected > until))
+				walk_toggle(item);
+		}
+	}
+	for (size_t i = 0; i < NODES; i++) {
+		CHECK(items[i].is_met == items[i].is_in);
+		items[i].is_met = false;
+	}
+	CHECK(steps <= (size_t)SPARE_MAX * NODES);
+	return met;
+}
+
+static void is_walked_in_steps(void)
+{
+	CHECK(walk_while_it_changes(0, 0, 0, 1) == 0);
+	CHECK(walk_while_it_changes(NODES, NODES, 0, 2) == NODES);
+	for (uint64_t seed = 0; seed < 40; seed++) {
+		uint32_t toggles = 1u << seed % 8;
+		(void)walk_while_it_changes(10, NODES, toggles, seed);
+		(void)walk_while_it_changes(NODES, 10, toggles, seed);
+		(void)walk_while_it_changes(NODES / 3, NODES / 3, toggles, seed);
+	}
+}
+
+static void is_walked_though_all_share_a_bucket(void)
+{
+	for (size_t i = 0; i < NODES; i++)
+		items[i].hash = i < 200 ? (uint64_t)i << 40 : i % FEW_HASHES;
+	CHECK(walk_while_it_changes(150, 150, 0, 3) == 150);
+	(void)walk_while_it_changes(20, 200, 3, 4);
+	(void)walk_while_it_changes(200, 20, 3, 5);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -215,6 +285,8 @@ static const struct {
 	{"shrinking does too, down to where it began", shrinks_bit_by_bit},
 	{"growing may turn into shrinking half-way", turns_round},
 	{"any mix of calls finds what was put in", any_steps},
+	{"a walk in steps meets each once, while it grows and shrinks", is_walked_in_steps},
+	{"and where all share a bucket", is_walked_though_all_share_a_bucket},
 };
 
 int main(void)
