@@ -67,6 +67,7 @@
 #define TURN_TIMERS_MAX 1024        /* each may send a ping: about 8 ms of system calls */
 #define TURN_FAR_MAX 1024    /* errands, channels and slots that have to do with other nodes */
 #define TURN_PLACES_MAX 1024 /* users whose connections on all nodes are looked at, and decided */
+#define TURN_PEOPLE_MAX 2048 /* who are present, added up or told to other nodes: 500 us */
 #define TURN_SWEEP_MAX 4096  /* connections looked at for a limit that is new */
 #define TURN_RULES_MAX 16384 /* patterns tried on channels after a reload, about a millisecond */
 #define TURN_LOOKS_MAX 1024  /* channels looked at for a listing */

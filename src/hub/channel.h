@@ -71,6 +71,7 @@ struct channel_far {
 	bool is_asking;             /* and has not said yet from where on */
 	bool is_blind;              /* it was asked when nothing was known of the channel */
 	bool is_behind;             /* what came is not all of it, for certain or perhaps */
+	bool is_audited;            /* home: the audit of its slot has been here */
 	uint64_t sync_to;           /* without this one it is behind */
 	uint64_t asked_ms;          /* when it was asked last */
 	uint64_t stream;            /* in which epoch and log_next() were so */

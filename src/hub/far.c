@@ -137,6 +137,8 @@ void far_close(struct hub *hub, struct channel *channel)
 	}
 	if (slot->restoring.channel == channel)
 		restoring_drop(slot);
+	presence_tell_skip(hub, channel);
+	presence_audit_skip(hub, channel);
 	list_remove(&channel->far->in_slot);
 }
 
@@ -451,15 +453,27 @@ static void ask_homes(struct hub *hub)
 }
 
 /* Each slot in its turn: so a turn looks at those who are present in some slots' channels. */
-static void audit_some(struct hub *hub)
+static void audits_are_due(struct hub *hub)
 {
-	struct hub_far *far = hub->far;
 	uint32_t some = slot_count(hub) / (PRESENCE_AUDIT_MS / HUB_FAR_MS) + 1;
-	for (; some > 0 && hub->presences.count > 0; some--) {
-		struct hub_slot *slot = &far->slots[far->audit_next++ % slot_count(hub)];
-		if (slot->home == HOME_HERE)
-			presence_home_audit(hub, slot);
+	struct presence_audit *audit = &hub->far->audit;
+	if (hub->presences.count == 0)
+		some = 0;
+	/* Where that takes longer than it should, it is no more than all of them. */
+	audit->due = audit->due + some < slot_count(hub) ? audit->due + some : slot_count(hub);
+}
+
+/* True: there is more. */
+static bool audits_turn(struct hub *hub)
+{
+	struct presence_audit *audit = &hub->far->audit;
+	for (; audit->due > 0 && hub->far->people > 0; audit->due--) {
+		struct hub_slot *slot = &hub->far->slots[audit->next];
+		if (slot->home == HOME_HERE && !presence_audit(hub, slot))
+			return true;
+		audit->next = (audit->next + 1) % slot_count(hub);
 	}
+	return audit->due > 0;
 }
 
 bool hub_far_has_more(const struct hub *hub)
@@ -467,16 +481,17 @@ bool hub_far_has_more(const struct hub *hub)
 	return !list_is_empty(&hub->far->due);
 }
 
-bool hub_far_turn(struct hub *hub, uint32_t budget)
+bool hub_far_turn(struct hub *hub, uint32_t budget, uint32_t people)
 {
 	struct hub_far *far = hub->far;
+	far->people = people;
 	pay_owed(hub);
 	if (hub->now_ms - far->tried_ms >= HUB_FAR_MS) {
 		far->tried_ms = hub->now_ms;
 		list_move_all(&far->due, &far->waiting);
 		errands_again(hub);
 		presence_far_again(hub);
-		audit_some(hub);
+		audits_are_due(hub);
 		ask_homes(hub);
 	}
 	struct list_node *last = list_is_empty(&far->due) ? NULL : far->due.ends.prev;
@@ -490,5 +505,7 @@ bool hub_far_turn(struct hub *hub, uint32_t budget)
 		if (node == last)
 			break;
 	}
-	return sweep(hub, budget + 1) || !list_is_empty(&far->due);
+	bool has_more = audits_turn(hub);
+	has_more |= sweep(hub, budget + 1);
+	return has_more || !list_is_empty(&far->due);
 }

@@ -193,10 +193,10 @@ MUST_CHECK bool hub_apply(struct hub *hub, const struct hub_entry *entry);
 /* Of a node that is up. As with hub_receive() there is room for its letters. */
 void hub_far_receive(struct hub *hub, uint32_t node, const struct far_mail *mail);
 
-/* Once a turn, and HUB_FAR_MS apart at most: what is due, to about so many channels or errands.
- * True: there is more. */
+/* Once a turn, and HUB_FAR_MS apart at most: what is due, to about so many channels or errands,
+ * and so many of those who are present. True: there is more. */
 #define HUB_FAR_MS 50
-bool hub_far_turn(struct hub *hub, uint32_t budget);
+bool hub_far_turn(struct hub *hub, uint32_t budget, uint32_t people);
 bool hub_far_has_more(const struct hub *hub); /* something has become due since */
 
 /*

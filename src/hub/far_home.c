@@ -268,6 +268,7 @@ static void channel_begin(struct hub *hub, const struct hub_slot *slot, struct c
 
 void home_begin(struct hub *hub, struct hub_slot *slot)
 {
+	presence_audit_drop(hub, slot);
 	memset(slot->synced, 0, sizeof(slot->synced));
 	slot->edge_count = 0;
 	slot->sum = (struct far_sum){0};
@@ -283,6 +284,7 @@ void home_begin(struct hub *hub, struct hub_slot *slot)
 
 void home_end(struct hub *hub, struct hub_slot *slot)
 {
+	presence_audit_drop(hub, slot);
 	free(slot->edges);
 	slot->edges = NULL;
 	slot->edge_count = 0;

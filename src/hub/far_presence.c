@@ -291,27 +291,33 @@ static void note_reported(struct hub_slot *slot, struct presence *presence, size
 	}
 }
 
-static void report(struct hub *hub, struct presence *presence)
+static void people_add_one(struct people *people, const struct occupant *one)
+{
+	uint32_t connections = occupant_connections(one);
+	people_add(people,
+	           &(struct far_person){.user = occupant_user(one),
+	                                .info = occupant_info(one->info),
+	                                .connections = connections,
+	                                .state = connections > 0 ? PERSON_HERE : one->parting});
+}
+
+/* Those of whom it is to be told, at most `most`. */
+static void report(struct hub *hub, struct presence *presence, uint32_t most)
 {
 	struct hub_slot *slot = slot_of(hub, presence);
 	struct people people;
 	people_begin(&people, hub, presence, slot->node, FAR_PRESENT);
 	const struct occupant *one;
-	while ((one = occupants_owed(&presence->occupants)) != NULL) {
-		size_t count = 0;
-		for (; one != NULL && count < FAR_PEOPLE_MAX; count++) {
-			uint32_t connections = occupant_connections(one);
-			struct far_person person = {.user = occupant_user(one),
-			                            .info = occupant_info(one->info),
-			                            .connections = connections,
-			                            .state = connections > 0 ? PERSON_HERE
-			                                                     : one->parting};
-			people_add(&people, &person);
+	while (most > 0 && (one = occupants_owed(&presence->occupants)) != NULL) {
+		uint32_t count = 0;
+		for (; one != NULL && count < FAR_PEOPLE_MAX && count < most; count++) {
+			people_add_one(&people, one);
 			one = occupants_owed_after(&presence->occupants, one);
 		}
 		people_send(&people);
 		note_reported(slot, presence, count);
 		hub->counters.presence_reported += count;
+		most -= count;
 	}
 }
 
@@ -321,14 +327,15 @@ static void settle_mirror(struct hub *hub, struct presence *presence)
 	struct presence_far *far = presence->far;
 	bool is_wanted = presence_is_watched(presence) || !list_is_empty(&far->asks);
 	bool is_there = far->mirror != MIRROR_NONE;
-	bool can_ask = far_is_in_touch(hub, slot_of(hub, presence));
+	const struct hub_slot *slot = slot_of(hub, presence);
+	bool can_ask = far_is_in_touch(hub, slot) && !slot->is_telling;
 	if (is_wanted && !is_there) {
 		await_whole(hub, far);
 		if (!can_ask)
 			return; /* it is asked when it is told all else */
 		far->mirror = MIRROR_ASKED;
 		far->asked_ms = hub->now_ms;
-		report(hub, presence);
+		report(hub, presence, UINT32_MAX);
 		send_name(hub, presence, FAR_WATCH);
 	} else if (!is_wanted && is_there) {
 		far->mirror = MIRROR_NONE;
@@ -354,67 +361,155 @@ void presence_far_settle(struct hub *hub, struct presence *presence)
 	far_is_due(hub, slot);
 }
 
-void presence_far_report(struct hub *hub, struct hub_slot *slot)
+static void use_people(struct hub *hub, uint64_t count)
+{
+	uint32_t left = hub->far->people;
+	hub->far->people = count < left ? left - (uint32_t)count : 0;
+}
+
+bool presence_far_report(struct hub *hub, struct hub_slot *slot)
 {
 	struct list_node *node;
 	while (far_is_in_touch(hub, slot) && (node = list_first(&slot->reporting)) != NULL) {
 		struct presence *presence =
 			CONTAINER_OF(node, struct presence_far, reporting)->presence;
+		uint64_t before = hub->counters.presence_reported;
+		if (hub->far->people == 0)
+			return false;
+		report(hub, presence, hub->far->people);
+		use_people(hub, hub->counters.presence_reported - before);
+		if (occupants_owed(&presence->occupants) != NULL)
+			continue;
 		list_remove(node);
-		report(hub, presence);
 		agent_settle(hub, presence->channel);
 	}
+	return true;
 }
 
-/* Whom it was shown, or had when it was home, and does not have itself. */
-static void report_expected(struct hub *hub, const struct presence *presence)
-{
-	const struct occupants *occupants = &presence->occupants;
-	bool is_watched = presence_is_watched(presence);
-	struct people people;
-	people_begin(&people, hub, presence, slot_of(hub, presence)->node, FAR_PRESENT);
-	for (uint32_t i = 0; i < occupants_span(occupants); i++) {
-		const struct occupant *one = occupants_at(occupants, i);
-		for (; one != NULL; one = occupants_after(one)) {
-			/* Where nobody watches, others who have him say so themselves. */
-			if (!one->is_present || occupant_connections(one) > 0 ||
-			    (!is_watched && one->heard > 0))
-				continue;
-			struct far_person person = {.user = occupant_user(one),
-			                            .info = occupant_info(one->info),
-			                            .state = PARTING_ORPHANED};
-			people_add(&people, &person);
-		}
-	}
-	if (people.mail.person_count > 0)
-		people_send(&people);
-}
-
-static void sync_one(struct hub *hub, struct hub_slot *slot, struct presence *presence)
-{
-	struct presence_far *far = presence->far;
-	if (slot->told_node != (int16_t)slot->node)
-		report_expected(hub, presence);
-	occupants_owe_all(&presence->occupants);
-	if (list_is_linked(&far->reporting))
-		list_remove(&far->reporting);
-	report(hub, presence);
-	far->mirror = MIRROR_NONE;
-	if (!presence_is_watched(presence) && list_is_empty(&far->asks))
-		occupants_forget(&presence->occupants);
-	presence_changed(hub, presence);
-}
+/* ---- the home is told all anew ---- */
 
 void presence_far_sync(struct hub *hub, struct hub_slot *slot)
 {
 	slot->sum.members = 0;
+	slot->is_telling = true;
+	slot->telling_at = 0;
+	slot->telling = NULL;
+	struct list_node *node = list_first(&slot->channels);
+	if (node != NULL)
+		slot->telling = CONTAINER_OF(node, struct channel_far, in_slot)->channel;
+	for (; node != NULL; node = list_after(&slot->channels, node)) {
+		struct presence *presence = presence_at(hub, node);
+		if (presence != NULL)
+			presence->far->mirror = MIRROR_NONE;
+	}
+}
+
+/* Goes on with the channel behind it. */
+static void tell_next(struct hub *hub, struct hub_slot *slot)
+{
+	slot->telling = far_channel_behind(hub, slot->telling);
+	slot->telling_at = 0;
+}
+
+void presence_tell_skip(struct hub *hub, const struct channel *channel)
+{
+	struct hub_slot *slot = far_slot(hub, channel->slot);
+	if (slot->is_telling && slot->telling == channel)
+		tell_next(hub, slot);
+}
+
+/* A step through a channel's members. */
+struct telling {
+	struct people people;
+	struct hub *hub;
+	struct hub_slot *slot;
+	struct presence *presence;
+	uint64_t channel, told;
+	struct list idle;
+	bool is_watched; /* or asked for: what its mirror shows is kept */
+	bool is_new;     /* the home has not been told whom others were shown */
+};
+
+/* Whom it was shown, or had when it was home, and does not have itself. Where nobody watches,
+ * others who have him say so themselves. */
+static bool is_expected(const struct telling *telling, const struct occupant *one)
+{
+	return telling->is_new && one->is_present && occupant_connections(one) == 0 &&
+	       (one->heard == 0 || presence_is_watched(telling->presence));
+}
+
+static void tell_one(void *to, struct map_node *node)
+{
+	struct telling *telling = to;
+	struct occupants *occupants = &telling->presence->occupants;
+	struct occupant *one = occupant_of_node(node);
+	uint64_t place = place_hash(telling->channel, occupant_user(one));
+	if (occupant_connections(one) > 0) {
+		people_add_one(&telling->people, one);
+		telling->hub->counters.presence_reported++;
+	} else if (is_expected(telling, one)) {
+		people_add(&telling->people, &(struct far_person){.user = occupant_user(one),
+		                                                  .info = occupant_info(one->info),
+		                                                  .state = PARTING_ORPHANED});
+	}
+	occupants_retold(occupants, one);
+	telling->slot->sum.members += digest_of(place, one->reported);
+	if (!telling->is_watched)
+		occupants_forget_one(occupants, one, &telling->idle);
+	telling->told++;
+}
+
+/* Some of a channel's members; whom nobody watches is forgotten, but for those who are here. True:
+ * that was all. */
+static bool tell_some(struct hub *hub, struct hub_slot *slot, struct presence *presence)
+{
+	struct occupants *occupants = &presence->occupants;
+	struct telling telling = {.hub = hub,
+	                          .slot = slot,
+	                          .presence = presence,
+	                          .channel = far_name_hash(presence->channel),
+	                          .is_watched = presence_is_watched(presence) ||
+	                                        !list_is_empty(&presence->far->asks),
+	                          .is_new = slot->told_node != (int16_t)slot->node};
+	bool has_more = true;
+	list_init(&telling.idle);
+	if (!telling.is_watched && occupants->is_numbered)
+		occupants_forget(occupants);
+	people_begin(&telling.people, hub, presence, slot->node, FAR_PRESENT);
+	while (has_more && telling.told < hub->far->people)
+		has_more = map_step(&occupants->by_user, &slot->telling_at, tell_one, &telling);
+	if (telling.people.mail.person_count > 0)
+		people_send(&telling.people);
+	occupants_sweep(occupants, &telling.idle);
+	use_people(hub, telling.told);
+	return !has_more;
+}
+
+static bool tell_all(struct hub *hub, struct hub_slot *slot)
+{
+	while (slot->telling != NULL) {
+		struct presence *presence = presence_of(hub, slot->telling);
+		if (presence != NULL && !tell_some(hub, slot, presence))
+			return false;
+		tell_next(hub, slot);
+	}
+	return true;
+}
+
+bool presence_far_tell(struct hub *hub, struct hub_slot *slot)
+{
+	/* Who went meanwhile is told of before it is said that these were all. */
+	if (!tell_all(hub, slot) || !presence_far_report(hub, slot))
+		return false;
+	slot->is_telling = false;
+	slot->told_node = (int16_t)slot->node;
 	struct list_node *node = list_first(&slot->channels);
 	for (; node != NULL; node = list_after(&slot->channels, node)) {
 		struct presence *presence = presence_at(hub, node);
 		if (presence != NULL)
-			sync_one(hub, slot, presence);
+			presence_changed(hub, presence);
 	}
-	slot->told_node = (int16_t)slot->node;
+	return true;
 }
 
 /* ---- what the home tells ---- */
@@ -503,6 +598,19 @@ void presence_far_receive(struct hub *hub, struct hub_slot *slot, const struct f
 
 /* ---- the home: what others report ---- */
 
+/* The home has so much more of a node, or less: of those with that hash in the channel. */
+static void audit_hears(struct hub *hub, const struct presence *presence, uint64_t hash,
+                        uint32_t node, uint64_t change)
+{
+	struct presence_audit *audit = &hub->far->audit;
+	const struct channel *channel = presence->channel;
+	if (audit->slot != slot_of(hub, presence))
+		return;
+	if (channel->far->is_audited ||
+	    (audit->channel == channel && map_is_behind(hash, audit->at)))
+		audit->members[node] += change;
+}
+
 /* The home's digest of a node changes with what it has of it, and nowhere else. */
 static void hear_person(struct hub *hub, struct presence *presence, uint32_t node,
                         struct slot_edge *edge, const struct far_person *person)
@@ -527,7 +635,9 @@ static void hear_person(struct hub *hub, struct presence *presence, uint32_t nod
 		occupants_end(occupants, source, hash, (enum parting)person->state, &grace,
 		              hub->now_ms);
 	uint64_t place = place_hash(far_name_hash(presence->channel), person->user);
-	edge->sum.members += digest_of(place, person->connections) - digest_of(place, before);
+	uint64_t change = digest_of(place, person->connections) - digest_of(place, before);
+	edge->sum.members += change;
+	audit_hears(hub, presence, hash, node, change);
 }
 
 static void receive_present(struct hub *hub, uint32_t node, struct slot_edge *edge,
@@ -590,6 +700,8 @@ void presence_home_receive(struct hub *hub, struct hub_slot *slot, uint32_t node
 
 void presence_home_sync(struct hub *hub, struct hub_slot *slot, uint32_t node)
 {
+	if (hub->far->audit.slot == slot)
+		hub->far->audit.members[node] = 0; /* they are doubted, from here on */
 	struct list_node *at = list_first(&slot->channels);
 	for (; at != NULL; at = list_after(&slot->channels, at)) {
 		struct presence *presence = presence_at(hub, at);
@@ -627,15 +739,23 @@ void presence_tell_nodes(struct hub *hub, struct presence *presence, const struc
 
 /* ---- the home: digests, and nodes that died ---- */
 
-static void add_up(uint64_t channel, struct hub_slot *slot, const struct occupant *occupant)
+/* Of a channel's members, as the audit meets them. */
+struct adding {
+	uint64_t *members;
+	uint64_t channel, met;
+};
+
+static void add_up(void *to, struct map_node *node)
 {
-	uint64_t place = place_hash(channel, occupant_user(occupant));
+	struct adding *adding = to;
+	const struct occupant *occupant = occupant_of_node(node);
+	uint64_t place = place_hash(adding->channel, occupant_user(occupant));
 	for (const struct occupant *part = occupant; part != NULL; part = part->next) {
-		uint32_t node = part->source - SOURCES;
-		if (part->source < SOURCES || node >= slot->edge_count || part->is_doubted)
-			continue;
-		slot->edges[node].sum.members += digest_of(place, part->connections);
+		if (part->source >= SOURCES && !part->is_doubted)
+			adding->members[part->source - SOURCES] +=
+				digest_of(place, part->connections);
 	}
+	adding->met++;
 }
 
 /* Who has nobody does not ask: he is told whom the home takes for his. */
@@ -650,24 +770,67 @@ static void tell_idle(struct hub *hub, const struct hub_slot *slot)
 	}
 }
 
-void presence_home_audit(struct hub *hub, struct hub_slot *slot)
+static void audit_begin(struct hub *hub, struct hub_slot *slot)
 {
-	for (uint32_t i = 0; i < slot->edge_count; i++)
-		slot->edges[i].sum.members = 0;
-	struct list_node *at = list_first(&slot->channels);
-	for (; at != NULL; at = list_after(&slot->channels, at)) {
-		const struct presence *presence = presence_at(hub, at);
-		if (presence == NULL)
-			continue;
-		const struct occupants *occupants = &presence->occupants;
-		uint64_t channel = far_name_hash(presence->channel);
-		for (uint32_t i = 0; i < occupants_span(occupants); i++) {
-			const struct occupant *one = occupants_at(occupants, i);
-			for (; one != NULL; one = occupants_after(one))
-				add_up(channel, slot, one);
-		}
+	struct presence_audit *audit = &hub->far->audit;
+	struct list_node *node = list_first(&slot->channels);
+	audit->slot = slot;
+	audit->channel =
+		node == NULL ? NULL : CONTAINER_OF(node, struct channel_far, in_slot)->channel;
+	audit->at = 0;
+	memset(audit->members, 0, sizeof(audit->members));
+	for (; node != NULL; node = list_after(&slot->channels, node))
+		CONTAINER_OF(node, struct channel_far, in_slot)->is_audited = false;
+}
+
+void presence_audit_drop(struct hub *hub, const struct hub_slot *slot)
+{
+	if (hub->far->audit.slot == slot)
+		hub->far->audit.slot = NULL;
+}
+
+static void audit_next(struct hub *hub, struct presence_audit *audit)
+{
+	audit->channel->far->is_audited = true;
+	audit->channel = far_channel_behind(hub, audit->channel);
+	audit->at = 0;
+}
+
+void presence_audit_skip(struct hub *hub, const struct channel *channel)
+{
+	struct presence_audit *audit = &hub->far->audit;
+	if (audit->slot != NULL && audit->channel == channel)
+		audit_next(hub, audit);
+}
+
+/* Some of a channel's members. True: that was all. */
+static bool audit_some(struct hub *hub, struct presence_audit *audit,
+                       const struct presence *presence)
+{
+	struct adding adding = {audit->members, far_name_hash(presence->channel), 0};
+	bool has_more = true;
+	while (has_more && adding.met < hub->far->people)
+		has_more = map_step(&presence->occupants.by_user, &audit->at, add_up, &adding);
+	use_people(hub, adding.met);
+	return !has_more;
+}
+
+bool presence_audit(struct hub *hub, struct hub_slot *slot)
+{
+	struct presence_audit *audit = &hub->far->audit;
+	if (audit->slot != slot)
+		audit_begin(hub, slot);
+	while (audit->channel != NULL) {
+		const struct presence *presence = presence_of(hub, audit->channel);
+		if (presence != NULL && !audit_some(hub, audit, presence))
+			return false;
+		audit_next(hub, audit);
 	}
+	for (uint32_t i = 0; i < slot->edge_count; i++)
+		slot->edges[i].sum.members = audit->members[i];
+	audit->slot = NULL;
 	tell_idle(hub, slot);
+	return true;
 }
 
 void presence_forget_nodes(struct hub *hub, struct channel *channel, const uint64_t *dead)

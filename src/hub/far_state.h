@@ -110,9 +110,12 @@ struct hub_slot {
 	uint32_t edge_count;
 	/* home elsewhere */
 	struct list errands;
-	bool needs_sync;   /* the home is to be told all */
-	bool is_counting;  /* it has heard, and counts what it sends since */
-	bool is_settled;   /* and it has said so, and knew all */
+	bool needs_sync;  /* the home is to be told all */
+	bool is_counting; /* it has heard, and counts what it sends since */
+	bool is_settled;  /* and it has said so, and knew all */
+	bool is_telling;  /* it is being told who is present here: up to this channel, and there */
+	struct channel *telling; /* NULL: of all channels */
+	uint64_t telling_at;
 	bool has_behind;   /* a channel is to be asked for again */
 	int16_t told_node; /* the home that was told who is present here; -1: none that still is */
 	uint64_t counter, synced_ms, heard_ms;
@@ -120,6 +123,15 @@ struct hub_slot {
 	uint8_t lost;       /* told anew so often since it was heard */
 	bool is_asked;      /* and has not answered yet */
 	struct far_sum sum; /* whom we follow, how much came, and who is said to be present here */
+};
+
+/* A home adds up who is where, slot after slot, some each turn. */
+struct presence_audit {
+	struct hub_slot *slot;   /* NULL: none is under way */
+	struct channel *channel; /* up to here, and there */
+	uint64_t at;
+	uint64_t members[HUB_NODES_MAX]; /* of each node; takes in what changes behind it */
+	uint32_t next, due;              /* which of the slots is next, and how many are due */
 };
 
 struct hub_far {
@@ -131,10 +143,11 @@ struct hub_far {
 	struct waiter *owed_first, *owed_last; /* answers to workers, oldest first */
 	uint64_t up[CHANNEL_NODE_WORDS], gone[CHANNEL_NODE_WORDS];
 	uint64_t dead[CHANNEL_NODE_WORDS]; /* nodes whose members are on their own now */
-	uint32_t audit_next;               /* the slot of whose members it adds up the next */
-	struct list presences_waiting;     /* for their set to be whole */
-	uint32_t presence_asks;            /* that wait in them, PRESENCE_ASKS_MAX at most */
-	struct list unwhole;               /* slots with this home, whose sets are not */
+	struct presence_audit audit;
+	uint32_t people;               /* as many may still be looked at in this turn */
+	struct list presences_waiting; /* for their set to be whole */
+	uint32_t presence_asks;        /* that wait in them, PRESENCE_ASKS_MAX at most */
+	struct list unwhole;           /* slots with this home, whose sets are not */
 	uint32_t sweep_next; /* index of the channel to look at next for nodes that are gone */
 	uint64_t tried_ms, asked_ms;
 	uint64_t mark, retries; /* hidden keys: this hub, and how many it gave */
@@ -262,13 +275,21 @@ void presence_home_receive(struct hub *hub, struct hub_slot *slot, uint32_t node
                            const struct far_mail *mail);
 void presence_home_sync(struct hub *hub, struct hub_slot *slot, uint32_t node); /* all comes anew */
 void presence_home_synced(struct hub *hub, struct hub_slot *slot, uint32_t node);
-void presence_home_audit(struct hub *hub, struct hub_slot *slot); /* adds up who is where */
+/* Adds up who is where. True: it has; false: there is more. */
+MUST_CHECK bool presence_audit(struct hub *hub, struct hub_slot *slot);
+/* The slot is another's, or the channel goes. */
+void presence_audit_drop(struct hub *hub, const struct hub_slot *slot);
+void presence_audit_skip(struct hub *hub, const struct channel *channel);
 void presence_forget_nodes(struct hub *hub, struct channel *channel, const uint64_t *dead);
 /* Where it is elsewhere: */
 void presence_far_receive(struct hub *hub, struct hub_slot *slot, const struct far_mail *mail);
+/* It is told all anew, from here on. True: it has been; false: there is more. */
 void presence_far_sync(struct hub *hub, struct hub_slot *slot);
-void presence_far_report(struct hub *hub, struct hub_slot *slot);
-void presence_far_again(struct hub *hub); /* those that wait */
+MUST_CHECK bool presence_far_tell(struct hub *hub, struct hub_slot *slot);
+/* What has changed; the same. */
+MUST_CHECK bool presence_far_report(struct hub *hub, struct hub_slot *slot);
+void presence_far_again(struct hub *hub);                                /* those that wait */
+void presence_tell_skip(struct hub *hub, const struct channel *channel); /* which goes */
 
 /* far_replica.c */
 void restoring_drop(struct hub_slot *slot);

@@ -171,7 +171,7 @@ static void receive_tailed(struct hub *hub, struct hub_slot *slot, const struct 
 
 void tail_lose_touch(struct hub_slot *slot)
 {
-	slot->is_counting = slot->has_behind = slot->is_settled = false;
+	slot->is_counting = slot->has_behind = slot->is_settled = slot->is_telling = false;
 	slot->needs_sync = slot->home == HOME_ELSEWHERE;
 	slot->doubts = slot->lost = 0;
 }
@@ -194,6 +194,15 @@ static void tail_sync(struct hub *hub, struct hub_slot *slot)
 			tail_ask(hub, slot, channel);
 	}
 	presence_far_sync(hub, slot);
+}
+
+/* Who is present may be so many that it takes some turns. */
+static void tail_tell(struct hub *hub, struct hub_slot *slot)
+{
+	if (!presence_far_tell(hub, slot)) {
+		far_is_due(hub, slot);
+		return;
+	}
 	struct far_mail end = {
 		.kind = FAR_SYNCED, .slot = slot->number, .counter = ++slot->counter};
 	far_send(hub, slot->node, &end);
@@ -222,7 +231,10 @@ bool tail_turn(struct hub *hub, struct hub_slot *slot)
 		slot->synced_ms = hub->now_ms; /* not more often than that: it may fail again */
 		ask_those_behind(hub, slot);
 	}
-	presence_far_report(hub, slot);
+	if (slot->is_telling)
+		tail_tell(hub, slot);
+	else if (!presence_far_report(hub, slot))
+		far_is_due(hub, slot);
 	return slot->has_behind;
 }
 
@@ -259,6 +271,8 @@ static void receive_digest(struct hub *hub, struct hub_slot *slot, const struct 
 	slot->heard_ms = hub->now_ms;
 	slot->lost = 0;
 	slot->is_asked = false;
+	if (slot->is_telling)
+		return;
 	bool is_current = mail->counter == slot->counter;
 	bool is_same = mail->sum.count == slot->sum.count && mail->sum.names == slot->sum.names &&
 	               mail->sum.members == slot->sum.members;

@@ -13,11 +13,6 @@ int occupants_init(struct occupants *occupants)
 	return map_init(&occupants->by_user);
 }
 
-static struct occupant *occupant_of(const struct map_node *node)
-{
-	return CONTAINER_OF(node, struct occupant, in_set);
-}
-
 /* Out of the set, with what other sources said of it. */
 static void occupant_remove(struct occupants *occupants, struct occupant *occupant)
 {
@@ -38,7 +33,7 @@ void occupants_free(struct occupants *occupants)
 	for (size_t i = 0; occupants->by_user.count > 0; i = (i + 1) % occupants_span(occupants)) {
 		struct map_node *node = map_bucket(&occupants->by_user, i);
 		if (node != NULL)
-			occupant_remove(occupants, occupant_of(node));
+			occupant_remove(occupants, occupant_of_node(node));
 	}
 	map_free(&occupants->by_user);
 }
@@ -210,9 +205,9 @@ static void occupant_go(struct occupants *occupants, struct occupant *occupant)
 struct occupant *occupants_find(const struct occupants *occupants, struct slice user, uint64_t hash)
 {
 	struct map_node *node = map_first(&occupants->by_user, hash);
-	while (node != NULL && !slice_equals(occupant_user(occupant_of(node)), user))
+	while (node != NULL && !slice_equals(occupant_user(occupant_of_node(node)), user))
 		node = map_next(node);
-	return node == NULL ? NULL : occupant_of(node);
+	return node == NULL ? NULL : occupant_of_node(node);
 }
 
 /* Takes over `info`. */
@@ -337,7 +332,7 @@ bool occupants_leave(struct occupants *occupants, uint32_t source, uint64_t hash
                      enum parting parting, const struct parting_grace *grace, uint64_t now_ms)
 {
 	struct map_node *node = map_first(&occupants->by_user, hash);
-	struct occupant *occupant = node == NULL ? NULL : occupant_of(node);
+	struct occupant *occupant = node == NULL ? NULL : occupant_of_node(node);
 	struct occupant *part = part_of(occupant, source);
 	if (part == NULL)
 		return false;
@@ -545,13 +540,13 @@ static struct occupant *first_from(const struct occupants *occupants, size_t *pl
 	struct map_node *node = NULL;
 	while (node == NULL && *place < map_buckets(&occupants->by_user))
 		node = map_bucket(&occupants->by_user, (*place)++);
-	return node == NULL ? NULL : occupant_of(node);
+	return node == NULL ? NULL : occupant_of_node(node);
 }
 
 static struct occupant *next_from(const struct occupants *occupants,
                                   const struct occupant *occupant, size_t *place)
 {
-	return occupant->in_set.next != NULL ? occupant_of(occupant->in_set.next)
+	return occupant->in_set.next != NULL ? occupant_of_node(occupant->in_set.next)
 	                                     : first_from(occupants, place);
 }
 
@@ -616,7 +611,7 @@ void occupants_end(struct occupants *occupants, uint32_t source, uint64_t hash,
                    enum parting parting, const struct parting_grace *grace, uint64_t now_ms)
 {
 	struct map_node *node = map_first(&occupants->by_user, hash);
-	struct occupant *occupant = node == NULL ? NULL : occupant_of(node);
+	struct occupant *occupant = node == NULL ? NULL : occupant_of_node(node);
 	struct occupant *part = part_of(occupant, source);
 	if (part != NULL) {
 		part->connections = 1;
@@ -630,7 +625,7 @@ void occupants_end(struct occupants *occupants, uint32_t source, uint64_t hash,
 uint32_t occupants_counted(const struct occupants *occupants, uint32_t source, uint64_t hash)
 {
 	struct map_node *node = map_first(&occupants->by_user, hash);
-	const struct occupant *part = part_of(node == NULL ? NULL : occupant_of(node), source);
+	const struct occupant *part = part_of(node == NULL ? NULL : occupant_of_node(node), source);
 	return part == NULL || part->is_doubted ? 0 : part->connections;
 }
 
@@ -656,11 +651,17 @@ void occupants_expect(struct occupants *occupants, struct occupant *occupant, ui
 
 /* ---- mirrors ---- */
 
+void occupants_sweep(struct occupants *occupants, struct list *idle)
+{
+	struct list_node *node;
+	while ((node = list_first(idle)) != NULL)
+		occupant_remove(occupants, CONTAINER_OF(node, struct occupant, in_leaving));
+}
+
 /* Takes out those that are idle. They are gathered first: the map moves when one goes. */
 static void sweep(struct occupants *occupants)
 {
 	struct list idle;
-	struct list_node *node;
 	size_t place = 0;
 	list_init(&idle);
 	struct occupant *occupant = first_from(occupants, &place);
@@ -668,8 +669,7 @@ static void sweep(struct occupants *occupants)
 		if (is_idle(occupants, occupant))
 			list_append(&idle, &occupant->in_leaving);
 	}
-	while ((node = list_first(&idle)) != NULL)
-		occupant_remove(occupants, CONTAINER_OF(node, struct occupant, in_leaving));
+	occupants_sweep(occupants, &idle);
 }
 
 static void drop_parts_from(struct occupant *occupant, uint32_t sources)
@@ -727,15 +727,13 @@ void occupants_lead(struct occupants *occupants, uint64_t now_ms)
 	sweep(occupants);
 }
 
-void occupants_owe_all(struct occupants *occupants)
+void occupants_retold(struct occupants *occupants, struct occupant *occupant)
 {
-	size_t place = 0;
-	struct occupant *occupant = first_from(occupants, &place);
-	for (; occupant != NULL; occupant = next_from(occupants, occupant, &place)) {
-		occupant->reported = 0;
-		if (occupant_connections(occupant) > 0)
-			owe(occupants, occupant);
-	}
+	CHECK(occupants->is_mirror);
+	occupant->reported = occupant_connections(occupant);
+	/* Who has none was not named, and how he went is still to be told. */
+	if (occupant->reported > 0 && list_is_linked(&occupant->in_leaving))
+		list_remove(&occupant->in_leaving);
 }
 
 static struct occupant *owed_of(struct list_node *node)
@@ -851,13 +849,30 @@ void occupants_forget(struct occupants *occupants)
 	size_t place = 0;
 	CHECK(occupants->is_mirror);
 	occupants_skip(occupants);
-	struct occupant *occupant = first_from(occupants, &place);
+	/* Where the home says no names none is there: its number comes often, and this is cheap. */
+	struct occupant *occupant = occupants->is_numbered ? NULL : first_from(occupants, &place);
+	bool was_named = occupant != NULL;
 	for (; occupant != NULL; occupant = next_from(occupants, occupant, &place))
 		occupant->is_present = occupant->is_told = occupant->is_unheard = false;
 	occupants->count = 0;
 	occupants->bytes = 0;
 	occupants->is_numbered = false;
-	sweep(occupants);
+	if (was_named)
+		sweep(occupants);
+}
+
+void occupants_forget_one(struct occupants *occupants, struct occupant *occupant, struct list *idle)
+{
+	CHECK(occupants->is_mirror);
+	CHECK(!occupants->is_numbered);
+	CHECK(!occupants->is_telling);
+	if (occupant->is_present) {
+		occupants->count--;
+		occupants->bytes -= occupant_weight(occupant);
+	}
+	occupant->is_present = occupant->is_told = occupant->is_unheard = false;
+	if (is_idle(occupants, occupant))
+		list_append(idle, &occupant->in_leaving);
 }
 
 /* ---- all of them, in parts ---- */
@@ -877,10 +892,10 @@ uint32_t occupants_span(const struct occupants *occupants)
 const struct occupant *occupants_at(const struct occupants *occupants, uint32_t place)
 {
 	const struct map_node *node = map_bucket(&occupants->by_user, place);
-	return node == NULL ? NULL : occupant_of(node);
+	return node == NULL ? NULL : occupant_of_node(node);
 }
 
 const struct occupant *occupants_after(const struct occupant *occupant)
 {
-	return occupant->in_set.next == NULL ? NULL : occupant_of(occupant->in_set.next);
+	return occupant->in_set.next == NULL ? NULL : occupant_of_node(occupant->in_set.next);
 }

@@ -203,8 +203,8 @@ void occupants_expect(struct occupants *occupants, struct occupant *occupant, ui
 void occupants_mirror(struct occupants *occupants, uint32_t sources);
 /* Its own sources count from here on; who has no connection there may come back. */
 void occupants_lead(struct occupants *occupants, uint64_t now_ms);
-/* It is to be told of all who are here, as if it knew of nobody. */
-void occupants_owe_all(struct occupants *occupants);
+/* The home has been told of this one's connections here, as if it had known of nobody. */
+void occupants_retold(struct occupants *occupants, struct occupant *occupant);
 /* The home is to be told of this one; NULL: of nobody. And now it has been: it may be gone. */
 struct occupant *occupants_owed(const struct occupants *occupants);
 struct occupant *occupants_owed_after(const struct occupants *occupants,
@@ -217,6 +217,10 @@ MUST_CHECK bool occupants_hear(struct occupants *occupants, struct slice user, u
 void occupants_hear_end(struct occupants *occupants);
 void occupants_hear_number(struct occupants *occupants, uint32_t count);
 void occupants_forget(struct occupants *occupants); /* what the home said; nobody is told */
+/* The same of one, who may be gone with the next occupants_sweep(). */
+void occupants_forget_one(struct occupants *occupants, struct occupant *occupant,
+                          struct list *idle);
+void occupants_sweep(struct occupants *occupants, struct list *idle);
 
 /* A walk over all of them, for lists in parts: as long as the layout is the same, each occupant
  * that stays is in exactly one of the places 0 .. occupants_span() - 1. */
@@ -225,3 +229,9 @@ uint32_t occupants_span(const struct occupants *occupants);
 const struct occupant *occupants_at(const struct occupants *occupants, uint32_t place);
 const struct occupant *
 occupants_after(const struct occupant *occupant); /* the next in that place */
+
+/* And one in steps, between which they may come and go: map_step() of `by_user`. */
+static inline struct occupant *occupant_of_node(const struct map_node *node)
+{
+	return CONTAINER_OF(node, struct occupant, in_set);
+}

@@ -383,7 +383,7 @@ bool relay_turn(struct relay *relay, uint64_t now_ms)
 		relay_tick(relay, now_ms);
 	keeper_turn(&relay->keeper);
 	bool has_more = places_turn(&relay->places, now_ms);
-	return hub_far_turn(relay->hub, TURN_FAR_MAX) || has_more;
+	return hub_far_turn(relay->hub, TURN_FAR_MAX, TURN_PEOPLE_MAX) || has_more;
 }
 
 bool relay_flush(struct relay *relay)

@@ -1052,11 +1052,11 @@ static inline void worker_turn(struct sim_worker *worker)
 		hub_timer(worker->hub, timer);
 	memory_end();
 	bool has_more;
-	do {
+	do { /* what is left waits for another turn, and much happens meanwhile */
 		memory_begin();
-		has_more = hub_far_turn(worker->hub, 1 + below(50));
+		has_more = hub_far_turn(worker->hub, 1 + below(50), 1 + below(4));
 		memory_end();
-	} while (has_more);
+	} while (has_more && below(4) > 0);
 	do {
 		memory_begin();
 		has_more = hub_walk(worker->hub, 1 + below(20));

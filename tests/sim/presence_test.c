@@ -90,6 +90,7 @@ static char users[USERS][2];
 static struct {
 	uint64_t joined, left, lists, numbers, returns, crashes, restarts, cuts, breaks, moves;
 	uint64_t forgotten, invented, repaired, short_of, taken_back, looked_at;
+	uint64_t halfway_told, halfway_audited; /* turns that ended so */
 } seen;
 
 static uint32_t by_name(const char *const *of, size_t count, struct slice name)
@@ -114,6 +115,8 @@ static uint32_t user_by_name(struct slice name)
 	uint32_t user = (uint32_t)(*name.at - 'a');
 	return user < USERS ? user : USERS;
 }
+
+static bool is_faultless; /* nothing happens to nodes, links and homes in this world */
 
 static const struct rule *rule_of(uint32_t channel)
 {
@@ -620,6 +623,20 @@ static void corrupt_turn(void)
 	        forgets ? slice_string(users[user]) : SLICE("z"), forgets);
 }
 
+/* What is done in parts is to be left half-way, too. */
+static void look_at_parts(const struct hub *hub)
+{
+	const struct presence_audit *audit = &hub->far->audit;
+	seen.halfway_audited += audit->slot != NULL && audit->at != 0;
+	for (uint32_t c = 0; c < CHANNELS; c++) {
+		uint16_t number = hub_slot_of(slice_string(names[c]));
+		if (number % hub->options.workers == hub->options.worker) {
+			const struct hub_slot *slot = far_slot(hub, number);
+			seen.halfway_told += slot->is_telling && slot->telling_at != 0;
+		}
+	}
+}
+
 static void turn(void)
 {
 	world.now_ms += below(STEP_MS);
@@ -632,8 +649,10 @@ static void turn(void)
 		log_turn(&world.logs[i]);
 	client_turn(&clients[below(CLIENTS)]);
 	for (uint32_t n = 0; n < world.scenario->nodes; n++) {
-		for (uint32_t w = 0; w < world.scenario->workers && world.nodes[n].is_up; w++)
+		for (uint32_t w = 0; w < world.scenario->workers && world.nodes[n].is_up; w++) {
 			worker_turn(&world.nodes[n].workers[w]);
+			look_at_parts(world.nodes[n].workers[w].hub);
+		}
 	}
 }
 
@@ -753,6 +772,7 @@ static void world_begin(const struct scenario *scenario, uint64_t seed)
 {
 	memset(&world, 0, sizeof(world));
 	memset(&model, 0, sizeof(model));
+	is_faultless = false;
 	world.scenario = scenario;
 	world.hooks = &hooks;
 	world.rules = &rules;
@@ -783,14 +803,17 @@ static void world_end(void)
 	seen.cuts += world.seen.cuts;
 	seen.breaks += world.seen.breaks;
 	seen.moves += world.seen.moves;
+	uint64_t repaired = 0;
 	for (uint32_t n = 0; n < world.scenario->nodes; n++) {
 		if (!world.nodes[n].is_up)
 			continue;
 		for (uint32_t w = 0; w < world.scenario->workers; w++)
-			seen.repaired +=
-				hub_counters(world.nodes[n].workers[w].hub)->presence_repaired;
+			repaired += hub_counters(world.nodes[n].workers[w].hub)->presence_repaired;
 		node_end(n);
 	}
+	/* Where nothing is wrong, an audit that miscounts would have all told anew. */
+	CHECK(repaired == 0 || !is_faultless);
+	seen.repaired += repaired;
 	for (uint32_t i = 0; i < world.log_count; i++) {
 		struct slot_log *log = &world.logs[i];
 		while (log->first != NULL)
@@ -805,6 +828,7 @@ static void world_end(void)
 static void world_run(uint64_t seed)
 {
 	world_begin(&scenarios[seed % COUNT_OF(scenarios)], seed);
+	is_faultless = world.scenario == &scenarios[0];
 	for (int i = 0; i < STEPS; i++)
 		turn();
 	world.is_quiet = true;
@@ -1031,6 +1055,7 @@ static void seen_check(void)
 	CHECK(seen.returns > 0 && seen.crashes > 0 && seen.short_of > 0);
 	CHECK(seen.forgotten > 0 && seen.invented > 0 && seen.repaired > 0);
 	CHECK(seen.cuts > 0 && seen.breaks > 0 && seen.moves > 0);
+	CHECK(seen.halfway_told > 1000 && seen.halfway_audited > 1000);
 	/* Without those that break one link. */
 	uint64_t hard = seen.crashes + seen.restarts + seen.cuts;
 	printf("presence: no ghost in any of %llu quiet worlds, after %llu ends of nodes, %llu "

@@ -96,7 +96,7 @@ static void pass(uint64_t ms)
 {
 	now_ms += ms;
 	hub_set_time(hub, now_ms, now_ms * 1000);
-	while (hub_far_turn(hub, 10))
+	while (hub_far_turn(hub, 10, 3))
 		;
 	while (hub_walk(hub, 10))
 		;

@@ -10,10 +10,12 @@
  *   w90  so many ms pass          ea1 source 1 has ended all of a user; @a he was heard of
  *   C    other nodes keep lists: a number of connections that is another is news, =a
  *   M    from here on it is a mirror, source 0 is this node; H it leads again
- *   O    what is owed to the home is reported: a2 has so many here, -a ~a ?a has none; A all is
- * owed ^a2  the home says that a user is there with two connections, or va that he has gone;
- * between { and } it names all #7   it says a number; n the number there is; F what it said is
- * forgotten Then any steps, against arrays, with watchers that are told and shown at any time.
+ *   O    what is owed to the home is reported: a2 has so many here, -a ~a ?a has none
+ *   A    it is told anew of all who are here; G and what it said is forgotten
+ *   ^a2  the home says that a user is there with two connections, or va that he has gone;
+ *        between { and } it names all
+ *   #7   it says a number; n the number there is; F what it said is forgotten
+ * Then any steps, against arrays, with watchers that are told and shown at any time.
  */
 #include "hub/occupants.h"
 
@@ -113,11 +115,12 @@ static const struct {
 	{"or how the last one went", "M +a +b +c O ~a -b ?c O", "<a b c> <~a -b ?c>"},
 	{"who left is there until the home says otherwise", "M T +a O ^a1 N -a O N L va N L",
          "<a> (+a) <-a> () [a] (-a) []"},
-	{"all that is owed are those who are here", "M +a +b O -b O A O", "<a b> <-b> <a>"},
-	{"and those of whom it owes the end", "M +a +b O -b A O", "<a b> <a -b>"},
+	{"all that is told anew are those who are here", "M +a +b O -b O A O", "<a b> <-b> <a> <>"},
+	{"then it owes no more than the end of others", "M +a O +b -a A O", "<a> <b> <-a>"},
+	{"whoever was owed before", "M +a +b2 A O +a O", "<a b> <> <a2>"},
 	{"a set that becomes a mirror has whom it had", "+a +b1 T M N L", "() [a b]"},
 	{"also him who was leaving", "+a ~a T M w99 N L", "() [a0]"},
-	{"and owes those of its own node", "+a +b1 +b2 M A O", "<a>"},
+	{"and has to tell of those of its own node", "+a +b1 +b2 M A O", "<a> <>"},
 	{"a mirror that leads has who is here", "M +a ^a1 T H w200 N L", "() [a]"},
 	{"whether the home knew him or not", "M T +a H N", "(+a)"},
 	{"and expects the others", "M ^a1 ^b1 T H w99 N w1 N L", "() (-a -b) []"},
@@ -127,6 +130,8 @@ static const struct {
 	{"and names have no number", "M #7 {^a1 } n L", "1 [a]"},
 	{"nor has one that leads", "M +a #7 H n L", "1 [a]"},
 	{"what the home said is forgotten", "M T ^a1 ^b1 +b F N L O", "() [] <b>"},
+	{"also as it is told anew", "M ^a1 ^b1 +b +c -c G L n O ^b1 L", "<b> [] 0 <-c> [b]"},
+	{"and its number", "M #7 n +a F n L", "7 0 []"},
 };
 
 static struct occupants set;
@@ -240,21 +245,22 @@ static void tell_list(void)
 }
 
 /* By name, too. */
-static void tell_owed(void)
+static struct buf said['z' - 'a' + 1]; /* of each user, what the home is told */
+
+static void say(const struct occupant *one)
 {
 	static const char how[] = {'~', '?', 'x', '-'};
-	struct buf said['z' - 'a' + 1] = {0};
-	struct occupant *one;
-	while ((one = occupants_owed(&set)) != NULL) {
-		struct buf *out = &said[*occupant_user(one).at - 'a'];
-		uint32_t connections = occupant_connections(one);
-		if (connections == 0)
-			buf_char(out, how[one->parting]);
-		buf_slice(out, occupant_user(one));
-		if (connections > 1)
-			buf_u64(out, connections);
-		occupants_report(&set, one);
-	}
+	struct buf *out = &said[*occupant_user(one).at - 'a'];
+	uint32_t connections = occupant_connections(one);
+	if (connections == 0)
+		buf_char(out, how[one->parting]);
+	buf_slice(out, occupant_user(one));
+	if (connections > 1)
+		buf_u64(out, connections);
+}
+
+static void write_said(void)
+{
 	buf_string(&told, told.len > 0 ? " <" : "<");
 	bool is_first = true;
 	for (size_t i = 0; i < COUNT_OF(said); i++) {
@@ -265,6 +271,37 @@ static void tell_owed(void)
 		buf_free(&said[i]);
 	}
 	buf_char(&told, '>');
+}
+
+static void tell_owed(void)
+{
+	struct occupant *one;
+	while ((one = occupants_owed(&set)) != NULL) {
+		say(one);
+		occupants_report(&set, one);
+	}
+	write_said();
+}
+
+static void tell_anew(void *idle, struct map_node *node)
+{
+	struct occupant *one = occupant_of_node(node);
+	if (occupant_connections(one) > 0)
+		say(one);
+	occupants_retold(&set, one);
+	if (idle != NULL)
+		occupants_forget_one(&set, one, idle);
+}
+
+static void tell_all_anew(bool forgets)
+{
+	struct list idle;
+	uint64_t place = 0;
+	list_init(&idle);
+	while (map_step(&set.by_user, &place, tell_anew, forgets ? &idle : NULL))
+		occupants_sweep(&set, &idle);
+	occupants_sweep(&set, &idle);
+	write_said();
 }
 
 static void tell_number(void)
@@ -325,7 +362,8 @@ static void play_in_mirror(char what, const char **at)
 		occupants_lead(&set, now_ms);
 		break;
 	case 'A':
-		occupants_owe_all(&set);
+	case 'G':
+		tell_all_anew(what == 'G');
 		break;
 	case 'O':
 		tell_owed();
