@@ -75,6 +75,7 @@ struct channel_far {
 	uint64_t sync_to;           /* without this one it is behind */
 	uint64_t asked_ms;          /* when it was asked last */
 	uint64_t stream;            /* in which epoch and log_next() were so */
+	uint64_t begun;             /* replica: what is before it comes by the log; 0: nothing */
 	struct duplicates *retries; /* keys of publications that were given none */
 	struct pasts pasts;         /* replicated orders that it has left */
 };

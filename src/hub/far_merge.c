@@ -71,8 +71,7 @@ bool order_leave(struct hub *hub, struct channel *channel)
 	return true;
 }
 
-/* What was kept goes in front of the log, as far as it reaches. False: no memory, some may have. */
-static bool refill(struct hub *hub, struct channel *channel, const struct past *past)
+bool order_refill(struct hub *hub, struct channel *channel, const struct past *past)
 {
 	struct log *log = &channel->log;
 	if (channel->keyed != NULL)
@@ -103,7 +102,7 @@ bool order_resume(struct hub *hub, struct channel *channel, struct past *past)
 		return false;
 	if (!is_begun)
 		swap_keys(hub, channel, past);
-	if (!refill(hub, channel, past))
+	if (!order_refill(hub, channel, past))
 		return false;
 	channel->far->stream = past->stream;
 	channel->far->is_known = true;

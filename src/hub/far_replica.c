@@ -5,7 +5,9 @@
  * now.
  *
  * A record that has come from the home already, because somebody here follows, has its place; only
- * its key is new then.
+ * its key is new then. Who followed before it kept a copy has begun at some record, and those
+ * before that come by the log alone: they are kept aside until the last of them has come, and then
+ * go in front of the others.
  */
 #include <stdlib.h>
 
@@ -36,6 +38,37 @@ static bool place(struct hub *hub, struct channel *channel, uint64_t epoch, uint
 	return true;
 }
 
+/* A record that comes before where the order begins here. False: no memory. */
+static bool keep_older(struct hub *hub, struct channel *channel, struct record *record,
+                       uint64_t added_ms)
+{
+	struct pasts *pasts = &channel->far->pasts;
+	struct past *past = pasts_open(pasts, channel->epoch, hub->now_ms);
+	if (past == NULL || !past_put(past, record, (uint32_t)added_ms))
+		return false;
+	return pasts_mark(pasts, channel->epoch, record->seq, hub->now_ms);
+}
+
+/* It is here by the home's letters, or comes before those. False: no memory. */
+static bool take_older(struct hub *hub, struct channel *channel, struct record *record)
+{
+	struct channel_far *far = channel->far;
+	if (!far->is_known) /* it is the first one that comes by the log */
+		far->begun = log_first(&channel->log);
+	if (record->seq >= far->begun)
+		return true;
+	if (!keep_older(hub, channel, record, hub->now_ms))
+		return false;
+	if (record->seq + 1 < far->begun)
+		return true;
+	struct past *past = pasts_find(&far->pasts, channel->epoch);
+	if (!order_refill(hub, channel, past))
+		return false;
+	pasts_drop(&far->pasts, past);
+	far->begun = 0;
+	return true;
+}
+
 static bool apply_record(struct hub *hub, const struct hub_entry *entry)
 {
 	struct record *record = entry->record;
@@ -50,8 +83,12 @@ static bool apply_record(struct hub *hub, const struct hub_entry *entry)
 	bool is_new = is_good && record->seq == log_next(&channel->log);
 	if (is_new)
 		is_good = tail_append(hub, channel, record);
-	if (is_new && is_good) /* where this is home by now */
+	else if (is_good)
+		is_good = take_older(hub, channel, record);
+	if (is_new && is_good) { /* where this is home by now */
+		channel->far->begun = 0;
 		home_tell_nodes(hub, channel, record);
+	}
 	if (is_good) {
 		channel->far->is_known = true;
 		channel->far->stream = far_slot(hub, channel->slot)->stream;
@@ -408,7 +445,7 @@ static bool restore_history(struct hub *hub, struct channel *channel,
 	       (older == 0 || history->records[older]->seq == history->records[older - 1]->seq + 1))
 		older++;
 	if (older == 0 || history->records[older - 1]->seq + 1 != first)
-		return true; /* it does not reach as far: what comes after will be all */
+		return true; /* it does not reach back as far as the log does */
 	if (!log_extend(log, history->records, older, hub->now_ms))
 		return false;
 	for (size_t i = 0; i < older; i++)
@@ -417,10 +454,37 @@ static bool restore_history(struct hub *hub, struct channel *channel,
 	return true;
 }
 
+/* The log, which brings the rest, will reach where the order begins here. False: no memory. */
+static bool keep_history(struct hub *hub, struct channel *channel,
+                         const struct restoring *restoring)
+{
+	const struct mail_answer *history = restoring->history;
+	bool is_good = true;
+	for (size_t i = 0; history != NULL && i < history->count && is_good; i++)
+		is_good = history->records[i]->epoch != channel->epoch ||
+		          keep_older(hub, channel, history->records[i],
+		                     hub->now_ms - restoring->ages[i]);
+	return is_good &&
+	       pasts_mark(&channel->far->pasts, channel->epoch, restoring->head, hub->now_ms);
+}
+
+static void restore_lost(struct channel *channel, uint64_t lost)
+{
+	struct past *past = pasts_find(&channel->far->pasts, channel->epoch);
+	if (channel->keyed == NULL)
+		return;
+	if (channel->far->begun > 0 && past != NULL)
+		past->lost = lost;
+	else
+		channel->keyed->latest.lost = lost;
+}
+
 static bool restore_latest(struct hub *hub, struct channel *channel, const struct hub_entry *entry)
 {
 	if (channel->keyed == NULL || entry->record->epoch != channel->epoch)
 		return true;
+	if (channel->far->begun > 0)
+		return keep_older(hub, channel, entry->record, hub->now_ms - entry->age_ms);
 	return hub_put_older(hub, channel, entry->record, hub->now_ms - entry->age_ms);
 }
 
@@ -444,10 +508,15 @@ static bool restore_place(struct hub *hub, struct hub_slot *slot)
 		return false;
 	if (!place(hub, channel, restoring->epoch, restoring->head + 1))
 		return false;
+	bool reaches = restoring->head + 1 >= log_first(&channel->log);
 	channel->far->is_known = true;
 	channel->far->stream = slot->stream;
-	restoring->is_placed =
-		restoring->history == NULL || restore_history(hub, channel, restoring);
+	channel->far->begun = reaches ? 0 : log_first(&channel->log);
+	if (!reaches)
+		restoring->is_placed = keep_history(hub, channel, restoring);
+	else
+		restoring->is_placed =
+			restoring->history == NULL || restore_history(hub, channel, restoring);
 	return restoring->is_placed;
 }
 
@@ -477,8 +546,7 @@ bool hub_restore(struct hub *hub, uint32_t number, const struct hub_entry *entry
 	case ENTRY_RECORD:
 		return restore_record(&slot->restoring, entry);
 	case ENTRY_LOST:
-		if (channel->keyed != NULL)
-			channel->keyed->latest.lost = entry->seq;
+		restore_lost(channel, entry->seq);
 		return true;
 	case ENTRY_LATEST:
 		return restore_latest(hub, channel, entry);

@@ -300,6 +300,9 @@ void restoring_drop(struct hub_slot *slot);
 MUST_CHECK bool order_leave(struct hub *hub, struct channel *channel);
 /* It is in one again that it has left. False: no memory, or no room; to be tried again. */
 MUST_CHECK bool order_resume(struct hub *hub, struct channel *channel, struct past *past);
+/* What was kept goes in front of the log, as far as it reaches, and the latest of each key among
+ * the others. False: no memory, some may have. */
+MUST_CHECK bool order_refill(struct hub *hub, struct channel *channel, const struct past *past);
 /* The slot has another stream: where the channel has left an order of that, it resumes it. */
 void order_is_due(struct hub_slot *slot, struct channel *channel);
 /* Its order is one of the present stream; else it resumes one, or at home begins one. False: not

@@ -160,6 +160,20 @@ bool past_add(struct past *past, struct record *record, uint32_t added_ms)
 	return true;
 }
 
+bool past_put(struct past *past, struct record *record, uint32_t added_ms)
+{
+	CHECK(record->epoch == past->epoch);
+	uint32_t at = past_first_behind(past, record->seq);
+	if (at > 0 && past->items[at - 1].record->seq == record->seq)
+		return true;
+	if (!reserve(past, 1))
+		return false;
+	memmove(past->items + at + 1, past->items + at, (past->count - at) * sizeof(*past->items));
+	past->items[at] = (struct past_item){record_take(record), added_ms};
+	past->count++;
+	return true;
+}
+
 bool past_extend(struct past *past, const struct past_item *older, size_t count)
 {
 	if (count == 0)

@@ -57,6 +57,8 @@ void pasts_free(struct pasts *pasts);
 
 /* One that is newer than all that are there. Takes its own reference. False: no memory. */
 MUST_CHECK bool past_add(struct past *past, struct record *record, uint32_t added_ms);
+/* At its place between the others; one of its number may be there. The same. */
+MUST_CHECK bool past_put(struct past *past, struct record *record, uint32_t added_ms);
 /* Rising ones that are older, in place of what is there up to the last of them. Takes references of
  * its own. False: no memory. */
 MUST_CHECK bool past_extend(struct past *past, const struct past_item *older, size_t count);

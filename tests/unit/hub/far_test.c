@@ -253,6 +253,75 @@ static void asked_before_its_log(void)
 	end();
 }
 
+/* It follows from behind number 4 on, and then is to keep a copy. */
+static void follow_then_keep(void)
+{
+	begin(HOME_ELSEWHERE);
+	hub_set_role(hub, hub_slot_of(SLICE(NAME)),
+	             &(struct hub_role){.home = HOME_ELSEWHERE, .node = OTHER, .stream = STREAM});
+	execute(COMMAND_SUBSCRIBE);
+	pass(HUB_FAR_MS);
+	CHECK(!sent[FAR_TAIL].has_since);
+	tailed(4, 4);
+	receive(5);
+	pass(HUB_FAR_MS);
+	set_role(HOME_ELSEWHERE, STREAM);
+}
+
+static void restore(const struct hub_entry *entry)
+{
+	CHECK(hub_restore(hub, hub_slot_of(SLICE(NAME)), entry));
+}
+
+static void followed_before_it_kept(void)
+{
+	printf("far: what came before one followed comes by the log that it is to keep\n");
+	follow_then_keep();
+	for (uint64_t seq = 1; seq <= 5; seq++) {
+		CHECK(log_first(&channel()->log) == 6); /* 5 was kept for those who follow */
+		apply(seq);
+	}
+	apply(6);
+	CHECK(log_first(&channel()->log) == 1 && log_next(&channel()->log) == 7);
+	CHECK(channel()->far->pasts.count == 0 && gaps == 0);
+	end();
+
+	printf("far: or in part by a state that is older\n");
+	follow_then_keep();
+	restore(&(struct hub_entry){
+		.kind = ENTRY_CHANNEL, .name = SLICE(NAME), .epoch = EPOCH, .seq = 2});
+	for (uint64_t seq = 1; seq <= 2; seq++) {
+		struct record *record = placed(seq);
+		restore(&(struct hub_entry){.kind = ENTRY_RECORD, .record = record});
+		record_drop(record);
+	}
+	restore(NULL);
+	for (uint64_t seq = 3; seq <= 6; seq++)
+		apply(seq);
+	CHECK(log_first(&channel()->log) == 1 && log_next(&channel()->log) == 7);
+	CHECK(channel()->far->pasts.count == 0 && gaps == 0);
+	end();
+}
+
+static void latest_before_it_kept(void)
+{
+	struct rule rule = rule_list[1];
+	rule_list[1].history_size = 0;
+	rule_list[1].deliver_last = true;
+	printf("far: the latest of a key that nobody has said since comes by the log, too\n");
+	begin(HOME_ELSEWHERE);
+	execute(COMMAND_SUBSCRIBE);
+	pass(HUB_FAR_MS);
+	tailed(4, 4);
+	for (uint64_t seq = 1; seq <= 4; seq++)
+		apply(seq);
+	const struct latest_entry *latest = latest_from(&channel()->keyed->latest, 0);
+	CHECK(latest != NULL && latest->record->seq == 4);
+	CHECK(channel()->keyed->latest.lost < 4);
+	end();
+	rule_list[1] = rule;
+}
+
 static void ask_to_follow(uint64_t seq)
 {
 	hub_far_receive(hub, OTHER,
@@ -342,6 +411,8 @@ int main(void)
 {
 	asked_from_nowhere();
 	asked_before_its_log();
+	followed_before_it_kept();
+	latest_before_it_kept();
 	behind_its_commits();
 	too_many_ask();
 	the_oldest_order_comes_back();

@@ -220,6 +220,22 @@ static void the_next_to_go_says_when(void)
 	CHECK(pasts_left_ms(&pasts, now_ms, 100) == DUPLICATES_MS - 100);
 }
 
+static void put_between(void)
+{
+	static const uint64_t put[] = {5, 3, 9, 7, 1, 5, 9}, held[] = {1, 3, 5, 7, 9};
+	printf("past: what is put goes to its place, once\n");
+	begin();
+	struct past *past = pasts_open(&pasts, 'a', now_ms);
+	for (size_t i = 0; i < COUNT_OF(put); i++) {
+		struct record *record = make('a', put[i]);
+		CHECK(past_put(past, record, (uint32_t)now_ms));
+		record_drop(record);
+	}
+	CHECK(past->count == COUNT_OF(held));
+	for (size_t i = 0; i < COUNT_OF(held); i++)
+		CHECK(past->items[i].record->seq == held[i]);
+}
+
 static void without_memory(void)
 {
 	printf("past: without memory it is as it was\n");
@@ -233,10 +249,11 @@ static void without_memory(void)
 	failing_arm(1, FAILING_ALL_FROM);
 	bool is_added = past_add(order('a'), next, 0);
 	bool is_extended = past_extend(order('a'), &older, 1);
+	bool is_put = past_put(order('a'), older.record, 0);
 	bool is_opened = pasts_open(&pasts, 'b', now_ms) != NULL;
 	bool is_marked = pasts_mark(&pasts, 'b', 1, now_ms);
-	CHECK(failing_disarm() == 4);
-	CHECK(!is_added && !is_extended && !is_opened && !is_marked);
+	CHECK(failing_disarm() == 5);
+	CHECK(!is_added && !is_extended && !is_put && !is_opened && !is_marked);
 	write_held(&after);
 	CHECK(slice_equals(buf_view(&before), buf_view(&after)));
 	record_drop(next);
@@ -252,6 +269,7 @@ int main(void)
 	records_are_known_by_their_keys();
 	keys_keep_it();
 	the_next_to_go_says_when();
+	put_between();
 	without_memory();
 	begin();
 	return 0;
