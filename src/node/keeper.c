@@ -68,6 +68,14 @@ static void settle_role(struct keeper *keeper, struct kept *kept)
 	bool may_be_home = kept->first == NULL && (was_home || kept->pending == 0);
 	if (role.home == HOME_HERE && !may_be_home)
 		role.home = HOME_NOWHERE;
+	/* What waits is of the stream that was told. That this is left is told all the same: what
+	 * waits is only less sure by that. */
+	bool is_behind =
+		kept->first != NULL && role.stream != 0 && role.stream != kept->told.stream;
+	if (is_behind)
+		role = (struct hub_role){.home = HOME_NOWHERE,
+		                         .is_replica = role.is_replica,
+		                         .stream = kept->told.stream};
 	bool is_same = role.home == kept->told.home && role.node == kept->told.node &&
 	               role.is_replica == kept->told.is_replica && role.stream == kept->told.stream;
 	if (!is_same)

@@ -5,7 +5,8 @@
  * What a hub proposes becomes an entry of a slot's log, bytes by relay_wire. What is applied is
  * committed in the hub where that still waits for it, else put into its channels. An entry that the
  * hub has no memory or room for waits here, with all that come behind it, and so long the slot's
- * channels are not saved, and the hub is not told that it is home.
+ * channels are not saved, and the hub is not told that it is home, nor of another stream but that
+ * one is being left.
  *
  * A proposal is the hub's as long as it is home. When it stops being it, or one is refused, the hub
  * takes all of them back, and tries them again elsewhere; what of these the log has nevertheless is

@@ -1,0 +1,165 @@
+/*
+ * A keeper between slots that say what the test has them say, and a hub: schedules that the
+ * simulation of nodes (tests/sim/keeper_test) comes to in one seed of many.
+ */
+#include <stdio.h>
+
+#include "../../failing.h"
+#include "hub/far_state.h"
+#include "node/keeper.h"
+
+#define NAME "news"
+#define EPOCH 7
+
+static struct rule rule_list[] = {
+	{.pattern = "*", .history_size = 100, .history_ttl_ms = 3600000, .max_keys = 1}};
+static const struct rules rules = {rule_list, COUNT_OF(rule_list)};
+static const struct boot_id self = {{1, 1}}, other = {{2, 1}};
+static const struct slot_term first = {.counter = 1, .boot = {{2, 1}}};
+
+static struct hub_out hub_out;
+static struct hub_cluster cluster;
+static struct places_out places_out;
+static struct timer_wheel wheel;
+static struct roster roster;
+static struct relay_codec codec;
+static struct places places;
+static struct keeper keeper;
+static uint16_t slot;
+static uint64_t lsn;
+
+static bool out_has_room(struct hub_out *out)
+{
+	CHECK(out == &hub_out);
+	return true;
+}
+
+static void begin(void)
+{
+	struct mesh_mail node = {.kind = MESH_MAIL_NODE,
+	                         .state = MEMBER_READY,
+	                         .is_linked = true,
+	                         .seat = {3, 1},
+	                         .boot = other};
+	hub_out = (struct hub_out){.has_room = out_has_room};
+	slot = hub_slot_of(SLICE(NAME));
+	lsn = 0;
+	roster_init(&roster, self);
+	CHECK(roster_take(&roster, &node) == ROSTER_UP);
+	timer_wheel_init(&wheel, 1000);
+	CHECK(places_init(&places, &(struct places_options){.out = &places_out, .workers = 1}));
+	CHECK(keeper_init(&keeper, &(struct keeper_options){.roster = &roster,
+	                                                    .codec = &codec,
+	                                                    .places = &places,
+	                                                    .workers = 1}));
+	keeper.hub = hub_create(&(struct hub_options){.workers = 1,
+	                                              .out = &hub_out,
+	                                              .rules = &rules,
+	                                              .wheel = &wheel,
+	                                              .timer_kind = 1,
+	                                              .walk_timer_kind = 2,
+	                                              .channels_per_session = 10,
+	                                              .outbound_bytes_max = 1000000,
+	                                              .cluster = &cluster});
+	CHECK(keeper.hub != NULL);
+	hub_set_time(keeper.hub, 1000, 1000000);
+}
+
+static void end(void)
+{
+	hub_destroy(keeper.hub);
+	keeper_free(&keeper);
+	places_free(&places);
+}
+
+static void told(enum slots_place place, struct slot_term stream)
+{
+	struct slots_role role = {.place = place,
+	                          .is_replica = true,
+	                          .home = place == SLOTS_HERE ? self : other,
+	                          .stream = stream};
+	keeper.out.role(&keeper.out, slot, &role);
+}
+
+/* A record of that number; without memory for it, if need be. */
+static void apply(uint64_t seq, bool is_short)
+{
+	struct record *record =
+		record_make(&(struct publication){.channel = SLICE(NAME), .payload = SLICE("1")},
+	                    hub_hash(keeper.hub, SLICE(NAME)));
+	CHECK(record != NULL);
+	record_settle(record, EPOCH, seq, 1, 0);
+	struct buf bytes = {0};
+	relay_write_entry(&codec, &bytes,
+	                  &(struct hub_entry){.kind = ENTRY_RECORD, .record = record});
+	struct blob *blob = blob_copy(buf_view(&bytes));
+	CHECK(blob != NULL);
+	if (is_short)
+		failing_arm(1, FAILING_ONE);
+	keeper.out.apply(&keeper.out, slot, ++lsn, blob, 0);
+	CHECK(!is_short || failing_disarm() == 1);
+	buf_free(&bytes);
+	blob_drop(blob);
+	record_drop(record);
+}
+
+static uint64_t next(void)
+{
+	const struct channel *channel =
+		hub_find(keeper.hub, SLICE(NAME), hub_hash(keeper.hub, SLICE(NAME)));
+	return channel == NULL ? 0 : log_next(&channel->log);
+}
+
+/* What is left, and may never have been committed in it, is not taken for that when it waits and
+ * the stream comes back. */
+static void waits_while_it_leaves(void)
+{
+	printf("keeper: what waits is of the stream that was told when it came\n");
+	begin();
+	told(SLOTS_THERE, first);
+	CHECK(far_slot(keeper.hub, slot)->home == HOME_ELSEWHERE);
+	CHECK(far_slot(keeper.hub, slot)->node == 3);
+	apply(1, false);
+	CHECK(next() == 2);
+	told(SLOTS_NOWHERE, (struct slot_term){0});
+	apply(2, true);
+	apply(3, false);
+	CHECK(keeper.counters.waited == 2);
+	told(SLOTS_THERE, first);
+	CHECK(far_slot(keeper.hub, slot)->is_leaving);
+	CHECK(far_slot(keeper.hub, slot)->home == HOME_NOWHERE);
+	keeper_turn(&keeper);
+	CHECK(next() == 2);
+	CHECK(far_slot(keeper.hub, slot)->home == HOME_ELSEWHERE);
+	CHECK(!far_slot(keeper.hub, slot)->is_leaving);
+	end();
+}
+
+static void leaves_while_it_waits(void)
+{
+	printf("keeper: that a stream is left is told though something waits\n");
+	begin();
+	told(SLOTS_THERE, first);
+	apply(1, true);
+	told(SLOTS_NOWHERE, (struct slot_term){0});
+	CHECK(far_slot(keeper.hub, slot)->is_leaving);
+	bool has_failed = false;
+	uint64_t at = 0;
+	CHECK(keeper.out.save(&keeper.out, slot, SLOTS_FORKED, &at, &has_failed) == NULL);
+	CHECK(has_failed);
+	keeper_turn(&keeper);
+	has_failed = false;
+	struct blob *part = keeper.out.save(&keeper.out, slot, SLOTS_FORKED, &at, &has_failed);
+	CHECK(part != NULL && !has_failed && at == 1);
+	blob_drop(part);
+	CHECK(keeper.out.save(&keeper.out, slot, SLOTS_FORKED, &at, &has_failed) == NULL);
+	CHECK(!has_failed);
+	end();
+}
+
+int main(void)
+{
+	waits_while_it_leaves();
+	leaves_while_it_waits();
+	return 0;
+}
