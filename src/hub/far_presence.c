@@ -10,6 +10,9 @@
  * the home really has it adds up each PRESENCE_AUDIT_MS, and says it also to those who have
  * reported nobody and do not ask: so whatever went wrong in between is repaired, too.
  *
+ * A visit may begin and end between two reports. Who was lost, or whose poll was answered, is there
+ * for his grace, as he would be at the home itself; who has left for good was never there.
+ *
  * A new home knows the connections of its own node and what its mirror showed. It is told the rest
  * before it tells anything itself. Who was shown somewhere and has no connection any more, as his
  * node died together with the home, is *expected*: nodes say whom they were shown, and he has a
@@ -611,31 +614,43 @@ static void audit_hears(struct hub *hub, const struct presence *presence, uint64
 		audit->members[node] += change;
 }
 
+/* He has no connection there, or never had one that was reported. Who came and was lost again since
+ * the last report may come back, as anybody may; so may whom a dead node had. */
+static void hear_gone(struct hub *hub, struct presence *presence, uint32_t source, uint64_t hash,
+                      const struct far_person *person, bool was_here)
+{
+	struct occupants *occupants = &presence->occupants;
+	struct parting_grace grace = presence_grace(presence->channel);
+	enum parting parting = (enum parting)person->state;
+	if (parting != PARTING_ORPHANED)
+		occupants_end(occupants, source, hash, parting, &grace, hub->now_ms);
+	if (was_here || parting == PARTING_LEFT ||
+	    (parting != PARTING_ORPHANED && grace.ms[parting] == 0))
+		return;
+	struct occupant *occupant = occupant_of(person);
+	if (occupant != NULL)
+		occupants_expect(occupants, occupant, hash, parting, hub->now_ms);
+}
+
 /* The home's digest of a node changes with what it has of it, and nowhere else. */
 static void hear_person(struct hub *hub, struct presence *presence, uint32_t node,
                         struct slot_edge *edge, const struct far_person *person)
 {
-	struct occupants *occupants = &presence->occupants;
 	uint32_t source = SOURCES + node;
 	uint64_t hash = user_hash(hub, person->user);
-	struct parting_grace grace = presence_grace(presence->channel);
-	uint32_t before = occupants_counted(occupants, source, hash);
-	bool is_here = person->state == PERSON_HERE;
-	bool is_expected = person->state == PARTING_ORPHANED;
-	struct occupant *occupant = is_here || is_expected ? occupant_of(person) : NULL;
-	if ((is_here || is_expected) && occupant == NULL)
-		return; /* better one too few than a ghost; the digests find it */
-	if (is_expected) {
-		occupants_expect(occupants, occupant, hash, hub->now_ms);
-		return;
+	uint32_t before = occupants_counted(&presence->occupants, source, hash);
+	if (person->state == PERSON_HERE) {
+		struct occupant *occupant = occupant_of(person);
+		if (occupant == NULL)
+			return; /* better one too few than a ghost; the digests find it */
+		occupants_confirm(&presence->occupants, source, occupant, hash,
+		                  person->connections);
+	} else {
+		hear_gone(hub, presence, source, hash, person, before > 0);
 	}
-	if (is_here)
-		occupants_confirm(occupants, source, occupant, hash, person->connections);
-	else
-		occupants_end(occupants, source, hash, (enum parting)person->state, &grace,
-		              hub->now_ms);
+	uint32_t after = occupants_counted(&presence->occupants, source, hash);
 	uint64_t place = place_hash(far_name_hash(presence->channel), person->user);
-	uint64_t change = digest_of(place, person->connections) - digest_of(place, before);
+	uint64_t change = digest_of(place, after) - digest_of(place, before);
 	edge->sum.members += change;
 	audit_hears(hub, presence, hash, node, change);
 }

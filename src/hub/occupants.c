@@ -630,10 +630,12 @@ uint32_t occupants_counted(const struct occupants *occupants, uint32_t source, u
 }
 
 void occupants_expect(struct occupants *occupants, struct occupant *occupant, uint64_t hash,
-                      uint64_t now_ms)
+                      enum parting parting, uint64_t now_ms)
 {
 	struct occupant *found = occupants_find(occupants, occupant_user(occupant), hash);
-	if (found != NULL && found->is_present) {
+	bool is_visit = parting != PARTING_ORPHANED;
+	if (found != NULL && found->is_present &&
+	    !(is_visit && list_is_linked(&found->in_leaving))) {
 		occupant_free(occupant);
 		return;
 	}
@@ -645,8 +647,11 @@ void occupants_expect(struct occupants *occupants, struct occupant *occupant, ui
 		found->source = found->connections = 0;
 		map_insert(&occupants->by_user, &found->in_set, hash);
 	}
-	occupant_come(occupants, found);
-	begin_leaving(occupants, found, PARTING_ORPHANED, now_ms);
+	if (found->is_present)
+		list_remove(&found->in_leaving);
+	else
+		occupant_come(occupants, found);
+	begin_leaving(occupants, found, parting, now_ms);
 }
 
 /* ---- mirrors ---- */

@@ -193,9 +193,10 @@ void occupants_end(struct occupants *occupants, uint32_t source, uint64_t hash,
                    enum parting parting, const struct parting_grace *grace, uint64_t now_ms);
 /* The user's connections at the source, but for those that are doubted. */
 uint32_t occupants_counted(const struct occupants *occupants, uint32_t source, uint64_t hash);
-/* It was present when somebody heard of it last; unless the set knows better, it may come back. */
+/* It was present when somebody heard of it last, or has come and gone since: unless the set knows
+ * of a connection, it may come back. A visit begins its grace anew. */
 void occupants_expect(struct occupants *occupants, struct occupant *occupant, uint64_t hash,
-                      uint64_t now_ms);
+                      enum parting parting, uint64_t now_ms);
 
 /* ---- mirrors ---- */
 

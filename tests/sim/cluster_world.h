@@ -1032,7 +1032,7 @@ static inline void node_end(uint32_t number)
 
 /* ---- turns ---- */
 
-static inline void worker_turn(struct sim_worker *worker)
+static inline void letters_arrive(struct sim_worker *worker)
 {
 	hub_enter(worker->hub);
 	for (uint32_t from = 0; from < world.scenario->workers; from++) {
@@ -1046,6 +1046,11 @@ static inline void worker_turn(struct sim_worker *worker)
 			memory_end();
 		}
 	}
+}
+
+static inline void worker_turn(struct sim_worker *worker)
+{
+	letters_arrive(worker);
 	struct timer *timer;
 	memory_begin();
 	while ((timer = timer_take_due(&worker->wheel, world.now_ms)) != NULL)

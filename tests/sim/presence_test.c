@@ -952,6 +952,26 @@ static void a_late_report_undoes_nothing(uint64_t seed)
 	case_end();
 }
 
+/* Each poll of a busy channel is answered before a report goes. The home may be his node. */
+static void who_is_answered_at_once_is_present(uint64_t seed, uint32_t home)
+{
+	case_begin(seed, FULL, home);
+	for (int polls = 0; polls < 20; polls++) {
+		arrives(0, 0, ANN, FULL);
+		for (int i = 0; i < 50 && clients[0].following[FULL].state == ASKED; i++)
+			letters_arrive(&world.nodes[0].workers[i % (int)world.scenario->workers]);
+		CHECK(clients[0].following[FULL].state == FOLLOWING);
+		client_close(&clients[0], PARTING_POLLED);
+		run(1000);
+		check_told(FULL, ANN, polls == 0, 0);
+	}
+	run(PRESENCE_POLL_MS - 1500);
+	check_told(FULL, ANN, 0, 0);
+	run(2000);
+	check_told(FULL, ANN, 0, 1);
+	case_end();
+}
+
 /* S37 */
 static void a_home_that_forgets_is_told(uint64_t seed, bool forgets)
 {
@@ -1036,6 +1056,9 @@ static void run_cases(void)
 	printf("presence: a report that comes late undoes nothing\n");
 	for (uint64_t seed = 0; seed < 4; seed++)
 		a_late_report_undoes_nothing(seed);
+	printf("presence: whose polls are answered at once is there\n");
+	for (uint64_t seed = 0; seed < 9; seed++)
+		who_is_answered_at_once_is_present(seed, (uint32_t)seed % 3);
 	printf("presence: what was shown and then taken back is shown anew\n");
 	for (uint64_t seed = 0; seed < 12; seed++)
 		what_was_taken_back_is_shown_anew(seed);

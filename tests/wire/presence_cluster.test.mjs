@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 
-import { fresh, turn, until } from "./harness.mjs";
+import { call, fresh, turn, until } from "./harness.mjs";
 import { Mesh, stateOf, withMesh } from "./meshes.mjs";
 import { tooSlow } from "./traffic.mjs";
 import { Watcher, as, names, shown } from "./watcher.mjs";
@@ -115,6 +115,17 @@ describe("presence on several nodes", () => {
 		for (const watcher of watchers)
 			assert.equal(toldOf(watcher, "ann").filter((type) => type === "left").length, 1);
 		ann.close();
+		closeAll(watchers);
+	});
+
+	it("has who polls, though no poll waits", async () => {
+		const [n1, n2, n3] = mesh.nodes, channels = fromAll("room");
+		const watchers = [...await watchAll(n2, "wim", channels), ...await watchAll(n3, "wim", channels)];
+		for (const channel of channels) {
+			const { status } = await call(n1, "GET", `/poll?channel=${channel}&user=ann&wait=0`);
+			assert.equal(status, 200);
+		}
+		await seeAll(watchers, "ann", "wim");
 		closeAll(watchers);
 	});
 

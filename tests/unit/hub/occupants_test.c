@@ -7,7 +7,8 @@
  *   ~a1  is lost                  L  a list of all: users, with connections where those are not 1
  *   ?a1  waits for its next poll  R  all must be shown anew
  *   x1   source 1 dies            d1 says anew whom it has: !a1 names a user, s1 is the end of it
- *   w90  so many ms pass          ea1 source 1 has ended all of a user; @a he was heard of
+ *   w90  so many ms pass          ea1 source 1 has ended all of a user; @a he was heard of, or pa
+ *                                 for as long as a poll takes
  *   C    other nodes keep lists: a number of connections that is another is news, =a
  *   M    from here on it is a mirror, source 0 is this node; H it leads again
  *   O    what is owed to the home is reported: a2 has so many here, -a ~a ?a has none
@@ -92,6 +93,11 @@ static const struct {
 	{"if nobody has him", "+a @a w200 L", "[a]"},
 	{"and stays when he comes", "T @a +a1 w200 N L", "(+a) [a]"},
 	{"who went and was not told so is expected again", "+a T -a @a N w100 N", "() (-a)"},
+	{"a visit has the grace of how it ended", "T pa w79 N L w1 N", "(+a) [a0] (-a)"},
+	{"each one its own", "pa w50 pa w79 L w1 L", "[a0] []"},
+	{"wherever he was before", "+a1 ~a1 w40 pa w79 L w1 L", "[a0] []"},
+	{"that is no matter while he is here", "+a pa w200 L -a L", "[a] []"},
+	{"and who has gone is back for it", "T +a N -a pa N w80 N", "(+a) () (-a)"},
 	{"nobody is expected who says that he will not come", "@a ea1 L", "[]"},
 
 	{"another number is news for lists elsewhere", "+a T C +a N N -a N", "(=a) () (=a)"},
@@ -337,7 +343,9 @@ static void play_user(char what, const char *user, uint32_t source)
 	else if (what == '!')
 		occupants_confirm(&set, source, make(user), hash, 1);
 	else if (what == '@')
-		occupants_expect(&set, make(user), hash, now_ms);
+		occupants_expect(&set, make(user), hash, PARTING_ORPHANED, now_ms);
+	else if (what == 'p')
+		occupants_expect(&set, make(user), hash, PARTING_POLLED, now_ms);
 	else if (what == 'e')
 		occupants_end(&set, source, hash, PARTING_LEFT, &grace, now_ms);
 	else if (what == '^' || what == 'v')
