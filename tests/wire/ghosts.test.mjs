@@ -9,6 +9,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { Dice } from "./dice.mjs";
 import { scale, sleep, turn, until } from "./harness.mjs";
 import { withMesh } from "./meshes.mjs";
 import { tooSlow } from "./traffic.mjs";
@@ -22,13 +23,8 @@ const users = Array.from({ length: 10 }, (_, i) => `user-${i}`);
 const rules = ["channel.brief:*.presence=full", "channel.brief:*.presence_grace=0",
 	"workers.pin_cpus=no", "drain.time=100ms"];
 
-/* Numbers from a seed: a linear congruential generator, the upper half of it. */
-let state = BigInt(seed);
-function below(bound) {
-	state = BigInt.asUintN(64, state * 6364136223846793005n + 1442695040888963407n);
-	return Number((state >> 33n) % BigInt(bound));
-}
-const pick = (list) => list[below(list.length)];
+const dice = new Dice(seed);
+const below = (bound) => dice.below(bound), pick = (list) => dice.pick(list);
 
 /* Those who are connected, and to what. */
 class People {
