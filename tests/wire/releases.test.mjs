@@ -7,7 +7,8 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
-import { binary, call, until } from "./harness.mjs";
+import { NativeClient, exchange, handshake } from "./clients.mjs";
+import { binary, call, fresh, until } from "./harness.mjs";
 import { Mesh, figuresOf, stateOf } from "./meshes.mjs";
 import { programBefore, whyNot } from "./releases.mjs";
 import {
@@ -16,7 +17,9 @@ import {
 import { Watcher, as, shown } from "./watcher.mjs";
 
 const room = "brief:room";
-const rules = ["channel.brief:*.presence=full", "channel.brief:*.presence_grace=0",
+const limit = 5;
+/* Nodes of before know nothing of the limit of other nodes, and are told nothing. */
+const rules = [`limits.connections_per_user=${limit}`, "channel.brief:*.presence=full", "channel.brief:*.presence_grace=0",
 	"workers.pin_cpus=no", "drain.time=100ms"];
 
 class MeshOf extends Mesh {
@@ -83,6 +86,19 @@ async function assertWell(node) {
 	assert.match(text, /^starling_mesh_links_total\{event="made"\} \d+$/m);
 }
 
+/* A user has as many connections as may be, and no node lets in another one. */
+async function assertLimited(nodes) {
+	const query = `user=${fresh("ann")}`;
+	const clients = [];
+	for (let i = 0; i < limit; i++)
+		clients.push(await NativeClient.open(nodes[i % nodes.length], { query }));
+	for (const node of nodes)
+		await until(async () =>
+			(await exchange(node, handshake(node, `/ws?${query}`))).status === 429,
+		`${query} to be refused by ${node.name}`);
+	clients.forEach((client) => client.close());
+}
+
 async function goOver(mesh, node, program, isKilled) {
 	node.isKilled = isKilled;
 	if (isKilled) {
@@ -146,6 +162,7 @@ describe("releases: a mesh of the one before and this one", { skip: tooSlow || w
 			for (const node of mesh.nodes)
 				await people.enter(node);
 			await allGoOver(mesh, binary, publishers, followers, people);
+			await assertLimited(mesh.nodes);
 			await allGoOver(mesh, old, publishers, followers, people);
 			await Promise.all(publishers.map((publisher) => publisher.stop()));
 		}, rules, (options) => new MeshOf(options, old)));
