@@ -140,12 +140,11 @@ static void waiting_drop(struct kept *kept)
 
 static void apply(struct keeper *keeper, struct kept *kept, struct blob *entry, uint64_t cookie)
 {
-	if (cookie > kept->revoked && kept->first == NULL) {
+	if (cookie > kept->revoked) { /* it is home, so that nothing waits */
+		CHECK(kept->first == NULL);
 		hub_commit(keeper->hub, kept->number);
 		return;
 	}
-	if (cookie > kept->revoked)
-		leave_home(keeper, kept);
 	if (kept->first != NULL || !put(keeper, kept, entry))
 		put_later(keeper, kept, entry);
 }

@@ -157,9 +157,111 @@ static void leaves_while_it_waits(void)
 	end();
 }
 
+static void cleared_while_it_waits(void)
+{
+	printf("keeper: what waits is not put into what was cleared\n");
+	begin();
+	told(SLOTS_THERE, first);
+	apply(1, true);
+	keeper.out.clear(&keeper.out, slot);
+	keeper_turn(&keeper);
+	CHECK(next() == 0);
+	apply(5, false);
+	CHECK(next() == 6);
+	end();
+}
+
+static enum hub_proposed cluster_propose(struct hub_cluster *from, uint32_t number,
+                                         const struct hub_entry *entry)
+{
+	CHECK(from == &cluster && number == slot && entry->kind == ENTRY_RECORD);
+	keeper.kept[slot].pending++;
+	keeper.cookie++;
+	return HUB_PROPOSED;
+}
+
+static void out_event(struct hub_out *out, struct session *session, const struct hub_event *event)
+{
+	CHECK(out == &hub_out && session != NULL && event->type == EVENT_ERROR);
+}
+
+static void out_answered(struct hub_out *out, struct session *session)
+{
+	CHECK(out == &hub_out && session != NULL);
+}
+
+static struct slab_handle out_handle(struct hub_out *out, const struct session *session)
+{
+	CHECK(out == &hub_out && session != NULL);
+	return (struct slab_handle){0, 1};
+}
+
+/* What is proposed and refused: the hub takes it back, and when nothing is under way any more it is
+ * home again, though the slots have nothing new to say. */
+static void refused(void)
+{
+	printf("keeper: who is refused is home again when nothing of it is left\n");
+	begin();
+	struct session session = {.is_backend = true};
+	struct hub_command command = {
+		.type = COMMAND_PUBLISH,
+		.channel = SLICE(NAME),
+		.publication = {.payload = SLICE("1"), .idempotency_key = SLICE("a")}};
+	hub_out.event = out_event;
+	hub_out.answered = out_answered;
+	hub_out.handle = out_handle;
+	cluster.propose = cluster_propose;
+	told(SLOTS_HERE, first);
+	const struct hub_slot *in_hub = far_slot(keeper.hub, slot);
+	CHECK(in_hub->home == HOME_HERE && keeper.homes == 1);
+	hub_execute(keeper.hub, &session, &command);
+	command.publication.idempotency_key = SLICE("b");
+	hub_execute(keeper.hub, &session, &command);
+	CHECK(keeper.kept[slot].pending == 2 && in_hub->proposed == 2);
+	keeper.out.refused(&keeper.out, slot, NULL, 1);
+	CHECK(in_hub->home == HOME_NOWHERE && in_hub->proposed == 0 && keeper.homes == 0);
+	keeper.out.refused(&keeper.out, slot, NULL, 2);
+	CHECK(in_hub->home == HOME_HERE && keeper.homes == 1);
+	hub_session_close(keeper.hub, &session);
+	end();
+}
+
+static void saved_without_memory(void)
+{
+	struct buf whole = {0};
+	printf("keeper: a state is saved whole, or not at all\n");
+	begin();
+	told(SLOTS_THERE, first);
+	for (uint64_t seq = 1; seq <= 20; seq++)
+		apply(seq, false);
+	for (uint32_t number = 0, failed = 1; failed > 0; number++) {
+		uint64_t at = 0;
+		bool has_failed = false;
+		buf_free(&keeper.entry);
+		buf_free(&keeper.part);
+		failing_arm(number, number == 0 ? FAILING_NONE : FAILING_ONE);
+		struct blob *part =
+			keeper.out.save(&keeper.out, slot, SLOTS_STATE, &at, &has_failed);
+		failed = number == 0 ? 1 : failing_disarm();
+		CHECK((part == NULL) == has_failed && has_failed == (number > 0 && failed > 0));
+		if (number == 0)
+			buf_slice(&whole, blob_view(part));
+		CHECK(part == NULL || slice_equals(blob_view(part), buf_view(&whole)));
+		blob_drop(part);
+		if (!has_failed)
+			part = keeper.out.save(&keeper.out, slot, SLOTS_STATE, &at, &has_failed);
+		CHECK(has_failed || part == NULL);
+	}
+	buf_free(&whole);
+	end();
+}
+
 int main(void)
 {
 	waits_while_it_leaves();
 	leaves_while_it_waits();
+	cleared_while_it_waits();
+	refused();
+	saved_without_memory();
 	return 0;
 }
