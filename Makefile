@@ -7,8 +7,8 @@
 #                   which line to run), then all tests
 #   make check      all tests, with what is there
 #   make unit       the unit tests alone, in MODE; so do make sim, make wire and make replay
-#   make mutants    plants faults in the hub and the slots, and says how soon their simulations
-#                   find each
+#   make mutants    plants faults in the hub, the slots and what is between them, and says how
+#                   soon their simulations find each
 #   make tidy       layers, headers, banned calls, tables, formatting
 #   make fuzz-NAME  fuzz tests/fuzz/NAME_fuzz.c for FUZZ_SECONDS=60 (clang); make fuzz-all: each
 #   make coverage   the lines that the unit tests, simulations and replayed inputs reach
@@ -83,7 +83,7 @@ sim:
 	$Qtests/run sim-release sim-asan
 
 mutants:
-	$Qtests/sim/mutants && tests/sim/slot_mutants
+	$Qtests/sim/mutants && tests/sim/slot_mutants && tests/sim/keeper_mutants
 
 replay:
 	$Qtests/run fuzz-asan

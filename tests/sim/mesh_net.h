@@ -233,7 +233,8 @@ static void net_send(struct node *node, uint32_t other, enum frame_type type, ui
 	struct net_frame *frame = malloc(sizeof(*frame) + body.len);
 	CHECK(frame != NULL);
 	*frame = (struct net_frame){.type = type, .slot = slot, .len = body.len};
-	memcpy(frame->bytes, body.at, body.len);
+	if (body.len > 0)
+		memcpy(frame->bytes, body.at, body.len);
 	if (end->first == NULL)
 		end->first = frame;
 	else
