@@ -79,6 +79,12 @@ struct slot_edge {
 	struct far_sum sum;
 };
 
+/* What a home has been told: up to which letter, and what all of them add up to. */
+struct slot_said {
+	uint64_t counter, names, members;
+	uint32_t count;
+};
+
 struct restoring {
 	struct channel *channel;
 	uint64_t epoch, head;
@@ -120,8 +126,9 @@ struct hub_slot {
 	int16_t told_node; /* the home that was told who is present here; -1: none that still is */
 	uint64_t counter, synced_ms, heard_ms;
 	uint32_t doubts;
-	uint8_t lost;       /* told anew so often since it was heard */
-	bool is_asked;      /* and has not answered yet */
+	uint8_t lost;           /* told anew so often since it was heard */
+	bool is_asked;          /* and has not answered yet */
+	struct slot_said asked; /* what had been said by then */
 	struct far_sum sum; /* whom we follow, how much came, and who is said to be present here */
 };
 

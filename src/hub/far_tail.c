@@ -244,6 +244,14 @@ static void receive_syncing(struct hub_slot *slot)
 	slot->sum.sent = 0;
 }
 
+static struct slot_said said_so_far(const struct hub_slot *slot)
+{
+	return (struct slot_said){.counter = slot->counter,
+	                          .count = slot->sum.count,
+	                          .names = slot->sum.names,
+	                          .members = slot->sum.members};
+}
+
 void tail_ask_home(struct hub *hub, struct hub_slot *slot)
 {
 	bool is_idle = slot->sum.count == 0 && slot->sum.members == 0 && slot->is_settled;
@@ -260,24 +268,28 @@ void tail_ask_home(struct hub *hub, struct hub_slot *slot)
 	if (slot->is_asked)
 		return;
 	slot->is_asked = true;
+	slot->asked = said_so_far(slot);
 	struct far_mail mail = {.kind = FAR_ASK, .slot = slot->number};
 	far_send(hub, slot->node, &mail);
 }
 
-/* Letters of the home come in order, so what it says it has sent must be here. What we have said
- * may be under way: that is doubted only when it stays so. */
+/* Letters come in order: what the home says it has sent must be here, and when it was asked it had
+ * heard what was said before that, however much has been since. What is said without being asked
+ * may be late, and is doubted only when it stays so. */
 static void receive_digest(struct hub *hub, struct hub_slot *slot, const struct far_mail *mail)
 {
+	bool is_answer = slot->is_asked && mail->counter == slot->asked.counter;
+	struct slot_said said = is_answer ? slot->asked : said_so_far(slot);
 	slot->heard_ms = hub->now_ms;
 	slot->lost = 0;
 	slot->is_asked = false;
 	if (slot->is_telling)
 		return;
-	bool is_current = mail->counter == slot->counter;
-	bool is_same = mail->sum.count == slot->sum.count && mail->sum.names == slot->sum.names &&
-	               mail->sum.members == slot->sum.members;
+	bool is_current = mail->counter == said.counter;
+	bool is_same = mail->sum.count == said.count && mail->sum.names == said.names &&
+	               mail->sum.members == said.members;
 	hub->counters.presence_repaired +=
-		is_current && slot->is_counting && mail->sum.members != slot->sum.members;
+		is_current && slot->is_counting && mail->sum.members != said.members;
 	bool is_good = is_current && is_same && mail->is_synced && slot->is_counting;
 	bool is_bad =
 		slot->is_counting && (mail->sum.sent != slot->sum.sent || (is_current && !is_same));

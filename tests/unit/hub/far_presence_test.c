@@ -34,6 +34,8 @@ static struct {
 } told[NODES][ROOMS][USERS];
 static uint32_t here[ROOMS][USERS];
 static uint32_t told_in_turn, syncs, synced;
+static bool is_asked;
+static struct far_mail digest; /* what a home answers that has heard all */
 
 static uint32_t below(uint32_t bound)
 {
@@ -96,7 +98,14 @@ static void settle_all(uint32_t node)
 static void cluster_send(struct hub_cluster *from, uint32_t node, const struct far_mail *mail)
 {
 	CHECK(from == &cluster && node > 0 && node < NODES);
-	if (mail->kind == FAR_PRESENT) {
+	if (mail->kind == FAR_ASK) {
+		is_asked = true;
+		digest = (struct far_mail){.kind = FAR_DIGEST,
+		                           .slot = mail->slot,
+		                           .counter = slot->counter,
+		                           .sum = slot->sum,
+		                           .is_synced = true};
+	} else if (mail->kind == FAR_PRESENT) {
 		hear(mail);
 	} else if (mail->kind == FAR_SYNC) {
 		doubt_all(0);
@@ -131,6 +140,7 @@ static void begin(enum hub_home home, uint64_t seed)
 	memset(here, 0, sizeof(here));
 	memset(counters, 0, sizeof(counters));
 	syncs = synced = 0;
+	is_asked = false;
 	timer_wheel_init(&wheel, now_ms);
 	hub = hub_create(&(struct hub_options){.workers = 1,
 	                                       .out = &out,
@@ -383,6 +393,46 @@ static void a_home_is_told_in_parts(uint64_t seed)
 	hub_destroy(hub);
 }
 
+static void answer(void)
+{
+	if (!is_asked)
+		return;
+	is_asked = false;
+	hub_far_receive(hub, 1, &digest);
+}
+
+/* There is always something that the home has not heard yet when it answers. */
+static void who_always_has_news_is_believed(uint64_t seed)
+{
+	begin(HOME_ELSEWHERE, seed);
+	for (uint64_t ms = 0; ms < 20 * SYNC_ASK_MS; ms += HUB_FAR_MS) {
+		pass(HUB_FAR_MS);
+		comes(below(ROOMS), below(USERS));
+		while (far_turn())
+			;
+		if (ms == 0)
+			hub_far_receive(
+				hub, 1,
+				&(struct far_mail){.kind = FAR_SYNCING, .slot = slot->number});
+		if (below(4) == 0)
+			answer();
+	}
+	CHECK(syncs == 1 && synced == 1);
+	while (!is_asked) {
+		pass(HUB_FAR_MS);
+		(void)far_turn();
+	}
+	comes(0, 0);
+	while (far_turn())
+		;
+	digest.sum.members++; /* but one who has heard something else is told anew */
+	answer();
+	while (far_turn())
+		;
+	CHECK(syncs == 2 && hub_counters(hub)->presence_repaired == 1);
+	hub_destroy(hub);
+}
+
 /* ---- a channel goes where one has come to ---- */
 
 /* Some user that a walk meets in its last step. */
@@ -466,6 +516,9 @@ int main(void)
 	printf("far_presence: a home is told of all, though people move meanwhile\n");
 	for (uint64_t seed = 0; seed < 12; seed++)
 		a_home_is_told_in_parts(seed);
+	printf("far_presence: who always has news is believed\n");
+	for (uint64_t seed = 0; seed < 8; seed++)
+		who_always_has_news_is_believed(seed);
 	printf("far_presence: a channel may go before it has been told, or added up\n");
 	a_channel_goes_that_is_being_told();
 	a_channel_goes_that_is_being_added_up();
