@@ -40,7 +40,7 @@ bool presence_far_open(struct hub *hub, struct presence *presence)
 	list_init(&far->asks);
 	presence->far = far;
 	if (!far_is_home(hub, presence->channel->slot))
-		occupants_mirror(&presence->occupants, SOURCES);
+		occupants_mirror(&presence->occupants, SOURCES, true);
 	return true;
 }
 
@@ -455,10 +455,10 @@ static void tell_one(void *to, struct map_node *node)
 		                                                  .info = occupant_info(one->info),
 		                                                  .state = PARTING_ORPHANED});
 	}
-	occupants_retold(occupants, one);
-	telling->slot->sum.members += digest_of(place, one->reported);
 	if (!telling->is_watched)
-		occupants_forget_one(occupants, one, &telling->idle);
+		occupants_forget_one(occupants, one);
+	occupants_retold(occupants, one, &telling->idle);
+	telling->slot->sum.members += digest_of(place, one->reported);
 	telling->told++;
 }
 
@@ -883,12 +883,10 @@ void presence_home_begin(struct hub *hub, struct presence *presence)
 void presence_home_end(struct hub *hub, struct presence *presence)
 {
 	struct presence_far *far = presence->far;
-	uint32_t count = presence->occupants.count;
 	memset(far->nodes, 0, sizeof(far->nodes));
 	memset(far->unshown, 0, sizeof(far->unshown));
-	occupants_mirror(&presence->occupants, SOURCES);
-	if (presence->is_large) /* nobody was told names */
-		occupants_hear_number(&presence->occupants, count);
+	/* Where it is large nobody was told names. */
+	occupants_mirror(&presence->occupants, SOURCES, !presence->is_large);
 	far->mirror = MIRROR_NONE;
 	presence_changed(hub, presence);
 }

@@ -693,11 +693,16 @@ static void drop_parts_from(struct occupant *occupant, uint32_t sources)
 	}
 }
 
-void occupants_mirror(struct occupants *occupants, uint32_t sources)
+void occupants_mirror(struct occupants *occupants, uint32_t sources, bool has_names)
 {
 	size_t place = 0;
-	struct occupant *occupant = first_from(occupants, &place);
 	CHECK(!occupants->is_mirror);
+	if (!has_names) {
+		occupants_skip(occupants);
+		occupants->bytes = 0;
+		occupants->version++;
+	}
+	struct occupant *occupant = first_from(occupants, &place);
 	for (; occupant != NULL; occupant = next_from(occupants, occupant, &place)) {
 		uint32_t connections = occupant_connections(occupant);
 		if (list_is_linked(&occupant->in_leaving))
@@ -706,9 +711,12 @@ void occupants_mirror(struct occupants *occupants, uint32_t sources)
 		occupant->heard = connections;
 		occupant->reported = 0;
 		occupant->is_unheard = false;
+		if (!has_names)
+			occupant->is_present = occupant->is_told = false;
 	}
 	occupants->is_mirror = true;
-	occupants->is_numbered = occupants->is_counting = false;
+	occupants->is_numbered = !has_names;
+	occupants->is_counting = false;
 }
 
 void occupants_lead(struct occupants *occupants, uint64_t now_ms)
@@ -732,13 +740,15 @@ void occupants_lead(struct occupants *occupants, uint64_t now_ms)
 	sweep(occupants);
 }
 
-void occupants_retold(struct occupants *occupants, struct occupant *occupant)
+void occupants_retold(struct occupants *occupants, struct occupant *occupant, struct list *idle)
 {
 	CHECK(occupants->is_mirror);
 	occupant->reported = occupant_connections(occupant);
 	/* Who has none was not named, and how he went is still to be told. */
 	if (occupant->reported > 0 && list_is_linked(&occupant->in_leaving))
 		list_remove(&occupant->in_leaving);
+	if (is_idle(occupants, occupant))
+		list_append(idle, &occupant->in_leaving);
 }
 
 static struct occupant *owed_of(struct list_node *node)
@@ -854,19 +864,19 @@ void occupants_forget(struct occupants *occupants)
 	size_t place = 0;
 	CHECK(occupants->is_mirror);
 	occupants_skip(occupants);
-	/* Where the home says no names none is there: its number comes often, and this is cheap. */
-	struct occupant *occupant = occupants->is_numbered ? NULL : first_from(occupants, &place);
-	bool was_named = occupant != NULL;
+	/* Where the home says a number nobody is present: it comes often, and this is cheap. */
+	bool has_any = !occupants->is_numbered && occupants->count > 0;
+	struct occupant *occupant = has_any ? first_from(occupants, &place) : NULL;
 	for (; occupant != NULL; occupant = next_from(occupants, occupant, &place))
 		occupant->is_present = occupant->is_told = occupant->is_unheard = false;
 	occupants->count = 0;
 	occupants->bytes = 0;
 	occupants->is_numbered = false;
-	if (was_named)
+	if (has_any)
 		sweep(occupants);
 }
 
-void occupants_forget_one(struct occupants *occupants, struct occupant *occupant, struct list *idle)
+void occupants_forget_one(struct occupants *occupants, struct occupant *occupant)
 {
 	CHECK(occupants->is_mirror);
 	CHECK(!occupants->is_numbered);
@@ -876,8 +886,6 @@ void occupants_forget_one(struct occupants *occupants, struct occupant *occupant
 		occupants->bytes -= occupant_weight(occupant);
 	}
 	occupant->is_present = occupant->is_told = occupant->is_unheard = false;
-	if (is_idle(occupants, occupant))
-		list_append(idle, &occupant->in_leaving);
 }
 
 /* ---- all of them, in parts ---- */

@@ -200,12 +200,15 @@ void occupants_expect(struct occupants *occupants, struct occupant *occupant, ui
 
 /* ---- mirrors ---- */
 
-/* Of what is in it the sources from that number on are forgotten; who is present stays so. */
-void occupants_mirror(struct occupants *occupants, uint32_t sources);
+/* Of what is in it the sources from that number on are forgotten; who is present stays so. Without
+ * names that is a number; those of whom nothing is known any more go as the home is told anew. */
+void occupants_mirror(struct occupants *occupants, uint32_t sources, bool has_names);
 /* Its own sources count from here on; who has no connection there may come back. */
 void occupants_lead(struct occupants *occupants, uint64_t now_ms);
-/* The home has been told of this one's connections here, as if it had known of nobody. */
-void occupants_retold(struct occupants *occupants, struct occupant *occupant);
+/* The home has been told of this one's connections here, as if it had known of nobody. It may be
+ * gone with the next occupants_sweep(). */
+void occupants_retold(struct occupants *occupants, struct occupant *occupant, struct list *idle);
+void occupants_sweep(struct occupants *occupants, struct list *idle);
 /* The home is to be told of this one; NULL: of nobody. And now it has been: it may be gone. */
 struct occupant *occupants_owed(const struct occupants *occupants);
 struct occupant *occupants_owed_after(const struct occupants *occupants,
@@ -218,10 +221,7 @@ MUST_CHECK bool occupants_hear(struct occupants *occupants, struct slice user, u
 void occupants_hear_end(struct occupants *occupants);
 void occupants_hear_number(struct occupants *occupants, uint32_t count);
 void occupants_forget(struct occupants *occupants); /* what the home said; nobody is told */
-/* The same of one, who may be gone with the next occupants_sweep(). */
-void occupants_forget_one(struct occupants *occupants, struct occupant *occupant,
-                          struct list *idle);
-void occupants_sweep(struct occupants *occupants, struct list *idle);
+void occupants_forget_one(struct occupants *occupants, struct occupant *occupant);
 
 /* A walk over all of them, for lists in parts: as long as the layout is the same, each occupant
  * that stays is in exactly one of the places 0 .. occupants_span() - 1. */

@@ -433,6 +433,35 @@ static void who_always_has_news_is_believed(uint64_t seed)
 	hub_destroy(hub);
 }
 
+/* Of those who were elsewhere it had told their number alone: they go as the new home is told. */
+static void a_home_of_many_hands_over(void)
+{
+	begin(HOME_HERE, 0);
+	comes(0, 0);
+	for (uint32_t i = 0; i <= PRESENCE_NAMES_MAX; i++) {
+		char name[NAME_MAX];
+		CHECK(snprintf(name, NAME_MAX, "guest-%u", i) < NAME_MAX);
+		struct far_person person = {
+			.user = slice_string(name), .connections = 1, .state = PERSON_HERE};
+		hub_far_receive(hub, 1,
+		                &(struct far_mail){.kind = FAR_PRESENT,
+		                                   .slot = slot->number,
+		                                   .counter = ++counters[1],
+		                                   .name = slice_string(rooms[0]),
+		                                   .people = &person,
+		                                   .person_count = 1});
+	}
+	struct presence *presence = presence_in(0);
+	CHECK(presence->occupants.count == PRESENCE_NAMES_MAX + 2 && presence->is_large);
+	set_role(HOME_ELSEWHERE, 1);
+	CHECK(presence->occupants.count == PRESENCE_NAMES_MAX + 2 && presence->is_large);
+	while (hub_far_turn(hub, 10, PEOPLE))
+		CHECK(told_in_turn <= PEOPLE + USERS);
+	CHECK(synced == 1 && presence->occupants.by_user.count == 1);
+	is_told_all();
+	hub_destroy(hub);
+}
+
 /* ---- a channel goes where one has come to ---- */
 
 /* Some user that a walk meets in its last step. */
@@ -516,6 +545,8 @@ int main(void)
 	printf("far_presence: a home is told of all, though people move meanwhile\n");
 	for (uint64_t seed = 0; seed < 12; seed++)
 		a_home_is_told_in_parts(seed);
+	printf("far_presence: a home of many hands over\n");
+	a_home_of_many_hands_over();
 	printf("far_presence: who always has news is believed\n");
 	for (uint64_t seed = 0; seed < 8; seed++)
 		who_always_has_news_is_believed(seed);

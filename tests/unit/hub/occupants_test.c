@@ -11,6 +11,7 @@
  *                                 for as long as a poll takes
  *   C    other nodes keep lists: a number of connections that is another is news, =a
  *   M    from here on it is a mirror, source 0 is this node; H it leads again
+ *   m    the same, and nobody knows names; k how many are kept
  *   O    what is owed to the home is reported: a2 has so many here, -a ~a ?a has none
  *   A    it is told anew of all who are here; G and what it said is forgotten
  *   ^a2  the home says that a user is there with two connections, or va that he has gone;
@@ -125,6 +126,11 @@ static const struct {
 	{"then it owes no more than the end of others", "M +a O +b -a A O", "<a> <b> <-a>"},
 	{"whoever was owed before", "M +a +b2 A O +a O", "<a b> <> <a2>"},
 	{"a set that becomes a mirror has whom it had", "+a +b1 T M N L", "() [a b]"},
+	{"but where nobody was told names it is their number", "+a +b1 T -a m n N k", "1 () 1"},
+	{"and whom it does not have goes as it is told anew", "+a +b1 +b2 ~a m k A k O k",
+         "2 <> 0 <> 0"},
+	{"or as it leads again", "+a +b1 m H k w200 L", "1 [a]"},
+	{"though not who is here", "+a +b1 m A k n #1 n", "<a> 1 2 1"},
 	{"also him who was leaving", "+a ~a T M w99 N L", "() [a0]"},
 	{"and has to tell of those of its own node", "+a +b1 +b2 M A O", "<a> <>"},
 	{"a mirror that leads has who is here", "M +a ^a1 T H w200 N L", "() [a]"},
@@ -161,11 +167,13 @@ static struct occupant *make(const char *user)
 
 /* ---- what the set says of itself ---- */
 
+static bool keeps_idle; /* until the home is told anew */
+
 static void mirror_check(const struct occupant *one)
 {
 	bool is_needed = occupant_connections(one) > 0 || list_is_linked(&one->in_leaving) ||
 	                 list_is_linked(&one->in_changed);
-	CHECK(one->is_present || is_needed);
+	CHECK(one->is_present || is_needed || keeps_idle);
 	CHECK(!one->is_present || !set.is_numbered);
 }
 
@@ -289,31 +297,35 @@ static void tell_owed(void)
 	write_said();
 }
 
+static bool forgets;
+
 static void tell_anew(void *idle, struct map_node *node)
 {
 	struct occupant *one = occupant_of_node(node);
 	if (occupant_connections(one) > 0)
 		say(one);
-	occupants_retold(&set, one);
-	if (idle != NULL)
-		occupants_forget_one(&set, one, idle);
+	if (forgets)
+		occupants_forget_one(&set, one);
+	occupants_retold(&set, one, idle);
 }
 
-static void tell_all_anew(bool forgets)
+static void tell_all_anew(bool is_forgotten)
 {
 	struct list idle;
 	uint64_t place = 0;
 	list_init(&idle);
-	while (map_step(&set.by_user, &place, tell_anew, forgets ? &idle : NULL))
+	forgets = is_forgotten;
+	while (map_step(&set.by_user, &place, tell_anew, &idle))
 		occupants_sweep(&set, &idle);
 	occupants_sweep(&set, &idle);
+	keeps_idle = false;
 	write_said();
 }
 
-static void tell_number(void)
+static void tell_number(uint32_t number_of)
 {
 	buf_string(&told, told.len > 0 ? " " : "");
-	buf_u64(&told, set.count);
+	buf_u64(&told, number_of);
 }
 
 static void pass(uint64_t ms)
@@ -364,10 +376,13 @@ static void play_in_mirror(char what, const char **at)
 {
 	switch (what) {
 	case 'M':
-		occupants_mirror(&set, 1);
+	case 'm':
+		occupants_mirror(&set, 1, what == 'M');
+		keeps_idle = what == 'm';
 		break;
 	case 'H':
 		occupants_lead(&set, now_ms);
+		keeps_idle = false;
 		break;
 	case 'A':
 	case 'G':
@@ -415,7 +430,10 @@ static void play_one(char what, const char **at)
 		set.is_counting = true;
 		break;
 	case 'n':
-		tell_number();
+		tell_number(set.count);
+		break;
+	case 'k':
+		tell_number((uint32_t)set.by_user.count);
 		break;
 	case 'w':
 		pass(number(at));
@@ -438,6 +456,7 @@ static void play_one(char what, const char **at)
 static void begin(void)
 {
 	now_ms = UINT32_MAX - 130;
+	keeps_idle = false;
 	CHECK(occupants_init(&set) == 0);
 }
 
