@@ -3,12 +3,13 @@
  * and how it speaks to all of them.
  *
  *   bench/crowd --pid PID [--connections N] [--rooms K] [--resume M] [--rest SECONDS]
- *               [--spare-mib MIB] [--json FILE] ADDRESS:PORT
+ *               [--users FIRST] [--spare-mib MIB] [--json FILE] ADDRESS:PORT
  *
  * N clients subscribe, the first one to room:0, the next one to room:1, and after room:K-1 comes
  * room:0 again. They rest; one message goes to each room; then M of them close their sockets, a
- * message is published that they miss, and they come back with the cursor they had. When the host
- * has less than --spare-mib of memory left the program gives up at once, with status 1.
+ * message is published that they miss, and they come back with the cursor they had. With --users
+ * they are users, uFIRST and on, and rest, no more. When the host has less than --spare-mib of
+ * memory left the program gives up at once, with status 1.
  */
 #include "crowd.h"
 
@@ -27,7 +28,8 @@
 #define PATIENCE_NS (300 * 1000000000ull) /* for any one phase */
 
 struct options {
-	uint64_t pid, connections, rooms, resume, rest_s, spare_mib;
+	uint64_t pid, connections, rooms, resume, rest_s, spare_mib, first;
+	bool has_users;
 	const char *json;
 	struct sockaddr_in server;
 };
@@ -294,7 +296,7 @@ static void leave_and_resume(struct crowd *crowd)
 static _Noreturn void usage(void)
 {
 	die("usage: crowd --pid PID [--connections N] [--rooms K] [--resume M] [--rest SECONDS]"
-	    " [--spare-mib MIB] [--json FILE] ADDRESS:PORT");
+	    " [--users FIRST] [--spare-mib MIB] [--json FILE] ADDRESS:PORT");
 }
 
 static bool address_read(char *text, struct sockaddr_in *address)
@@ -317,6 +319,7 @@ static struct options options_read(int argc, char **argv)
 		{"resume", required_argument, NULL, 'm'},
 		{"rest", required_argument, NULL, 'r'},
 		{"spare-mib", required_argument, NULL, 's'},
+		{"users", required_argument, NULL, 'u'},
 		{"json", required_argument, NULL, 'j'},
 		{0},
 	};
@@ -329,7 +332,9 @@ static struct options options_read(int argc, char **argv)
 		                   : name == 'm' ? &options.resume
 		                   : name == 'r' ? &options.rest_s
 		                   : name == 's' ? &options.spare_mib
+		                   : name == 'u' ? &options.first
 		                                 : NULL;
+		options.has_users |= name == 'u';
 		if (name == 'j')
 			options.json = optarg;
 		else if (number == NULL || !text_to_u64(slice_string(optarg), number))
@@ -339,7 +344,7 @@ static struct options options_read(int argc, char **argv)
 		usage();
 	if (options.pid == 0 || options.connections == 0 || options.connections > 10000000 ||
 	    options.rooms == 0 || options.rooms > PUBLISHER_ROOMS_MAX ||
-	    options.resume > options.connections)
+	    options.resume > options.connections || options.first > UINT32_MAX / 2)
 		usage();
 	return options;
 }
@@ -353,7 +358,7 @@ static uint32_t part_of(uint64_t all, uint32_t i, uint32_t count)
 static void crowd_share_out(struct crowd *crowd)
 {
 	const struct options *options = &crowd->options;
-	uint32_t first = 0;
+	uint32_t first = (uint32_t)options->first;
 	crowd->group_count =
 		(uint32_t)((options->connections + GROUP_CLIENTS_MAX - 1) / GROUP_CLIENTS_MAX);
 	crowd->groups = calloc(crowd->group_count, sizeof(*crowd->groups));
@@ -379,6 +384,7 @@ int main(int argc, char **argv)
 	crowd.plan.server = crowd.options.server;
 	crowd.plan.rooms = (uint32_t)crowd.options.rooms;
 	crowd.plan.window = 64;
+	crowd.plan.has_users = crowd.options.has_users;
 	crowd_share_out(&crowd);
 	if (crowd.options.json != NULL) {
 		crowd.json = fopen(crowd.options.json, "a");
@@ -391,8 +397,9 @@ int main(int argc, char **argv)
 	come(&crowd);
 	rest(&crowd);
 	tell_memory(&crowd, &before);
-	broadcast(&crowd);
-	if (crowd.options.resume > 0)
+	if (!crowd.options.has_users)
+		broadcast(&crowd);
+	if (crowd.options.resume > 0 && !crowd.options.has_users)
 		leave_and_resume(&crowd);
 	if (crowd.json != NULL && (fprintf(crowd.json, "}\n") < 0 || fclose(crowd.json) != 0))
 		die_errno(crowd.options.json);

@@ -30,6 +30,7 @@ struct plan {
 	struct sockaddr_in server;
 	uint32_t rooms;
 	uint32_t window; /* clients of a group that may be on their way in at once */
+	bool has_users;  /* each client is one, by its number */
 	/* PHASE_RESUME: behind which message each room is resumed. Written before that phase. */
 	char cursors[PUBLISHER_ROOMS_MAX][CURSOR_BYTES];
 	_Atomic int phase;             /* enum phase */

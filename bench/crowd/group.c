@@ -85,18 +85,23 @@ double latency_ms(const struct latency *latency, double part)
 
 /* ---- coming in ---- */
 
+static uint32_t number_of(const struct group *group, const struct client *client)
+{
+	return group->first + (uint32_t)(client - group->clients);
+}
+
 static uint32_t room_of(const struct group *group, const struct client *client)
 {
-	return (group->first + (uint32_t)(client - group->clients)) % group->plan->rooms;
+	return number_of(group, client) % group->plan->rooms;
 }
 
 static int client_dial(const struct group *group, const struct client *client)
 {
 	const int yes = 1;
-	uint32_t number = group->first + (uint32_t)(client - group->clients);
 	struct sockaddr_in from = {
 		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(ADDRESS_FIRST + number / CLIENTS_PER_ADDRESS),
+		.sin_addr.s_addr =
+			htonl(ADDRESS_FIRST + number_of(group, client) / CLIENTS_PER_ADDRESS),
 	};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -126,7 +131,10 @@ static void client_ask(struct group *group, struct client *client)
 	if (client->resumes)
 		buf_format(&text, ",\"since\":\"%s\"", group->plan->cursors[room]);
 	buf_char(&text, '}');
-	buf_string(&out, "GET /ws HTTP/1.1\r\nHost: crowd\r\nConnection: Upgrade\r\n"
+	buf_string(&out, "GET /ws");
+	if (group->plan->has_users)
+		buf_format(&out, "?user=u%u", number_of(group, client));
+	buf_string(&out, " HTTP/1.1\r\nHost: crowd\r\nConnection: Upgrade\r\n"
 	                 "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
 	                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
 	append_text_frame(&out, buf_view(&text));

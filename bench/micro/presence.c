@@ -15,7 +15,8 @@
 #define MEMBERS 100000u
 #define ROOMS 100000u
 #define ROOM_MEMBERS 10u
-#define OTHER 1u /* the other node */
+#define FIRST_USER 1000000u /* there, so that all names are as long */
+#define OTHER 1u            /* the other node */
 #define USER_BYTES 16
 
 static struct rule rule_list[] = {
@@ -202,18 +203,27 @@ static void at_home(void)
 	hub_destroy(hub);
 }
 
-static void in_rooms(void)
+/* What a channel with so many members takes at its home. */
+static double bytes_of_room(uint32_t members)
 {
 	struct hub *hub = make_hub(HOME_HERE);
 	size_t before = mallinfo2().uordblks;
 	char name[USER_BYTES];
 	for (uint32_t i = 0; i < ROOMS; i++)
-		join(hub, user_name(i, name), 10 * i, ROOM_MEMBERS);
+		join(hub, user_name(i, name), FIRST_USER + ROOM_MEMBERS * i, members);
 	pass(hub, 1000);
-	printf("presence: %u channels of %u members are %.1f bytes a member, channels included\n",
-	       ROOMS, ROOM_MEMBERS,
-	       (double)(mallinfo2().uordblks - before) / (ROOMS * ROOM_MEMBERS));
+	double bytes = (double)(mallinfo2().uordblks - before) / ROOMS;
 	hub_destroy(hub);
+	return bytes;
+}
+
+static void in_rooms(void)
+{
+	double with_one = bytes_of_room(1), with_all = bytes_of_room(ROOM_MEMBERS);
+	double member = (with_all - with_one) / (ROOM_MEMBERS - 1);
+	printf("presence: in %u channels of %u members one is %.1f bytes, and the channel itself"
+	       " %.1f\n",
+	       ROOMS, ROOM_MEMBERS, member, with_one - member);
 }
 
 static void told(struct hub *hub, const char *what, uint32_t first, uint32_t count)
