@@ -198,7 +198,9 @@ bool agent_rebase(struct hub *hub, struct channel *channel, uint64_t epoch, uint
 	bool is_other = channel->epoch != epoch;
 	if (!make_names(hub, channel, &names))
 		return false;
-	if (is_other && channel->far->is_known && !order_leave(hub, channel)) {
+	bool is_kept = !channel->far->is_known ||
+	               (is_other ? order_leave(hub, channel) : order_skip(hub, channel, from));
+	if (!is_kept) {
 		drop_names(names);
 		return false;
 	}

@@ -71,6 +71,27 @@ bool order_leave(struct hub *hub, struct channel *channel)
 	return true;
 }
 
+bool order_skip(struct hub *hub, struct channel *channel, uint64_t from)
+{
+	struct channel_far *far = channel->far;
+	const struct channel_keyed *keyed = channel->keyed;
+	size_t room = channel->log.count + (keyed == NULL ? 0 : keyed->latest.count);
+	struct past_item *items = malloc((room + 1) * sizeof(*items));
+	struct past *past = pasts_open(&far->pasts, channel->epoch, hub->now_ms);
+	bool is_good = items != NULL && past != NULL;
+	size_t count = is_good ? gather(hub, channel, items) : 0;
+	for (size_t i = 0; i < count && is_good; i++)
+		is_good = past_put(past, items[i].record, items[i].added_ms);
+	free(items);
+	if (!is_good ||
+	    !pasts_mark(&far->pasts, channel->epoch, log_next(&channel->log) - 1, hub->now_ms))
+		return false;
+	if (far->begun == 0)
+		past->lost = keyed == NULL ? 0 : keyed->latest.lost;
+	far->begun = from + 1;
+	return true;
+}
+
 bool order_refill(struct hub *hub, struct channel *channel, const struct past *past)
 {
 	struct log *log = &channel->log;

@@ -305,6 +305,9 @@ void restoring_drop(struct hub_slot *slot);
 /* The channel is to have another order: what it holds in the present one is kept aside. False: no
  * memory. */
 MUST_CHECK bool order_leave(struct hub *hub, struct channel *channel);
+/* It is to go on from behind `from` in its order, and what the slot's log brings before that comes
+ * later: what it holds is kept aside till then. False: no memory. */
+MUST_CHECK bool order_skip(struct hub *hub, struct channel *channel, uint64_t from);
 /* It is in one again that it has left. False: no memory, or no room; to be tried again. */
 MUST_CHECK bool order_resume(struct hub *hub, struct channel *channel, struct past *past);
 /* What was kept goes in front of the log, as far as it reaches, and the latest of each key among

@@ -139,11 +139,16 @@ static struct rule rule_list[] = {
          .history_ttl_ms = 3600000,
          .max_keys = 9,
          .throttle_ms = 60},
+	{.pattern = "keys:*",
+         .history_size = 0,
+         .history_ttl_ms = 3600000,
+         .deliver_last = true,
+         .max_keys = 4},
 	{.pattern = "*"},
 };
 static const struct rules rules = {rule_list, COUNT_OF(rule_list)};
-static const char *const names[CHANNELS] = {"long:1", "few:1",  "brief:1",
-                                            "none:1", "last:1", "slow:1"};
+static const char *const names[CHANNELS] = {"long:1", "few:1",  "brief:1", "none:1",
+                                            "last:1", "slow:1", "keys:1"};
 
 /* ---- what was said ---- */
 
@@ -1050,6 +1055,19 @@ static void check_interest(void)
 	}
 }
 
+static void check_latest(const struct channel *a, const struct channel *b)
+{
+	const struct latest *of_a = &a->keyed->latest, *of_b = &b->keyed->latest;
+	const struct latest_entry *in_a = latest_from(of_a, 0), *in_b = latest_from(of_b, 0);
+	while (in_a != NULL && in_b != NULL) {
+		CHECK(in_a->record->seq == in_b->record->seq);
+		CHECK(number_of(in_a->record) == number_of(in_b->record));
+		in_a = latest_after(of_a, in_a);
+		in_b = latest_after(of_b, in_b);
+	}
+	CHECK(in_a == NULL && in_b == NULL);
+}
+
 /* Replicas have what the home has. */
 static void check_replicas(void)
 {
@@ -1070,6 +1088,8 @@ static void check_replicas(void)
 			CHECK(log_next(&copy->log) == log_next(&channel->log));
 			CHECK(channel_history_first(copy, world.now_ms) ==
 			      channel_history_first(channel, world.now_ms));
+			if (rule_list[c].deliver_last)
+				check_latest(channel, copy);
 		}
 	}
 }

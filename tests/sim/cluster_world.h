@@ -28,7 +28,7 @@
 
 #define NODES_MAX 5
 #define WORKERS_SIM_MAX 3
-#define CHANNELS 6
+#define CHANNELS 7
 #define UNIX_MS_AHEAD 1000000
 #define OPENED_TURNS 150
 

@@ -27,7 +27,7 @@
 #define REF_BYTES 24
 #define ASKED_MAX 2048 /* commands of one client */
 #define STEPS 14       /* faults */
-#define KINDS 6
+#define KINDS 7
 #define CHANNELS 8
 #define NUMBER_BYTES 8
 #define NAME_BYTES 24
@@ -197,11 +197,16 @@ static struct rule rule_list[] = {
          .history_ttl_ms = 3600000,
          .max_keys = 9,
          .throttle_ms = 60},
+	{.pattern = "keys:*",
+         .history_size = 0,
+         .history_ttl_ms = 3600000,
+         .deliver_last = true,
+         .max_keys = 4},
 	{.pattern = "*"},
 };
 static const struct rules rules = {rule_list, COUNT_OF(rule_list)};
 
-static const char *const kinds[KINDS] = {"long", "few", "brief", "none", "last", "slow"};
+static const char *const kinds[KINDS] = {"long", "few", "brief", "none", "last", "slow", "keys"};
 
 struct channel_said {
 	char name[NAME_BYTES];
@@ -241,7 +246,7 @@ static uint32_t channel_by_name(struct slice name)
 	return i;
 }
 
-/* Two long ones, and one of each other kind; all slots have two. */
+/* Two long ones, and one of each other kind: each slot has two. */
 static void channels_name(void)
 {
 	for (uint32_t i = 0; i < CHANNELS; i++) {

@@ -82,7 +82,7 @@ struct sim_worker {
 	struct mesh_letter *first, **last;   /* of the mesh thread */
 	struct buf letters[WORKERS_SIM_MAX]; /* of other workers' hubs */
 	bool has_news, has_broken;           /* as in the relay */
-	uint64_t ticked_ms, stalled_ms, full_ms;
+	uint64_t ticked_ms, stalled_ms, full_ms, mended_ms;
 	bool is_in_propose;         /* nothing else is to come of it */
 	bool was_looked[SLOTS_SIM]; /* it is home, and its channels were held against what is known
 	                             */
@@ -553,6 +553,7 @@ static void keeper_check(struct sim_worker *worker)
 static void mend_links(struct sim_worker *worker)
 {
 	worker->has_broken = false;
+	worker->mended_ms = world.net->now_ms;
 	for (uint32_t i = 0; i < worker->roster.end; i++) {
 		struct roster_node *node = &worker->roster.nodes[i];
 		if (!node->is_broken)
@@ -683,7 +684,8 @@ static void worker_turn(struct sim_worker *worker)
 	while ((timer = timer_take_due(&worker->wheel, world.net->now_ms)) != NULL)
 		hub_timer(worker->hub, timer);
 	memory_end();
-	if (worker->has_broken)
+	/* In the relay much comes in one turn; here each frame has its own. */
+	if (worker->has_broken && world.net->now_ms - worker->mended_ms >= 10)
 		mend_links(worker);
 	if (is_late(worker))
 		worker_tick(worker);

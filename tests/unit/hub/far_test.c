@@ -319,6 +319,25 @@ static void latest_before_it_kept(void)
 	CHECK(latest != NULL && latest->record->seq == 4);
 	CHECK(channel()->keyed->latest.lost < 4);
 	end();
+
+	printf("far: and so where what the home sends has a gap that history does not close\n");
+	begin(HOME_ELSEWHERE);
+	execute(COMMAND_SUBSCRIBE);
+	pass(HUB_FAR_MS);
+	tailed(0, 0);
+	apply(1);
+	apply(2);
+	receive(4);
+	pass(HUB_FAR_MS);
+	CHECK(sent[FAR_TAIL].since.epoch == EPOCH && sent[FAR_TAIL].since.seq == 2);
+	tailed(4, 4);
+	pass(0);
+	CHECK(latest_from(&channel()->keyed->latest, 0) == NULL);
+	apply(3);
+	apply(4);
+	latest = latest_from(&channel()->keyed->latest, 0);
+	CHECK(latest != NULL && latest->record->seq == 4 && channel()->far->pasts.count == 0);
+	end();
 	rule_list[1] = rule;
 }
 
