@@ -103,11 +103,27 @@ static struct proposal *proposal_find(struct hub_slot *slot, const struct channe
 	return NULL;
 }
 
+/* A node asks again what is not answered: it is told once. */
+static bool waits_already(const struct proposal *proposal, const struct waiter *asker)
+{
+	const struct waiter *waiter = proposal->waiters;
+	while (waiter != NULL && (!waiter->is_far || waiter->from != asker->from ||
+	                          waiter->token.index != asker->token.index ||
+	                          waiter->token.generation != asker->token.generation))
+		waiter = waiter->next;
+	return waiter != NULL;
+}
+
 struct publish_result home_wait(struct hub *hub, struct channel *channel, uint64_t seq,
                                 struct waiter *waiters, bool is_duplicate)
 {
 	struct proposal *proposal = proposal_find(far_slot(hub, channel->slot), channel, seq);
 	CHECK(proposal != NULL); /* its key is remembered, and it is not in the log */
+	if (waiters->is_far && waits_already(proposal, waiters)) {
+		CHECK(waiters->next == NULL);
+		waiters_drop(hub, waiters);
+		return (struct publish_result){.is_pending = true};
+	}
 	for (struct waiter *waiter = waiters; waiter != NULL; waiter = waiter->next)
 		waiter->is_duplicate = is_duplicate;
 	struct waiter **last = &proposal->waiters;

@@ -351,6 +351,32 @@ static void ask_to_follow(uint64_t seq)
 	                                   .since = {.epoch = channel()->epoch, .seq = seq}});
 }
 
+static void asked_again(void)
+{
+	printf("far: a node that asks again before the commit is answered once\n");
+	begin(HOME_HERE);
+	for (uint32_t i = 0; i < 5; i++) {
+		struct record *record =
+			record_make(&(struct publication){.channel = SLICE(NAME),
+		                                          .payload = SLICE("1"),
+		                                          .idempotency_key = SLICE("once")},
+		                    hub_hash(hub, SLICE(NAME)));
+		CHECK(record != NULL);
+		hub_far_receive(hub, OTHER,
+		                &(struct far_mail){.kind = FAR_PUBLISH,
+		                                   .slot = hub_slot_of(SLICE(NAME)),
+		                                   .token = {i / 4, 1},
+		                                   .records = &record,
+		                                   .record_count = 1});
+		record_drop(record);
+	}
+	CHECK(sent_count[FAR_PUBLISHED] == 0);
+	hub_commit(hub, hub_slot_of(SLICE(NAME)));
+	/* The one that asked four times, and the other one. */
+	CHECK(sent_count[FAR_PUBLISHED] == 2 && sent[FAR_PUBLISHED].seq == 1);
+	end();
+}
+
 static void behind_its_commits(void)
 {
 	printf("far: a home answers nobody before it has given out what is committed\n");
@@ -432,6 +458,7 @@ int main(void)
 	asked_before_its_log();
 	followed_before_it_kept();
 	latest_before_it_kept();
+	asked_again();
 	behind_its_commits();
 	too_many_ask();
 	the_oldest_order_comes_back();
