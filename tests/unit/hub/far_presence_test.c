@@ -33,7 +33,7 @@ static struct {
 	bool is_doubted;
 } told[NODES][ROOMS][USERS];
 static uint32_t here[ROOMS][USERS];
-static uint32_t told_in_turn, syncs, synced;
+static uint32_t told_in_turn, syncs, synced, shown, shown_count;
 static bool is_asked;
 static struct far_mail digest; /* what a home answers that has heard all */
 
@@ -107,6 +107,9 @@ static void cluster_send(struct hub_cluster *from, uint32_t node, const struct f
 		                           .is_synced = true};
 	} else if (mail->kind == FAR_PRESENT) {
 		hear(mail);
+	} else if (mail->kind == FAR_SHOWN) {
+		shown += mail->show.is_last;
+		shown_count = mail->show.count;
 	} else if (mail->kind == FAR_SYNC) {
 		doubt_all(0);
 		syncs++;
@@ -139,7 +142,7 @@ static void begin(enum hub_home home, uint64_t seed)
 	memset(told, 0, sizeof(told));
 	memset(here, 0, sizeof(here));
 	memset(counters, 0, sizeof(counters));
-	syncs = synced = 0;
+	syncs = synced = shown = 0;
 	is_asked = false;
 	timer_wheel_init(&wheel, now_ms);
 	hub = hub_create(&(struct hub_options){.workers = 1,
@@ -182,6 +185,8 @@ static void say(uint32_t node, enum far_kind kind, uint32_t room, uint32_t user)
 	                                                     : (uint8_t)below(PARTINGS)};
 	if (person.state == PARTING_ORPHANED)
 		person.state = PARTING_LEFT;
+	if (kind == FAR_WATCH)
+		mail.name = slice_string(rooms[room]);
 	if (kind == FAR_PRESENT) {
 		mail.name = slice_string(rooms[room]);
 		mail.people = &person;
@@ -287,6 +292,31 @@ static void an_audit_finds_what_is_wrong(uint64_t seed)
 	CHECK(sum_of(1) != right);
 	say(1, FAR_PRESENT, 0, (uint32_t)(seed % USERS));
 	CHECK(sum_of(1) == right);
+	hub_destroy(hub);
+}
+
+static void look_for(uint64_t ms)
+{
+	for (uint64_t end = now_ms + ms; now_ms < end;) {
+		pass(HUB_FAR_MS);
+		while (hub_far_turn(hub, 10, PEOPLE))
+			;
+	}
+}
+
+/* Who asks meanwhile waits, and is shown those of nodes that had not said it yet. */
+static void a_new_home_hears_all_before_it_tells(bool is_heard)
+{
+	begin(HOME_HERE, 0);
+	told[1][0][0].connections = told[2][0][1].connections = 1;
+	say_all(1);
+	say(1, FAR_WATCH, 0, 0);
+	look_for(PRESENCE_WHOLE_MS_MAX / 2);
+	CHECK(shown == 0);
+	if (is_heard)
+		say_all(2);
+	look_for(is_heard ? HUB_FAR_MS : PRESENCE_WHOLE_MS_MAX);
+	CHECK(shown == 1 && shown_count == 1u + is_heard);
 	hub_destroy(hub);
 }
 
@@ -542,6 +572,9 @@ int main(void)
 	printf("far_presence: and finds what is wrong\n");
 	for (uint64_t seed = 0; seed < 40; seed++)
 		an_audit_finds_what_is_wrong(seed);
+	printf("far_presence: a new home hears all nodes before it tells, but not for ever\n");
+	a_new_home_hears_all_before_it_tells(true);
+	a_new_home_hears_all_before_it_tells(false);
 	printf("far_presence: a home is told of all, though people move meanwhile\n");
 	for (uint64_t seed = 0; seed < 12; seed++)
 		a_home_is_told_in_parts(seed);
