@@ -775,7 +775,8 @@ static uint64_t say(uint32_t channel)
 		said = realloc(said, said_room * sizeof(*said));
 		CHECK(said != NULL);
 	}
-	said[++said_count] = (struct publication_said){
+	said_count++;
+	said[said_count] = (struct publication_said){
 		.channel = channel, .has_once = said_count % 3 == 0, .said_ms = world.net->now_ms};
 	return said_count;
 }
