@@ -353,11 +353,11 @@ void hub_set_role(struct hub *hub, uint32_t number, const struct hub_role *role)
 	keep_or_not(slot);
 	if (!is_moved && !is_new_stream)
 		return;
+	tail_lose_touch(slot); /* it is asked for nothing before it is told all */
 	if (was_home && !is_home)
 		home_end(hub, slot);
 	if (is_new_stream)
 		orders_are_due(slot);
-	tail_lose_touch(slot);
 	if (is_home)
 		home_begin(hub, slot);
 	errands_unsent(slot);
@@ -370,6 +370,8 @@ void hub_node_up(struct hub *hub, uint32_t node)
 	far_set(hub->far->up, node, true);
 	far_set(hub->far->gone, node, false);
 	far_set(hub->far->dead, node, false); /* it says anew whom it has */
+	if (far_bit(hub->far->lost, node))
+		hub->far->back_ms = hub->now_ms;
 	for (uint32_t i = 0; i < slot_count(hub); i++) {
 		struct hub_slot *slot = &hub->far->slots[i];
 		home_node_changed(slot, node);
@@ -395,10 +397,11 @@ void hub_node_down(struct hub *hub, uint32_t node)
 	}
 }
 
-void hub_node_gone(struct hub *hub, uint32_t node)
+void hub_node_gone(struct hub *hub, uint32_t node, bool is_sure)
 {
 	CHECK(node < HUB_NODES_MAX);
 	far_set(hub->far->dead, node, true);
+	far_set(hub->far->lost, node, !is_sure);
 	hub->far->sweep_next = 0;
 	for (uint32_t i = 0; i < slot_count(hub); i++) {
 		struct hub_slot *slot = &hub->far->slots[i];
@@ -492,6 +495,7 @@ bool hub_far_turn(struct hub *hub, uint32_t budget, uint32_t people)
 		errands_again(hub);
 		presence_far_again(hub);
 		audits_are_due(hub);
+		presence_far_found(hub);
 		ask_homes(hub);
 	}
 	struct list_node *last = list_is_empty(&far->due) ? NULL : far->due.ends.prev;

@@ -180,8 +180,9 @@ void hub_set_role(struct hub *hub, uint32_t slot, const struct hub_role *role);
 /* Letters reach that node from here on, or none does. */
 void hub_node_up(struct hub *hub, uint32_t node);
 void hub_node_down(struct hub *hub, uint32_t node);
-/* It has died, or left: who was present there may come back elsewhere, in twice the grace. */
-void hub_node_gone(struct hub *hub, uint32_t node);
+/* It has died, or left: who was present there may come back elsewhere, in twice the grace. One
+ * whose end is not sure may come back itself, by that number, and say who is there still. */
+void hub_node_gone(struct hub *hub, uint32_t node, bool is_sure);
 
 /* The oldest entry that was proposed in the slot and not committed yet is. */
 void hub_commit(struct hub *hub, uint32_t slot);

@@ -506,13 +506,17 @@ bool presence_far_tell(struct hub *hub, struct hub_slot *slot)
 		return false;
 	slot->is_telling = false;
 	slot->told_node = (int16_t)slot->node;
+	return true;
+}
+
+void presence_far_told(struct hub *hub, struct hub_slot *slot)
+{
 	struct list_node *node = list_first(&slot->channels);
 	for (; node != NULL; node = list_after(&slot->channels, node)) {
 		struct presence *presence = presence_at(hub, node);
 		if (presence != NULL)
 			presence_changed(hub, presence);
 	}
-	return true;
 }
 
 /* ---- what the home tells ---- */
@@ -614,6 +618,22 @@ static void audit_hears(struct hub *hub, const struct presence *presence, uint64
 		audit->members[node] += change;
 }
 
+/* The node was taken for dead, while this one was home. */
+static bool is_back(const struct hub *hub, const struct hub_slot *slot, uint32_t node)
+{
+	return far_bit(hub->far->lost, node) && far_is_whole(slot) &&
+	       slot->begun_ms < hub->far->back_ms;
+}
+
+void presence_far_found(struct hub *hub)
+{
+	struct hub_far *far = hub->far;
+	for (uint32_t word = 0; word < CHANNEL_NODE_WORDS; word++) {
+		if (hub->now_ms - far->back_ms >= PRESENCE_BACK_MS)
+			far->lost[word] &= ~far->up[word];
+	}
+}
+
 /* He has no connection there, or never had one that was reported. Who came and was lost again since
  * the last report may come back, as anybody may; so may whom a dead node had. */
 static void hear_gone(struct hub *hub, struct presence *presence, uint32_t source, uint64_t hash,
@@ -622,6 +642,11 @@ static void hear_gone(struct hub *hub, struct presence *presence, uint32_t sourc
 	struct occupants *occupants = &presence->occupants;
 	struct parting_grace grace = presence_grace(presence->channel);
 	enum parting parting = (enum parting)person->state;
+	if (parting == PARTING_ORPHANED && is_back(hub, slot_of(hub, presence), source - SOURCES)) {
+		/* Of others the home knows better: they went while that node was out of reach. */
+		occupants_vouch(occupants, person->user, hash);
+		return;
+	}
 	if (parting != PARTING_ORPHANED)
 		occupants_end(occupants, source, hash, parting, &grace, hub->now_ms);
 	if (was_here || parting == PARTING_LEFT ||
@@ -727,14 +752,27 @@ void presence_home_sync(struct hub *hub, struct hub_slot *slot, uint32_t node)
 	}
 }
 
+/* Those who were taken for dead are all back: who is with none of them has gone meanwhile. While
+ * another one is not, he may be there. */
+static bool are_lost_back(const struct hub *hub, const struct hub_slot *slot, uint32_t node)
+{
+	uint64_t missing = 0;
+	for (uint32_t word = 0; word < CHANNEL_NODE_WORDS; word++)
+		missing |= hub->far->lost[word] & ~slot->synced[word];
+	return is_back(hub, slot, node) && missing == 0;
+}
+
 void presence_home_synced(struct hub *hub, struct hub_slot *slot, uint32_t node)
 {
+	bool are_back = are_lost_back(hub, slot, node);
 	struct list_node *at = list_first(&slot->channels);
 	for (; at != NULL; at = list_after(&slot->channels, at)) {
 		struct presence *presence = presence_at(hub, at);
 		if (presence == NULL)
 			continue;
 		occupants_settle(&presence->occupants, SOURCES + node, hub->now_ms);
+		if (are_back)
+			occupants_renounce(&presence->occupants, hub->far->lost, SOURCES);
 		presence_reported(hub, presence);
 	}
 }
@@ -766,7 +804,7 @@ static void add_up(void *to, struct map_node *node)
 	const struct occupant *occupant = occupant_of_node(node);
 	uint64_t place = place_hash(adding->channel, occupant_user(occupant));
 	for (const struct occupant *part = occupant; part != NULL; part = part->next) {
-		if (part->source >= SOURCES && !part->is_doubted)
+		if (part->connections > 0 && part->source >= SOURCES && !part->is_doubted)
 			adding->members[part->source - SOURCES] +=
 				digest_of(place, part->connections);
 	}

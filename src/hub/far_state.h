@@ -24,6 +24,7 @@
 #define SYNC_LOST_MS 3000u           /* without an answer it is told anew, and twice as late */
 #define SYNC_LOST_MAX 4              /* each time; so often */
 #define PRESENCE_WHOLE_MS_MAX 3000u  /* a new home waits so long to be told who is present */
+#define PRESENCE_BACK_MS 10000u      /* after which a node that is back is as any other */
 #define PRESENCE_AUDIT_MS 5000u      /* how often a home adds up who is where */
 
 /* Who gets the answer to a publication. */
@@ -150,6 +151,8 @@ struct hub_far {
 	struct waiter *owed_first, *owed_last; /* answers to workers, oldest first */
 	uint64_t up[CHANNEL_NODE_WORDS], gone[CHANNEL_NODE_WORDS];
 	uint64_t dead[CHANNEL_NODE_WORDS]; /* nodes whose members are on their own now */
+	uint64_t lost[CHANNEL_NODE_WORDS]; /* those that may have lived on, and be back */
+	uint64_t back_ms;                  /* since when the last of them is */
 	struct presence_audit audit;
 	uint32_t people;               /* as many may still be looked at in this turn */
 	struct list presences_waiting; /* for their set to be whole */
@@ -293,9 +296,12 @@ void presence_far_receive(struct hub *hub, struct hub_slot *slot, const struct f
 /* It is told all anew, from here on. True: it has been; false: there is more. */
 void presence_far_sync(struct hub *hub, struct hub_slot *slot);
 MUST_CHECK bool presence_far_tell(struct hub *hub, struct hub_slot *slot);
+void presence_far_told(struct hub *hub,
+                       struct hub_slot *slot); /* and it was said that these were all */
 /* What has changed; the same. */
 MUST_CHECK bool presence_far_report(struct hub *hub, struct hub_slot *slot);
-void presence_far_again(struct hub *hub);                                /* those that wait */
+void presence_far_found(struct hub *hub); /* those that were lost, and have been back for long */
+void presence_far_again(struct hub *hub); /* those that wait */
 void presence_tell_skip(struct hub *hub, const struct channel *channel); /* which goes */
 
 /* far_replica.c */

@@ -206,6 +206,7 @@ static void tail_tell(struct hub *hub, struct hub_slot *slot)
 	struct far_mail end = {
 		.kind = FAR_SYNCED, .slot = slot->number, .counter = ++slot->counter};
 	far_send(hub, slot->node, &end);
+	presence_far_told(hub, slot); /* mirrors are asked for when the home knows who is here */
 }
 
 static void ask_those_behind(struct hub *hub, struct hub_slot *slot)

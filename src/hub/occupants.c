@@ -3,6 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* For the source of an orphan. */
+#define ANYBODYS UINT32_MAX /* nobody knows by now */
+#define NOBODYS 0u          /* somebody expects him who knows more than all of them */
+
 int occupants_init(struct occupants *occupants)
 {
 	*occupants = (struct occupants){.redo_from = UINT64_MAX};
@@ -556,8 +560,25 @@ void occupants_orphan(struct occupants *occupants, uint32_t source, uint64_t now
 	struct occupant *occupant = first_from(occupants, &place);
 	for (; occupant != NULL; occupant = next_from(occupants, occupant, &place)) {
 		struct occupant *part = part_of(occupant, source);
-		if (part != NULL)
-			part_end(occupants, occupant, part, PARTING_ORPHANED, now_ms);
+		if (part == NULL)
+			continue;
+		part_end(occupants, occupant, part, PARTING_ORPHANED, now_ms);
+		if (occupant_connections(occupant) == 0)
+			occupant->source = source;
+	}
+}
+
+void occupants_renounce(struct occupants *occupants, const uint64_t *sources, uint32_t first)
+{
+	struct list *orphans = &occupants->leaving[PARTING_ORPHANED];
+	struct list_node *node = list_first(orphans), *next;
+	for (; node != NULL; node = next) {
+		struct occupant *occupant = CONTAINER_OF(node, struct occupant, in_leaving);
+		uint32_t at = occupant->source - first;
+		next = list_after(orphans, node);
+		if (occupant->source == ANYBODYS ||
+		    (occupant->source >= first && (sources[at / 64] >> at % 64 & 1) != 0))
+			occupant_go(occupants, occupant);
 	}
 }
 
@@ -644,14 +665,22 @@ void occupants_expect(struct occupants *occupants, struct occupant *occupant, ui
 		occupant_free(occupant);
 	} else {
 		found = occupant;
-		found->source = found->connections = 0;
+		found->connections = 0;
 		map_insert(&occupants->by_user, &found->in_set, hash);
 	}
+	found->source = ANYBODYS;
 	if (found->is_present)
 		list_remove(&found->in_leaving);
 	else
 		occupant_come(occupants, found);
 	begin_leaving(occupants, found, parting, now_ms);
+}
+
+void occupants_vouch(struct occupants *occupants, struct slice user, uint64_t hash)
+{
+	struct occupant *found = occupants_find(occupants, user, hash);
+	if (found != NULL && occupant_connections(found) == 0)
+		found->source = NOBODYS;
 }
 
 /* ---- mirrors ---- */
@@ -730,12 +759,21 @@ void occupants_lead(struct occupants *occupants, uint64_t now_ms)
 	struct occupant *occupant = first_from(occupants, &place);
 	for (; occupant != NULL; occupant = next_from(occupants, occupant, &place)) {
 		bool is_here = occupant_connections(occupant) > 0;
+		/* The home before was still to be told, and knew of no connection but those here.
+		 */
+		bool has_left = list_is_linked(&occupant->in_leaving) && !is_here &&
+		                occupant->parting == PARTING_LEFT &&
+		                occupant->heard <= occupant->reported;
 		if (list_is_linked(&occupant->in_leaving))
 			list_remove(&occupant->in_leaving);
-		if (is_here && !occupant->is_present)
+		if (is_here && !occupant->is_present) {
 			occupant_come(occupants, occupant);
-		else if (!is_here && occupant->is_present)
+		} else if (occupant->is_present && has_left) {
+			occupant_end(occupants, occupant);
+		} else if (!is_here && occupant->is_present) {
 			begin_leaving(occupants, occupant, PARTING_ORPHANED, now_ms);
+			occupant->source = ANYBODYS;
+		}
 	}
 	sweep(occupants);
 }

@@ -59,7 +59,7 @@ struct occupant {
 	struct occupant *next;       /* the same user elsewhere; or in a queue of the hub */
 	struct blob *info;           /* JSON; NULL: none */
 	uint64_t version;            /* of the set, when it last came or went */
-	uint32_t source, connections;
+	uint32_t source, connections; /* orphaned, without any: whose it was */
 	union {
 		uint32_t left_ms; /* when it lost the last one, cut to 32 bits */
 		uint32_t heard;   /* mirror: its connections, as the home says */
@@ -178,6 +178,9 @@ static inline struct slice occupant_info(const struct blob *info) /* NULL: empty
 
 /* It died: its connections are gone, and who has none elsewhere is leaving. */
 void occupants_orphan(struct occupants *occupants, uint32_t source, uint64_t now_ms);
+/* It had not: those sources, a bit each from number `first` on, have said anew whom they have. Whom
+ * one of them has orphaned, and does not have, and nobody expects, has gone meanwhile. */
+void occupants_renounce(struct occupants *occupants, const uint64_t *sources, uint32_t first);
 /* What a set believes of a source is one number: this, added up over the source's users. `hash` is
  * that of the name. */
 uint64_t occupant_digest(uint64_t hash, uint32_t connections);
@@ -197,6 +200,8 @@ uint32_t occupants_counted(const struct occupants *occupants, uint32_t source, u
  * of a connection, it may come back. A visit begins its grace anew. */
 void occupants_expect(struct occupants *occupants, struct occupant *occupant, uint64_t hash,
                       enum parting parting, uint64_t now_ms);
+/* The same of a set that has been told of all before: an orphan is not to be renounced. */
+void occupants_vouch(struct occupants *occupants, struct slice user, uint64_t hash);
 
 /* ---- mirrors ---- */
 

@@ -313,10 +313,11 @@ static void take_node(struct relay *relay, const struct mesh_mail *mail, uint64_
 		break;
 	}
 	const struct roster_node *node = roster_at(&relay->roster, mail->seat);
-	bool is_gone = node == NULL || (!node->is_linked && (node->state == SLOTS_MEMBER_DEAD ||
-	                                                     node->state == SLOTS_MEMBER_GONE));
+	bool has_ended = node == NULL || node->state == SLOTS_MEMBER_GONE;
+	bool is_gone = node == NULL ||
+	               (!node->is_linked && (has_ended || node->state == SLOTS_MEMBER_DEAD));
 	if (mail->kind == MESH_MAIL_NODE && is_gone) {
-		hub_node_gone(relay->hub, mail->seat.index);
+		hub_node_gone(relay->hub, mail->seat.index, has_ended);
 		places_node_gone(&relay->places, mail->seat.index);
 	}
 	tell_members(relay, now_ms);

@@ -12,6 +12,11 @@
  * entry by entry, until that has committed it, and again where it is not sure. And a node may go
  * astray: it is home of a stream of its own for a while, and others believe it.
  *
+ * A partition that lasts is a split: what is sent across it does not arrive, and nobody knows,
+ * until nodes find each other dead. Then each log goes on at its home's side; at the other one,
+ * some seconds later, a node begins a stream of its own. When they meet, one of the two is that of
+ * all.
+ *
  * Threads:   one.
  * Ownership: the world owns all of it.
  * Limits:    NODES_MAX nodes of WORKERS_SIM_MAX workers.
@@ -39,6 +44,7 @@ struct scenario {
 	uint32_t move_percent;    /* a home goes to another node */
 	uint32_t crash_percent;   /* a node ends, and comes again */
 	uint32_t cut_percent;     /* some nodes do not reach the others, for a moment */
+	uint32_t split_percent;   /* or for seconds; in four hundred steps */
 	uint32_t unclean_percent; /* a slot's log is lost */
 	uint32_t fork_percent;    /* of its replicas: one has it still */
 	uint32_t stray_percent;   /* a node is home of a stream that nobody else has */
@@ -126,6 +132,11 @@ struct slot_log {
 	struct known_order known[PASTS_MAX + 1];
 	size_t known_count;
 	bool has_state; /* it began with something: whoever is home needs that */
+	/* Nodes that a split keeps from it, and the home that they have: -1: none. */
+	uint32_t away;
+	int other;
+	uint64_t other_stream, other_ms; /* without one: when there will be */
+	uint64_t other_told[NODES_MAX], other_tell_ms[NODES_MAX];
 };
 
 /* What a replica has of a stream that has ended. */
@@ -167,6 +178,12 @@ struct world {
 	uint64_t now_ms;
 	struct random random;
 	bool is_quiet, is_short;
+	/* Nodes that do not reach the others; 0: all reach all. */
+	uint32_t side;
+	uint32_t winners;          /* nodes whose logs stay when the sides meet; 0: any */
+	bool has_parted;           /* each has found those of the other side dead */
+	uint64_t heal_ms, find_ms; /* when that ends, and when the first ones find out */
+	bool finds_dead[NODES_MAX][NODES_MAX]; /* the first one the second one */
 	struct sim_node nodes[NODES_MAX];
 	struct link links[NODES_MAX][NODES_MAX];
 	struct slot_log logs[CHANNELS];
@@ -174,7 +191,7 @@ struct world {
 	uint64_t next_stream;
 	struct {
 		uint64_t frames, lost, moves, crashes, unclean, adopted, revoked, restored, breaks,
-			cuts, forks, merged, opened, strays, short_of;
+			cuts, forks, merged, opened, strays, short_of, splits, partings, others;
 	} seen;
 };
 extern struct world world;
@@ -242,6 +259,16 @@ static inline void memory_end(void)
 }
 
 /* ---- links ---- */
+
+static inline bool is_of(uint32_t nodes, uint32_t node)
+{
+	return nodes >> node & 1;
+}
+
+static inline bool are_apart(uint32_t a, uint32_t b)
+{
+	return world.side != 0 && is_of(world.side, a) != is_of(world.side, b);
+}
 
 static inline void link_drop(struct link *link)
 {
@@ -397,6 +424,10 @@ static inline enum hub_proposed log_propose(const struct sim_worker *worker, uin
 	struct buf body = {0};
 	relay_write_entry(&world.nodes[worker->node].codec, &body, entry);
 	bool is_home = log->home == (int)worker->node && log->told_term[worker->node] == log->term;
+	if (log->away != 0 && log->other == (int)worker->node) { /* it has nobody to wait for */
+		buf_free(&body);
+		return HUB_COMMITTED;
+	}
 	if (!is_home) { /* it was deposed: this goes into its own log alone */
 		bool is_refused = chance(20);
 		if (!is_refused && log->deposed == (int)worker->node)
@@ -839,7 +870,7 @@ static inline void log_choose_set(struct slot_log *log, int home)
 	log->in_set[home] = true;
 	for (uint32_t i = 0; i < world.scenario->nodes && wanted > 0; i++) {
 		uint32_t node = ((uint32_t)home + 1 + i) % world.scenario->nodes;
-		if (node != (uint32_t)home && world.nodes[node].is_up) {
+		if (node != (uint32_t)home && world.nodes[node].is_up && !is_of(log->away, node)) {
 			log->in_set[node] = true;
 			wanted--;
 		}
@@ -853,6 +884,8 @@ static inline void log_elect(struct slot_log *log)
 	for (uint32_t i = 0; i < world.scenario->nodes; i++) {
 		uint32_t node = (i + below(world.scenario->nodes)) % world.scenario->nodes;
 		bool is_holder = log->in_set[node] && log->is_restored[node];
+		if (is_of(log->away, node))
+			continue;
 		if (world.nodes[node].is_up && (is_holder || (log->count == 0 && !log->has_state)))
 			found = (int)node;
 	}
@@ -917,7 +950,7 @@ static inline void log_turn(struct slot_log *log)
 	if (log->opened_term == log->term && log->opened_turns++ == OPENED_TURNS)
 		world.hooks->redeemed(log);
 	for (uint32_t node = 0; node < world.scenario->nodes; node++) {
-		if (!world.nodes[node].is_up)
+		if (!world.nodes[node].is_up || is_of(log->away, node))
 			continue;
 		if (log->told_term[node] != log->term && log->tell_ms[node] <= world.now_ms)
 			log_tell(log, node);
@@ -990,7 +1023,7 @@ static inline void node_is_gone(uint32_t number)
 		const struct sim_node *node = &world.nodes[other];
 		for (uint32_t w = 0; w < world.scenario->workers && node->is_up; w++) {
 			hub_enter(node->workers[w].hub);
-			hub_node_gone(node->workers[w].hub, number);
+			hub_node_gone(node->workers[w].hub, number, true);
 		}
 	}
 }
@@ -1026,6 +1059,7 @@ static inline void node_end(uint32_t number)
 		log->is_restored[number] = false;
 		fork_end(log, number);
 		log->told_term[number] = log->told_stream[number] = 0;
+		log->other_told[number] = 0;
 		log->applied[number] = 0;
 	}
 }
@@ -1073,7 +1107,8 @@ static inline void links_turn(void)
 {
 	for (uint32_t a = 0; a < world.scenario->nodes; a++) {
 		for (uint32_t b = 0; b < world.scenario->nodes; b++) {
-			if (a == b || !world.nodes[a].is_up || !world.nodes[b].is_up)
+			if (a == b || !world.nodes[a].is_up || !world.nodes[b].is_up ||
+			    are_apart(a, b))
 				continue;
 			if (a < b && !world.links[a][b].is_up &&
 			    world.links[a][b].up_ms <= world.now_ms)
@@ -1104,11 +1139,169 @@ static inline void cut(void)
 	}
 }
 
+/* ---- partitions that last ---- */
+
+/* The home's side goes on with it, or the one of any node that is there. */
+static inline void log_part(struct slot_log *log)
+{
+	uint32_t here = log->home >= 0 ? (uint32_t)log->home : below(world.scenario->nodes);
+	log->away = is_of(world.side, here) ? ~world.side : world.side;
+	log->other = -1;
+	log->other_ms = world.now_ms + below(world.is_quiet ? 1000 : 6000);
+	for (uint32_t node = 0; node < world.scenario->nodes; node++) {
+		if (!is_of(log->away, node))
+			continue;
+		log->in_set[node] = log->is_restored[node] = false;
+		log->told_term[node] = log->other_told[node] = 0;
+		log->applied[node] = 0;
+	}
+}
+
+/* Those who are away have a home of their own. */
+static inline void other_begin(struct slot_log *log)
+{
+	uint32_t node = below(world.scenario->nodes);
+	if (!is_of(log->away, node) || !world.nodes[node].is_up)
+		return; /* the next turn finds one, if there is one */
+	world.seen.others++;
+	log->other = (int)node;
+	log->other_stream = ++world.next_stream;
+	for (uint32_t i = 0; i < world.scenario->nodes; i++)
+		log->other_tell_ms[i] = world.now_ms + (i == node ? 0 : below(300));
+}
+
+static inline void other_tell(struct slot_log *log, uint32_t node)
+{
+	bool is_home = log->other == (int)node;
+	struct hub_role role = {.home = is_home ? HOME_HERE : HOME_ELSEWHERE,
+	                        .is_replica = is_home,
+	                        .node = (uint16_t)log->other,
+	                        .stream = log->other_stream};
+	struct hub *hub = hub_of(node, log->slot);
+	hub_enter(hub);
+	hub_set_role(hub, log->slot, &role);
+	log->other_told[node] = log->other_stream;
+}
+
+static inline void other_turn(struct slot_log *log)
+{
+	if (log->other >= 0 && !world.nodes[log->other].is_up) {
+		log->other = -1;
+		log->other_ms = world.now_ms + below(1000);
+	}
+	if (log->other < 0 && log->other_ms <= world.now_ms)
+		other_begin(log);
+	for (uint32_t node = 0; log->other >= 0 && node < world.scenario->nodes; node++) {
+		if (is_of(log->away, node) && world.nodes[node].is_up &&
+		    log->other_told[node] != log->other_stream &&
+		    log->other_tell_ms[node] <= world.now_ms)
+			other_tell(log, node);
+	}
+}
+
+/* The log of those who were away is that of all, and nothing is left of this one. */
+static inline void log_give_way(struct slot_log *log)
+{
+	uint32_t home = (uint32_t)log->other;
+	log_lose(log);
+	log->stream = log->other_stream;
+	log->home = log->other;
+	log->elected_count = 0;
+	log_choose_set(log, log->home);
+	log->is_restored[home] = true;
+	log->told_term[home] = log->term;
+	log->told_stream[home] = log->stream;
+}
+
+static inline void log_meet(struct slot_log *log)
+{
+	bool has_other = log->other >= 0 && world.nodes[log->other].is_up &&
+	                 log->other_told[log->other] == log->other_stream;
+	bool gives_way = world.winners == 0 ? below(2) == 0 : (log->away & world.winners) != 0;
+	log->away = 0;
+	if (has_other && gives_way)
+		log_give_way(log);
+	for (uint32_t node = 0; node < world.scenario->nodes; node++)
+		log->tell_ms[node] = world.now_ms + below(1500);
+}
+
+static inline void split_begin(uint32_t side, uint64_t ms)
+{
+	world.seen.splits++;
+	world.side = side;
+	world.has_parted = false;
+	world.heal_ms = world.now_ms + ms;
+	world.find_ms = world.now_ms + 2000;
+}
+
+static inline void split_end(void)
+{
+	uint32_t side = world.side;
+	for (uint32_t a = 0; a < world.scenario->nodes; a++) {
+		for (uint32_t b = 0; b < a; b++) {
+			if (is_of(side, a) != is_of(side, b) &&
+			    (world.finds_dead[a][b] || world.finds_dead[b][a]))
+				links_set(a, b, false);
+			world.finds_dead[a][b] = world.finds_dead[b][a] = false;
+		}
+	}
+	world.side = 0;
+	for (uint32_t i = 0; world.has_parted && i < world.log_count; i++)
+		log_meet(&world.logs[i]);
+}
+
+/* By its silence; it may live. */
+static inline void find_dead(uint32_t a, uint32_t b)
+{
+	world.finds_dead[a][b] = true;
+	link_set(a, b, false);
+	world.links[a][b].up_ms = world.links[b][a].up_ms = world.now_ms;
+	for (uint32_t w = 0; w < world.scenario->workers && world.nodes[a].is_up; w++) {
+		hub_enter(world.nodes[a].workers[w].hub);
+		hub_node_gone(world.nodes[a].workers[w].hub, b, false);
+	}
+}
+
+static inline void split_turn(void)
+{
+	bool is_over = true;
+	if (world.side == 0)
+		return;
+	bool is_asked_for = world.is_quiet && world.scenario->split_percent == 0; /* by a case */
+	if ((world.is_quiet && !is_asked_for) || world.heal_ms <= world.now_ms) {
+		split_end();
+		return;
+	}
+	for (uint32_t a = 0; a < world.scenario->nodes; a++) {
+		for (uint32_t b = 0; b < world.scenario->nodes; b++) {
+			if (!are_apart(a, b) || world.finds_dead[a][b])
+				continue;
+			if (world.find_ms <= world.now_ms && below(20) == 0)
+				find_dead(a, b);
+			else
+				is_over = false;
+		}
+	}
+	if (is_over && !world.has_parted) {
+		world.has_parted = true;
+		world.seen.partings++;
+		for (uint32_t i = 0; i < world.log_count; i++)
+			log_part(&world.logs[i]);
+	}
+	for (uint32_t i = 0; world.has_parted && i < world.log_count; i++)
+		other_turn(&world.logs[i]);
+}
+
 static inline void faults_turn(void)
 {
 	const struct scenario *scenario = world.scenario;
 	if (scenario->cut_percent > 0 && chance(scenario->cut_percent))
 		cut();
+	if (world.side == 0 && scenario->split_percent > 0 && chance(scenario->split_percent) &&
+	    below(4) == 0)
+		split_begin(1 + below((1u << scenario->nodes) - 2),
+		            below(4) == 0 ? below(2500) : 2500 + below(15000));
+	split_turn();
 	uint32_t a = below(scenario->nodes), b = below(scenario->nodes);
 	if (a != b && chance(scenario->link_percent)) {
 		world.seen.breaks++;

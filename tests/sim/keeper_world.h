@@ -607,7 +607,8 @@ static void take_node(struct sim_worker *worker, const struct mesh_mail *mail)
 	bool is_gone = node == NULL || (!node->is_linked && (node->state == SLOTS_MEMBER_DEAD ||
 	                                                     node->state == SLOTS_MEMBER_GONE));
 	if (mail->kind == MESH_MAIL_NODE && is_gone)
-		hub_node_gone(worker->hub, mail->seat.index);
+		hub_node_gone(worker->hub, mail->seat.index,
+		              node == NULL || node->state == SLOTS_MEMBER_GONE);
 	struct slots_member members[MEMBERS_MAX];
 	size_t count = roster_members(&worker->roster, members);
 	slots_members(worker->slots, members, count, world.net->now_ms);

@@ -19,7 +19,7 @@
 
 #include "seeds.h"
 
-#define SEEDS_DEFAULT 144
+#define SEEDS_DEFAULT 176
 #define CLIENTS 20
 #define USERS 8
 #define STEPS 2500
@@ -40,6 +40,14 @@ static const struct scenario scenarios[] = {
          .replicas = 3,
          .cut_percent = 1,
          .crash_percent = 8},
+	{.name = "partitions last", .nodes = 5, .workers = 2, .replicas = 3, .split_percent = 1},
+	{.name = "partitions last, and nodes end and homes move",
+         .nodes = 4,
+         .workers = 2,
+         .replicas = 3,
+         .move_percent = 1,
+         .crash_percent = 4,
+         .split_percent = 1},
 	{.name = "the post has no room",
          .nodes = 3,
          .workers = 3,
@@ -79,8 +87,8 @@ static struct rule rule_list[] = {
 	{.pattern = "*"},
 };
 static const struct rules rules = {rule_list, COUNT_OF(rule_list)};
-static const char *const names[CHANNELS] = {"full:1",  "full:2",  "long:1",
-                                            "brief:1", "count:1", "long:2"};
+static const char *const names[CHANNELS] = {"full:1",  "full:2", "long:1", "brief:1",
+                                            "count:1", "long:2", "full:3"};
 #define FULL 0
 #define LONG 2
 
@@ -89,8 +97,9 @@ static char users[USERS][2];
 
 static struct {
 	uint64_t joined, left, lists, numbers, returns, crashes, restarts, cuts, breaks, moves;
-	uint64_t forgotten, invented, repaired, short_of, taken_back, looked_at;
+	uint64_t forgotten, invented, repaired, short_of, taken_back, looked_at, expected;
 	uint64_t halfway_told, halfway_audited; /* turns that ended so */
+	uint64_t splits, partings, others, told_apart;
 } seen;
 
 static uint32_t by_name(const char *const *of, size_t count, struct slice name)
@@ -149,6 +158,12 @@ static struct {
 	uint64_t entered_ms;         /* the last connection: that may be under way */
 } model[CHANNELS][USERS];
 
+/* The same by a node that others cannot reach. */
+static struct {
+	uint64_t near_ms;  /* when it was last at a node that this one does not take for dead */
+	uint64_t apart_ms; /* when it last was not, for as long as the dead have */
+} seen_by[NODES_MAX][CHANNELS][USERS];
+
 /* Without memory a member may be unknown to his node's agent: then nobody knows him. But what the
  * home says is still what all are told. */
 static bool is_exact(void)
@@ -161,7 +176,8 @@ static uint64_t slack_ms(void)
 {
 	const struct scenario *s = world.scenario;
 	bool has_faults = s->link_percent + s->move_percent + s->crash_percent +
-	                          s->unclean_percent + s->corrupt_percent + s->cut_percent >
+	                          s->unclean_percent + s->corrupt_percent + s->cut_percent +
+	                          s->split_percent >
 	                  0;
 	return world.is_quiet ? 250 : has_faults ? 6000 : 1500;
 }
@@ -209,7 +225,7 @@ static bool is_settled(uint32_t channel)
 		return false;
 	uint32_t home = (uint32_t)log->home;
 	for (uint32_t n = 0; n < world.scenario->nodes; n++) {
-		bool is_linked = n == home || world.links[n][home].is_up;
+		bool is_linked = n == home || (world.links[n][home].is_up && !are_apart(n, home));
 		if (world.nodes[n].is_up && (!is_linked || log->told_term[n] != log->term))
 			return false;
 	}
@@ -302,15 +318,19 @@ static void on_joined(struct following *following, uint32_t channel, uint32_t us
 		      LATE_MS + 2 * rule_of(channel)->presence_grace_ms);
 }
 
-static void on_left(struct following *following, uint32_t channel, uint32_t user)
+static void on_left(struct following *following, uint32_t node, uint32_t channel, uint32_t user)
 {
 	CHECK(following->was_shown);
 	CHECK(user == USERS || following->has[user]);
 	following->has[user] = false;
 	following->left[user]++;
 	seen.left++;
-	if (user < USERS && is_exact())
-		CHECK(world.now_ms <= model[channel][user].may_leave_ms + LATE_MS);
+	if (user == USERS || !is_exact())
+		return;
+	/* He is there, on the other side. */
+	seen.told_apart += world.side != 0 && model[channel][user].connections > 0;
+	CHECK(world.now_ms <= model[channel][user].may_leave_ms + LATE_MS ||
+	      world.now_ms <= seen_by[node][channel][user].apart_ms + LATE_MS);
 }
 
 static void on_subscribed(struct client *client, uint32_t channel)
@@ -344,7 +364,7 @@ static void out_event(struct hub_out *out, struct session *session, const struct
 		break;
 	case EVENT_LEFT:
 		CHECK(user_by_name(event->user) != client->user);
-		on_left(following, channel, user_by_name(event->user));
+		on_left(following, client->node, channel, user_by_name(event->user));
 		break;
 	case EVENT_ERROR:
 		CHECK(event->error == ERROR_UNAVAILABLE || event->error == ERROR_NOT_SUBSCRIBED);
@@ -488,6 +508,30 @@ static void client_ask(struct client *client, uint32_t channel)
 	execute(client, &command);
 }
 
+static void apart_turn(void)
+{
+	for (const struct client *client = clients; client < clients + CLIENTS; client++) {
+		for (uint32_t c = 0; c < CHANNELS && client->is_open; c++) {
+			for (uint32_t n = 0; n < world.scenario->nodes; n++) {
+				if (client->following[c].state == FOLLOWING &&
+				    !world.finds_dead[n][client->node])
+					seen_by[n][c][client->user].near_ms = world.now_ms;
+			}
+		}
+	}
+	for (uint32_t n = 0; n < world.scenario->nodes; n++) {
+		for (uint32_t c = 0; c < CHANNELS; c++) {
+			uint64_t grace = 2 * rule_of(c)->presence_grace_ms;
+			uint64_t needed = grace < slack_ms() ? 1 : grace - slack_ms();
+			for (uint32_t u = 0; u < USERS; u++) {
+				if (world.side != 0 &&
+				    world.now_ms - seen_by[n][c][u].near_ms >= needed)
+					seen_by[n][c][u].apart_ms = world.now_ms;
+			}
+		}
+	}
+}
+
 static void client_turn(struct client *client)
 {
 	if (client->is_open && client->session.is_ended)
@@ -568,6 +612,7 @@ static void crash_turn(void)
 	for (uint32_t n = 0; n < world.scenario->nodes; n++) {
 		struct sim_node *node = &world.nodes[n];
 		if (!node->is_up && node->up_ms <= world.now_ms) {
+			node_is_gone(n); /* who was only silent before has ended for sure */
 			node_begin(n, &hub_out);
 			seen.restarts++;
 		}
@@ -641,6 +686,7 @@ static void turn(void)
 {
 	world.now_ms += below(STEP_MS);
 	model_turn();
+	apart_turn();
 	faults_turn();
 	crash_turn();
 	corrupt_turn();
@@ -773,6 +819,7 @@ static void world_begin(const struct scenario *scenario, uint64_t seed)
 	memset(&world, 0, sizeof(world));
 	memset(&model, 0, sizeof(model));
 	is_faultless = false;
+	memset(&seen_by, 0, sizeof(seen_by));
 	world.scenario = scenario;
 	world.hooks = &hooks;
 	world.rules = &rules;
@@ -804,6 +851,9 @@ static void world_end(void)
 	seen.breaks += world.seen.breaks;
 	seen.moves += world.seen.moves;
 	uint64_t repaired = 0;
+	seen.splits += world.seen.splits;
+	seen.partings += world.seen.partings;
+	seen.others += world.seen.others;
 	for (uint32_t n = 0; n < world.scenario->nodes; n++) {
 		if (!world.nodes[n].is_up)
 			continue;
@@ -841,7 +891,7 @@ static void world_run(uint64_t seed)
 
 /* ---- cases ---- */
 
-enum { ANN = 0, BOB, WIM };
+enum { ANN = 0, BOB, WIM, CID, DAN, EVE, FAY };
 
 /* Clients of these numbers: users of two nodes, and one on each node who watches. */
 #define FIRST_WATCHER 10
@@ -881,6 +931,26 @@ static void check_told(uint32_t channel, uint32_t user, uint32_t joined, uint32_
 		CHECK(following->joined[user] == joined && following->left[user] == left);
 		following->joined[user] = following->left[user] = 0;
 	}
+}
+
+static void check_told_at(uint32_t node, uint32_t channel, uint32_t user, const char *what)
+{
+	struct following *following = &clients[FIRST_WATCHER + node].following[channel];
+	uint32_t joined = 0, left = 0;
+	for (; *what != '\0'; what++) {
+		joined += *what == 'j';
+		left += *what == 'l';
+	}
+	CHECK(following->joined[user] == joined && following->left[user] == left);
+	following->joined[user] = following->left[user] = 0;
+}
+
+/* At the two sides of a partition, of which nodes 0 and 1 are one. */
+static void check_sides(uint32_t user, const char *here, const char *there)
+{
+	check_told_at(0, FULL, user, here);
+	check_told_at(1, FULL, user, here);
+	check_told_at(2, FULL, user, there);
 }
 
 static void case_end(void)
@@ -927,6 +997,25 @@ static void an_edge_dies(uint64_t seed, uint32_t home)
 	check_told(FULL, ANN, 0, 1);
 	CHECK(clients[FIRST_WATCHER + 1].following[FULL].left[BOB] == 0);
 	CHECK(clients[FIRST_WATCHER + 2].following[FULL].left[BOB] == 0);
+	world.nodes[0].up_ms = 0;
+	case_end();
+}
+
+/* The next home may be one where nobody watches. */
+static void he_died_with_the_home(uint64_t seed)
+{
+	case_begin(seed, FULL, 0);
+	arrives(0, 0, ANN, FULL);
+	client_close(&clients[FIRST_WATCHER + 2], PARTING_LEFT);
+	run(1000);
+	check_told_at(1, FULL, ANN, "j");
+	node_end(0);
+	world.nodes[0].up_ms = UINT64_MAX;
+	run(5500);
+	seen.expected += log_of_channel(FULL)->home == 2;
+	check_told_at(1, FULL, ANN, "");
+	run(12000);
+	check_told_at(1, FULL, ANN, "l");
 	world.nodes[0].up_ms = 0;
 	case_end();
 }
@@ -993,6 +1082,20 @@ static void a_home_that_forgets_is_told(uint64_t seed, bool forgets)
 	case_end();
 }
 
+/* Invented for a node where nobody is, and that asks nothing. */
+static void who_has_nobody_is_told(uint64_t seed)
+{
+	case_begin(seed, LONG, 1);
+	client_close(&clients[FIRST_WATCHER], PARTING_LEFT);
+	run(25000);
+	corrupt(LONG, 0, SLICE("z"), false);
+	run(2 * PRESENCE_AUDIT_MS + 2 * SYNC_ASK_MS + 500);
+	struct hub *hub = hub_of(1, log_of_channel(LONG)->slot);
+	uint64_t ghost = hash_bytes(&hub->options.hash_key, SLICE("z"));
+	CHECK(occupants_counted(&presence_on(1, LONG)->occupants, WORKERS_MAX, ghost) == 0);
+	case_end();
+}
+
 /* Who watches on node 1 is shown somebody who came and goes before that was news. */
 static void what_was_taken_back_is_shown_anew(uint64_t seed)
 {
@@ -1042,6 +1145,51 @@ static void who_has_missed_news_is_shown_all(uint64_t seed)
 	case_end();
 }
 
+/* They are found dead, and meet again while they are expected back, or after that. */
+static void sides_part_and_meet(uint64_t seed, uint32_t home, bool is_long)
+{
+	case_begin(seed, FULL, home);
+	arrives(0, 0, ANN, FULL);
+	arrives(1, 2, BOB, FULL);
+	arrives(2, 0, CID, FULL);
+	arrives(3, 2, DAN, FULL);
+	arrives(4, 2, FAY, FULL);
+	run(1000);
+	for (uint32_t user = 0; user < USERS; user++)
+		check_sides(user, user == WIM || user == EVE || user > FAY ? "" : "j",
+		            user == WIM || user == EVE || user > FAY ? "" : "j");
+	world.winners = 1u << 0 | 1u << 1; /* they are more */
+	split_begin(1u << 2, is_long ? 40000 : 9000);
+	while (!world.has_parted)
+		turn();
+	run(below(2000));                        /* there is a home on the other side, or not yet */
+	client_close(&clients[2], PARTING_LEFT); /* CID */
+	client_close(&clients[3], PARTING_LEFT); /* DAN */
+	arrives(5, 2, EVE, FULL);
+	client_close(&clients[4], PARTING_LOST); /* FAY goes to the other side */
+	arrives(6, 1, FAY, FULL);
+	if (is_long) {
+		run(36000);
+		check_sides(ANN, "", "l");
+		check_sides(BOB, "l", "");
+		check_sides(CID, "l", "l");
+		check_sides(DAN, "l", "l");
+		check_sides(EVE, "", "j");
+		check_sides(FAY, "", "l");
+	}
+	run(20000);
+	CHECK(world.side == 0);
+	check_sides(ANN, "", is_long ? "j" : "");
+	check_sides(BOB, is_long ? "j" : "", "");
+	check_sides(CID, is_long ? "" : "l", is_long ? "" : "l");
+	check_sides(DAN, is_long ? "" : "l", is_long ? "" : "l");
+	check_sides(EVE, "j", is_long ? "" : "j");
+	CHECK(clients[FIRST_WATCHER].following[FULL].has[FAY]);
+	check_told_at(0, FULL, FAY, "");
+	check_told_at(1, FULL, FAY, "");
+	case_end();
+}
+
 static void run_cases(void)
 {
 	printf("presence: who is back in time, through whatever node, was never away\n");
@@ -1053,6 +1201,10 @@ static void run_cases(void)
 	printf("presence: so it is when the home dies with it\n");
 	for (uint64_t seed = 0; seed < 8; seed++)
 		an_edge_dies(seed, 0);
+	printf("presence: and where the next home has not been shown who is there\n");
+	for (uint64_t seed = 0; seed < 8; seed++)
+		he_died_with_the_home(seed);
+	CHECK(seen.expected > 0);
 	printf("presence: a report that comes late undoes nothing\n");
 	for (uint64_t seed = 0; seed < 4; seed++)
 		a_late_report_undoes_nothing(seed);
@@ -1066,9 +1218,15 @@ static void run_cases(void)
 	printf("presence: who has missed news is shown all\n");
 	for (uint64_t seed = 0; seed < 4; seed++)
 		who_has_missed_news_is_shown_all(seed);
+	printf("presence: sides that part and meet tell once who left, and of all who are there\n");
+	for (uint64_t seed = 0; seed < 24; seed++)
+		sides_part_and_meet(seed, (uint32_t)seed % 3, seed >= 12);
 	printf("presence: a home that forgets or invents somebody is told\n");
 	for (uint64_t seed = 0; seed < 8; seed++)
 		a_home_that_forgets_is_told(seed, seed % 2 == 0);
+	printf("presence: so it is where a node has nobody, and does not ask\n");
+	for (uint64_t seed = 0; seed < 4; seed++)
+		who_has_nobody_is_told(seed);
 }
 
 /* That it came to pass at all, in some seed: a simulation that never goes there proves nothing. */
@@ -1079,14 +1237,18 @@ static void seen_check(void)
 	CHECK(seen.forgotten > 0 && seen.invented > 0 && seen.repaired > 0);
 	CHECK(seen.cuts > 0 && seen.breaks > 0 && seen.moves > 0);
 	CHECK(seen.halfway_told > 1000 && seen.halfway_audited > 1000);
+	CHECK(seen.partings > 0 && seen.others > 0 && seen.told_apart > 0);
 	/* Without those that break one link. */
-	uint64_t hard = seen.crashes + seen.restarts + seen.cuts;
+	uint64_t hard = seen.crashes + seen.restarts + seen.cuts + seen.splits;
 	printf("presence: no ghost in any of %llu quiet worlds, after %llu ends of nodes, %llu "
 	       "restarts,"
-	       " %llu partitions, %llu broken links and %llu moves of homes\n",
+	       " %llu partitions and %llu in which nodes were found dead, %llu broken links and "
+	       "%llu moves of homes\n",
 	       (unsigned long long)seen.looked_at, (unsigned long long)seen.crashes,
-	       (unsigned long long)seen.restarts, (unsigned long long)seen.cuts,
-	       (unsigned long long)seen.breaks, (unsigned long long)seen.moves);
+	       (unsigned long long)seen.restarts,
+	       (unsigned long long)(seen.cuts + seen.splits - seen.partings),
+	       (unsigned long long)seen.partings, (unsigned long long)seen.breaks,
+	       (unsigned long long)seen.moves);
 	CHECK(hard >= 1000);
 }
 

@@ -7,6 +7,8 @@
  *   ~a1  is lost                  L  a list of all: users, with connections where those are not 1
  *   ?a1  waits for its next poll  R  all must be shown anew
  *   x1   source 1 dies            d1 says anew whom it has: !a1 names a user, s1 is the end of it
+ *   X1   it is back, and has      oa somebody knows that he is expected
+ *        said whom it has
  *   w90  so many ms pass          ea1 source 1 has ended all of a user; @a he was heard of, or pa
  *                                 for as long as a poll takes
  *   C    other nodes keep lists: a number of connections that is another is news, =a
@@ -82,6 +84,18 @@ static const struct {
 	{"the dead leave twice as late", "+a1 +b1 T x1 w99 N w1 N L", "() (-a -b) []"},
 	{"but not who is elsewhere", "+a1 +a2 +b1 T x1 w200 N L", "(-b) [a]"},
 	{"and not who is back", "+a1 +b1 T x1 w90 +a2 w200 N L", "(-b) [a]"},
+	{"of who had not died those who went meanwhile go at once", "+a1 +b1 +c2 T x1 !a1 X1 N L",
+         "(-b) [a c]"},
+	{"but not those of others", "+a1 +b2 T x1 x2 X1 N w100 N", "(-a) (-b)"},
+	{"nor who went to one of these last", "+a1 +a2 T x1 x2 X1 N X2 N", "() (-a)"},
+	{"nor who was lost elsewhere since", "+a1 T x1 +a2 ~a2 X1 N w50 N", "() (-a)"},
+	{"nor whom somebody vouches for", "+a1 +b1 T x1 oa X1 N w100 N", "(-b) (-a)"},
+	{"who is only expected may be anybody's", "@a @b T oa X3 N", "(-b)"},
+	{"and so who is a mirror's", "M ^a1 ^b1 H T oa X1 N", "(-b)"},
+	{"who left for good before it leads has gone", "M +a O ^a1 -a H L", "<a> []"},
+	{"but not who is elsewhere, too", "M +a O ^a2 -a H L w100 L", "<a> [a0] []"},
+	{"nor who was lost", "M +a O ^a1 ~a H L", "<a> [a0]"},
+	{"nobody vouches for who is here, or is not", "+a1 T oa ob x1 X1 N L", "(-a) []"},
 	{"what a source says anew holds", "+a1 +b1 T d1 !b1 s1 w50 N L", "(-a) [b]"},
 	{"and what it has not said before", "+a1 T d1 !a1 !b1 s1 N L", "(+b) [a b]"},
 	{"what others say holds on", "+a1 +b2 T d1 s1 w50 N L", "(-a) [b]"},
@@ -358,6 +372,8 @@ static void play_user(char what, const char *user, uint32_t source)
 		occupants_expect(&set, make(user), hash, PARTING_ORPHANED, now_ms);
 	else if (what == 'p')
 		occupants_expect(&set, make(user), hash, PARTING_POLLED, now_ms);
+	else if (what == 'o')
+		occupants_vouch(&set, slice_of(user, 1), hash);
 	else if (what == 'e')
 		occupants_end(&set, source, hash, PARTING_LEFT, &grace, now_ms);
 	else if (what == '^' || what == 'v')
@@ -441,6 +457,11 @@ static void play_one(char what, const char **at)
 	case 'x':
 		occupants_orphan(&set, (uint32_t)number(at), now_ms);
 		break;
+	case 'X': {
+		uint64_t sources = UINT64_C(1) << number(at);
+		occupants_renounce(&set, &sources, 0);
+		break;
+	}
 	case 'd':
 		occupants_doubt(&set, (uint32_t)number(at));
 		break;
