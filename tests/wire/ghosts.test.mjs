@@ -1,7 +1,9 @@
 /*
- * No ghost: nodes are killed, frozen until the others find them dead, and drained, one after the other,
- * while people come and go; again and again it is quiet for a moment, and then every node, and who
+ * No ghost: nodes are killed, frozen until the others find them dead, drained, and cut off, one after the
+ * other, while people come and go; again and again it is quiet for a moment, and then every node, and who
  * watches, knows just those who are there.
+ *
+ * Where namespaces can be made nodes are in some of their own; else none is cut off.
  *
  * GHOSTS       so many faults (default 6; a soak takes thousands, some three a second)
  * GHOSTS_SEED  which ones (default: others each time); a failure says it
@@ -12,6 +14,7 @@ import { describe, it } from "node:test";
 import { Dice } from "./dice.mjs";
 import { scale, sleep, turn, until } from "./harness.mjs";
 import { withMesh } from "./meshes.mjs";
+import { NamespaceMesh, lacksNamespaces } from "./namespaces.mjs";
 import { tooSlow } from "./traffic.mjs";
 import { Watcher, as, shown } from "./watcher.mjs";
 
@@ -58,8 +61,8 @@ class People {
 		this.seen.lost += lost.length;
 	}
 
-	async move(nodes) {
-		for (let i = 0; i < 4; i++) {
+	async move(nodes, count = 4) {
+		for (let i = 0; i < count; i++) {
 			if (this.here.length < 12 + below(8))
 				await this.comes(pick(nodes));
 			else
@@ -89,6 +92,13 @@ const faults = {
 		await sleep(pick([50, 500, 2500])); /* from two seconds on it is found dead */
 		node.signal("SIGCONT");
 	},
+	/* While some come and go at the node itself. */
+	async cut(node, people, mesh) {
+		const number = mesh.nodes.indexOf(node) + 1;
+		mesh.cutOff(number);
+		await Promise.all([people.move([node], 2), sleep(pick([50, 500, 2500, 4000]))]);
+		mesh.joinSwitch(number);
+	},
 	async drain(node, people) {
 		node.signal("SIGTERM");
 		await node.ended();
@@ -96,7 +106,10 @@ const faults = {
 		await node.start();
 	},
 };
-const kinds = ["kill", "kill", "kill", "kill", "drain", "freeze"];
+const withoutNamespaces = lacksNamespaces();
+const make = withoutNamespaces ? undefined : (options) => new NamespaceMesh(options);
+const kinds = ["kill", "kill", "kill", "kill", "drain", "freeze",
+	...withoutNamespaces ? [] : ["cut", "cut"]];
 
 /* All nodes, and who watches at one, know those who are there and nobody else. */
 async function assertNoGhost(mesh, people, watchers) {
@@ -126,7 +139,7 @@ async function assertNoGhost(mesh, people, watchers) {
 describe("presence: no ghost", () => {
 	it(`after ${faultCount} faults`, { skip: tooSlow, timeout: Infinity }, (test) =>
 		withMesh(3, async (mesh) => {
-			const people = new People(), done = { kill: 0, freeze: 0, drain: 0 };
+			const people = new People(), done = { kill: 0, freeze: 0, drain: 0, cut: 0 };
 			await mesh.converged();
 			for (let count = 0; count < faultCount;) {
 				const safe = pick(mesh.nodes);
@@ -140,18 +153,19 @@ describe("presence: no ghost", () => {
 				}
 				for (let i = 0; i < faultsAtOnce && count < faultCount; i++, count++) {
 					const kind = pick(kinds), node = pick(others);
-					await Promise.all([faults[kind](node, people), people.move([safe])]);
+					await Promise.all([faults[kind](node, people, mesh), people.move([safe])]);
 					done[kind]++;
 					await turn();
 				}
 				await assertNoGhost(mesh, people, watchers);
 			}
 			people.here.forEach(({ client }) => client.close());
-			test.diagnostic(`killed ${done.kill}, frozen ${done.freeze}, drained ${done.drain}; ` +
+			test.diagnostic(`killed ${done.kill}, frozen ${done.freeze}, drained ${done.drain}, ` +
+				`cut off ${done.cut}; ` +
 				`${people.seen.came} came, ${people.seen.went} went, ` +
 				`${people.seen.lost} were on a node that ended; seed ${seed}`);
-			assert.equal(done.kill + done.freeze + done.drain, faultCount);
-		}, rules).catch((error) => {
+			assert.equal(done.kill + done.freeze + done.drain + done.cut, faultCount);
+		}, rules, make).catch((error) => {
 			error.message += `\nGHOSTS_SEED=${seed}`;
 			throw error;
 		}));

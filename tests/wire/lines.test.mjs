@@ -36,6 +36,19 @@ const areMore = (publishers, count = some) =>
 const deaths = (mesh) => mesh.nodes.flatMap((node) =>
 	[...node.stderr().matchAll(/\S+ is dead/g)].map(([what]) => `${node.name}: ${what}`));
 
+/* They hear what comes meanwhile, and answer pings. */
+async function whileAllHear(publishers, followers, body) {
+	let isOver = false;
+	const hearing = Promise.all(followers.map(async (follower) => {
+		while (!isOver)
+			await follower.until(follower.messages.size + 1);
+	}));
+	await Promise.race([hearing, body()]);
+	isOver = true;
+	await areMore(publishers, 1);
+	await hearing;
+}
+
 async function assertWhole(mesh, publishers, followers) {
 	await mesh.converged();
 	await served(mesh.nodes);
@@ -93,12 +106,15 @@ describe("lines", { ...settings, skip: tooSlow || lacksSwitch() }, () => {
 				/* The way to it and back takes 50 ms at least. */
 				const near = () => channels.filter((channel) => least(channel) < 50);
 				const isEnough = () => near().length >= channels.length / 3;
-				while (Date.now() < end || (!isEnough() && Date.now() < late))
-					for (const { name, took } of channels) {
-						const before = performance.now();
-						await client.publish(name, 1);
-						took.push(performance.now() - before);
-					}
+				const measure = async () => {
+					while (Date.now() < end || (!isEnough() && Date.now() < late))
+						for (const { name, took } of channels) {
+							const before = performance.now();
+							await client.publish(name, 1);
+							took.push(performance.now() - before);
+						}
+				};
+				await whileAllHear(publishers, followers, measure);
 				assert.ok(isEnough(), `${near().length} of ${channels.length} channels are near`);
 				/* Those whose home is far: it is told by one that is near, and tells so, at 50 ms each. */
 				const far = channels.filter((channel) => least(channel) >= 100);
@@ -124,7 +140,7 @@ describe("lines", { ...settings, skip: tooSlow || lacksSwitch() }, () => {
 					await mesh.fare(all, all, { loss });
 					const acked = () => publishers.map((publisher) => publisher.acked.size);
 					const before = acked();
-					await sleep(1000 * seconds);
+					await whileAllHear(publishers, followers, () => sleep(1000 * seconds));
 					await until(async () => (await mesh.figures()).lost > 0, "a packet to be lost");
 					const count = acked().reduce((sum, now, i) => sum + now - before[i], 0);
 					await mesh.fare(all, all);
