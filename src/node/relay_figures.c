@@ -100,8 +100,9 @@ void relay_figures_write_metrics(const struct relay_figures *figures, size_t wor
 	metrics_family(out, "starling_mesh_replica_lag_entries", "gauge",
 	               "Entries that the replica which is furthest behind lacks of one of them.");
 	metrics_value(out, "starling_mesh_replica_lag_entries", "", lag.behind);
-	metrics_family(out, "starling_mesh_spare_replicas", "gauge",
-	               "So many replicas of each of them may end, and nothing is lost.");
+	metrics_family(
+		out, "starling_mesh_spare_replicas", "gauge",
+		"So many replicas of each slot whose home is here may end, and nothing is lost.");
 	metrics_value(out, "starling_mesh_spare_replicas", "", lag.spare);
 	metrics_family(out, "starling_mesh_term", "gauge",
 	               "The highest term of any slot; it rises as slots are taken over.");

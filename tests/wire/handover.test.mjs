@@ -10,14 +10,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { Dice } from "./dice.mjs";
-import { patience, scale, sleep, turn, until } from "./harness.mjs";
+import { patience, scale, sleep, until } from "./harness.mjs";
 import { figuresOf, stateOf, withMesh } from "./meshes.mjs";
-import { Follower, Publisher, assertNothingIsLost, served, tooSlow } from "./traffic.mjs";
+import { Follower, Publisher, assertNothingIsLost, mayBeQuiet, served, tooSlow } from "./traffic.mjs";
 
 const count = Number(process.env.HANDOVERS ?? Math.max(3, Math.round(6 * scale)));
 const seed = Number(process.env.HANDOVERS_SEED ?? Date.now() % 1e9);
 const dice = new Dice(seed);
-const rules = ["channel.log:*.history_size=5000", "workers.pin_cpus=no", "drain.time=100ms"];
+const rules = ["channel.log:*.history_size=5000", "workers.pin_cpus=no", "drain.time=100ms", ...mayBeQuiet];
 const pauseMs = 3;
 const some = 20; /* publications of each node */
 const jitterMs = 40; /* figures are as old as that */
@@ -27,15 +27,15 @@ const kinds = ["giver drains", "taker of a drain", "joiner", "giver drains", "ta
 	"giver to a joiner"];
 
 const homesOf = async (node) => (await figuresOf(node)).mesh_homes;
-const except = (nodes, ...some) => nodes.filter((node) => !some.includes(node));
+const except = (nodes, ...others) => nodes.filter((node) => !others.includes(node));
 
-/* The first answer of `question`, asked without a pause. */
+/* The first answer of `question`, asked far oftener than figures change. */
 async function soon(question, what) {
 	for (const end = Date.now() + 2 * patience; Date.now() < end;) {
 		const answer = await question();
 		if (answer !== undefined)
 			return answer;
-		await turn();
+		await sleep(5);
 	}
 	return assert.fail(`waited in vain for ${what}`);
 }

@@ -123,7 +123,8 @@ export class Signal {
 
 const alive = new Set();
 process.on("exit", () => alive.forEach((child) => child.kill("SIGKILL")));
-process.on("SIGTERM", () => process.exit(1));
+for (const name of ["SIGTERM", "SIGINT", "SIGHUP"])
+	process.on(name, () => process.exit(1)); /* so that nothing is left behind */
 
 /* The environment of this process without what the server would read in it. */
 export function cleanEnvironment(extra) {

@@ -30,6 +30,7 @@ process.on("exit", () => living.forEach((name) => spawnSync("ip", ["netns", "del
 
 function makeNamespace() {
 	const name = `starling-test-${process.pid}-${++made}`;
+	spawnSync("ip", ["netns", "del", name]); /* of a process of that number that was killed */
 	ip("netns", "add", name);
 	living.add(name);
 	return name;

@@ -26,7 +26,8 @@ function run(command, args, options = {}) {
 
 const isThere = fs.existsSync(program);
 const hasHistory = () => run("git", ["-C", top, "cat-file", "-e", `${commit}^{commit}`]).isDone;
-export const whyNot = !isThere && !hasHistory() && `no history of ${commit.slice(0, 12)} is here`;
+export const whyNot = !isThere && !given && !hasHistory() &&
+	`no history of ${commit.slice(0, 12)} is here`;
 
 /* In a place of its own first, as somebody else may be about it too. */
 function build() {
@@ -56,6 +57,8 @@ function build() {
 }
 
 export function programBefore() {
+	if (!fs.existsSync(program) && given)
+		throw new Error(`STARLING_BEFORE: ${program} is not there`);
 	if (!fs.existsSync(program))
 		build();
 	return program;

@@ -13,6 +13,8 @@ import { clusterOf, withMesh } from "./meshes.mjs";
 const slotsInAll = 4096;
 export const channels = Array.from({ length: 12 }, (_, i) => `log:${i}`);
 export const keepsAll = ["channel.log:*.history_size=100000"];
+/* Clients here answer pings while they hear, and on a busy machine a step in which some do not takes minutes. */
+export const mayBeQuiet = ["heartbeat.interval=5m", "heartbeat.timeout=10m"];
 /* Nodes that are so slow run into the time-outs that they have for each other and for clients. */
 export const tooSlow = hasThreadSanitizer && "a thread sanitizer slows nodes too much";
 
@@ -189,7 +191,7 @@ export async function withTraffic(count, body, options = [], make = undefined) {
 		for (const node of mesh.nodes)
 			publishers.push(await Publisher.open(node));
 		await body(mesh, publishers, followers);
-	}, [...keepsAll, ...options], make);
+	}, [...keepsAll, ...mayBeQuiet, ...options], make);
 }
 
 /* So many publications are enough to meet whatever a test does meanwhile. */
