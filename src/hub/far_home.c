@@ -282,6 +282,16 @@ static void channel_begin(struct hub *hub, const struct hub_slot *slot, struct c
 	agent_settle(hub, channel);
 }
 
+/* A node that took it for the home all the time does not know that all is to be told anew. */
+static void say_begun(struct hub *hub, const struct hub_slot *slot)
+{
+	struct far_mail knows_nothing = {.kind = FAR_DIGEST, .slot = slot->number};
+	for (uint32_t word = 0; word < CHANNEL_NODE_WORDS; word++) {
+		for (uint64_t left = hub->far->up[word]; left != 0; left &= left - 1)
+			far_send(hub, word * 64 + (uint32_t)__builtin_ctzll(left), &knows_nothing);
+	}
+}
+
 void home_begin(struct hub *hub, struct hub_slot *slot)
 {
 	presence_audit_drop(hub, slot);
@@ -296,6 +306,7 @@ void home_begin(struct hub *hub, struct hub_slot *slot)
 	struct list_node *node = list_first(&slot->channels);
 	for (; node != NULL; node = list_after(&slot->channels, node))
 		channel_begin(hub, slot, CONTAINER_OF(node, struct channel_far, in_slot)->channel);
+	say_begun(hub, slot);
 }
 
 void home_end(struct hub *hub, struct hub_slot *slot)
@@ -476,6 +487,7 @@ static void receive_sync(struct hub *hub, struct hub_slot *slot, uint32_t node,
 	struct slot_edge *edge = home_hear(hub, slot, node, mail);
 	if (edge == NULL)
 		return;
+	edge->is_syncing = true;
 	far_set(slot->synced, node, false);
 	struct list_node *at = list_first(&slot->channels);
 	for (; at != NULL; at = list_after(&slot->channels, at)) {
@@ -492,8 +504,10 @@ static void receive_sync(struct hub *hub, struct hub_slot *slot, uint32_t node,
 static void receive_synced(struct hub *hub, struct hub_slot *slot, uint32_t node,
                            const struct far_mail *mail)
 {
-	if (home_hear(hub, slot, node, mail) == NULL)
-		return;
+	struct slot_edge *edge = home_hear(hub, slot, node, mail);
+	if (edge == NULL || !edge->is_syncing)
+		return; /* what came before that another home had, or nobody */
+	edge->is_syncing = false;
 	far_set(slot->synced, node, true);
 	presence_home_synced(hub, slot, node);
 }

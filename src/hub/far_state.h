@@ -77,6 +77,7 @@ struct errand {
 struct slot_edge {
 	uint64_t counter; /* of what was heard last */
 	uint64_t asked_ms;
+	bool is_syncing; /* it tells all anew, and that was heard from the first letter on */
 	struct far_sum sum;
 };
 
@@ -126,6 +127,7 @@ struct hub_slot {
 	bool has_behind;   /* a channel is to be asked for again */
 	int16_t told_node; /* the home that was told who is present here; -1: none that still is */
 	uint64_t counter, synced_ms, heard_ms;
+	uint64_t sync_first, sync_last; /* the letters with which telling all began, and ended */
 	uint32_t doubts;
 	uint8_t lost;           /* told anew so often since it was heard */
 	bool is_asked;          /* and has not answered yet */

@@ -185,6 +185,7 @@ static void tail_sync(struct hub *hub, struct hub_slot *slot)
 	slot->synced_ms = slot->heard_ms = hub->now_ms;
 	struct far_mail begin = {
 		.kind = FAR_SYNC, .slot = slot->number, .counter = ++slot->counter};
+	slot->sync_first = slot->counter;
 	far_send(hub, slot->node, &begin);
 	struct list_node *node = list_first(&slot->channels);
 	for (; node != NULL; node = list_after(&slot->channels, node)) {
@@ -205,6 +206,7 @@ static void tail_tell(struct hub *hub, struct hub_slot *slot)
 	}
 	struct far_mail end = {
 		.kind = FAR_SYNCED, .slot = slot->number, .counter = ++slot->counter};
+	slot->sync_last = slot->counter;
 	far_send(hub, slot->node, &end);
 	presence_far_told(hub, slot); /* mirrors are asked for when the home knows who is here */
 }
@@ -274,12 +276,22 @@ void tail_ask_home(struct hub *hub, struct hub_slot *slot)
 	far_send(hub, slot->node, &mail);
 }
 
+/* It was nowhere, and is home again, or was not home yet when it was told all: it has not heard
+ * that, or not the first of it. */
+static bool has_forgotten(const struct hub_slot *slot, const struct far_mail *mail, bool was_asked)
+{
+	bool must_know = was_asked || slot->is_counting; /* that all was told, or is being told */
+	bool is_hearing = mail->counter >= slot->sync_first && mail->counter < slot->sync_last;
+	return must_know && !mail->is_synced && !is_hearing;
+}
+
 /* Letters come in order: what the home says it has sent must be here, and when it was asked it had
  * heard what was said before that, however much has been since. What is said without being asked
  * may be late, and is doubted only when it stays so. */
 static void receive_digest(struct hub *hub, struct hub_slot *slot, const struct far_mail *mail)
 {
-	bool is_answer = slot->is_asked && mail->counter == slot->asked.counter;
+	bool was_asked = slot->is_asked;
+	bool is_answer = was_asked && mail->counter == slot->asked.counter;
 	struct slot_said said = is_answer ? slot->asked : said_so_far(slot);
 	slot->heard_ms = hub->now_ms;
 	slot->lost = 0;
@@ -294,6 +306,7 @@ static void receive_digest(struct hub *hub, struct hub_slot *slot, const struct 
 	bool is_good = is_current && is_same && mail->is_synced && slot->is_counting;
 	bool is_bad =
 		slot->is_counting && (mail->sum.sent != slot->sum.sent || (is_current && !is_same));
+	is_bad |= has_forgotten(slot, mail, was_asked);
 	slot->is_settled |= is_good;
 	slot->doubts = is_good ? 0 : slot->doubts + 1;
 	if (!is_bad && slot->doubts < SYNC_DOUBTS_MAX)

@@ -1061,6 +1061,30 @@ static void who_is_answered_at_once_is_present(uint64_t seed, uint32_t home)
 	case_end();
 }
 
+/* Others take it for the home all the time. Who is there twice leaves at the home. */
+static void a_home_that_pauses_is_told_anew(uint64_t seed, uint32_t channel)
+{
+	case_begin(seed, channel, 1);
+	struct slot_log *log = log_of_channel(channel);
+	arrives(0, 0, ANN, channel);
+	arrives(1, 1, ANN, channel);
+	run(1000 + below(1000));
+	check_told(channel, ANN, 1, 0);
+	hub_enter(hub_of(1, log->slot));
+	hub_set_role(hub_of(1, log->slot), log->slot,
+	             &(struct hub_role){
+			     .home = HOME_NOWHERE, .is_replica = true, .stream = log->stream});
+	run(below(SYNC_ASK_MS)); /* who asks now is not answered */
+	log_tell(log, 1);
+	run(below(50));
+	client_close(&clients[1], PARTING_LEFT);
+	run(500);
+	CHECK(far_is_whole(far_slot(hub_of(1, log->slot), log->slot)));
+	run(PRESENCE_WHOLE_MS_MAX + 1000);
+	check_told(channel, ANN, 0, 0);
+	case_end();
+}
+
 /* S37 */
 static void a_home_that_forgets_is_told(uint64_t seed, bool forgets)
 {
@@ -1221,6 +1245,9 @@ static void run_cases(void)
 	printf("presence: sides that part and meet tell once who left, and of all who are there\n");
 	for (uint64_t seed = 0; seed < 24; seed++)
 		sides_part_and_meet(seed, (uint32_t)seed % 3, seed >= 12);
+	printf("presence: a home that was nowhere for a moment is told anew\n");
+	for (uint64_t seed = 0; seed < 12; seed++)
+		a_home_that_pauses_is_told_anew(seed, seed % 2 == 0 ? FULL : LONG);
 	printf("presence: a home that forgets or invents somebody is told\n");
 	for (uint64_t seed = 0; seed < 8; seed++)
 		a_home_that_forgets_is_told(seed, seed % 2 == 0);

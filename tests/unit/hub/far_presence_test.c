@@ -320,6 +320,27 @@ static void a_new_home_hears_all_before_it_tells(bool is_heard)
 	hub_destroy(hub);
 }
 
+/* Of what was said to the home that it was before it may have heard the end. */
+static void half_of_it_is_not_all(void)
+{
+	begin(HOME_HERE, 0);
+	told[1][0][0].connections = told[1][0][1].connections = 1;
+	say(1, FAR_SYNC, 0, 0);
+	say(1, FAR_PRESENT, 0, 0);
+	set_role(HOME_NOWHERE, 0);
+	set_role(HOME_HERE, 0);
+	say(1, FAR_PRESENT, 0, 1);
+	say(1, FAR_SYNCED, 0, 0);
+	say_all(2);
+	CHECK(!far_bit(slot->synced, 1));
+	look_for(PRESENCE_WHOLE_MS_MAX / 2);
+	CHECK(!far_is_whole(slot));
+	say_all(1);
+	look_for(HUB_FAR_MS);
+	CHECK(far_bit(slot->synced, 1) && far_is_whole(slot));
+	hub_destroy(hub);
+}
+
 /* ---- where they are ---- */
 
 static struct presence *presence_in(uint32_t room)
@@ -463,6 +484,53 @@ static void who_always_has_news_is_believed(uint64_t seed)
 	hub_destroy(hub);
 }
 
+static void all_turns(void)
+{
+	pass(HUB_FAR_MS);
+	while (far_turn())
+		;
+}
+
+/* That it has not been told all. */
+static void home_says(enum far_kind kind, uint64_t counter)
+{
+	slot->doubts = 0; /* it is enough to be told once */
+	hub_far_receive(hub, 1,
+	                &(struct far_mail){.kind = (uint8_t)kind,
+	                                   .slot = slot->number,
+	                                   .counter = counter,
+	                                   .sum = slot->sum});
+	all_turns();
+}
+
+/* What a home says without being asked that has not heard us. */
+static void a_home_that_has_forgotten_is_told_anew(void)
+{
+	begin(HOME_ELSEWHERE, 0);
+	comes(0, 0);
+	all_turns();
+	CHECK(syncs == 1 && synced == 1);
+	home_says(FAR_DIGEST, 0); /* it may hear us yet */
+	CHECK(syncs == 1);
+	home_says(FAR_SYNCING, 0);
+	home_says(FAR_DIGEST, slot->sync_first); /* it does */
+	CHECK(syncs == 1);
+	home_says(FAR_DIGEST, 0); /* it did */
+	CHECK(syncs == 2 && synced == 2);
+	home_says(FAR_SYNCING, 0);
+	comes(0, 1);
+	all_turns();
+	home_says(FAR_DIGEST, slot->counter); /* and has heard only what came after that */
+	CHECK(syncs == 3 && synced == 3);
+	is_asked = false;
+	while (!is_asked)
+		all_turns();
+	home_says(FAR_DIGEST, 0); /* it was no home when it was told */
+	CHECK(syncs == 4 && synced == 4);
+	is_told_all();
+	hub_destroy(hub);
+}
+
 /* Of those who were elsewhere it had told their number alone: they go as the new home is told. */
 static void a_home_of_many_hands_over(void)
 {
@@ -575,6 +643,9 @@ int main(void)
 	printf("far_presence: a new home hears all nodes before it tells, but not for ever\n");
 	a_new_home_hears_all_before_it_tells(true);
 	a_new_home_hears_all_before_it_tells(false);
+	printf("far_presence: whose home was nowhere meanwhile tells it all again\n");
+	half_of_it_is_not_all();
+	a_home_that_has_forgotten_is_told_anew();
 	printf("far_presence: a home is told of all, though people move meanwhile\n");
 	for (uint64_t seed = 0; seed < 12; seed++)
 		a_home_is_told_in_parts(seed);
