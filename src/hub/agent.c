@@ -219,6 +219,7 @@ bool agent_rebase(struct hub *hub, struct channel *channel, uint64_t epoch, uint
 	if (is_other) { /* the numbers they go with are of the order before */
 		forget_keys(channel);
 		channel->far->is_known = false;
+		channel->far->begun = 0;
 	}
 	hub_rebase(hub, channel, epoch, from);
 	return true;

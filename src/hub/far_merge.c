@@ -52,14 +52,25 @@ static void swap_keys(struct hub *hub, struct channel *channel, struct past *pas
 	far_keys_moved(hub, channel);
 }
 
+static bool put_all(struct past *past, const struct past_item *items, size_t count)
+{
+	bool is_good = true;
+	for (size_t i = 0; i < count && is_good; i++)
+		is_good = past_put(past, items[i].record, items[i].added_ms);
+	return is_good;
+}
+
 bool order_leave(struct hub *hub, struct channel *channel)
 {
 	size_t room =
 		channel->log.count + (channel->keyed == NULL ? 0 : channel->keyed->latest.count);
 	struct past_item *items = malloc((room + 1) * sizeof(*items));
 	struct past *past = pasts_open(&channel->far->pasts, channel->epoch, hub->now_ms);
-	bool is_good = items != NULL && past != NULL &&
-	               past_extend(past, items, gather(hub, channel, items));
+	bool is_good = items != NULL && past != NULL;
+	size_t count = is_good ? gather(hub, channel, items) : 0;
+	if (is_good) /* what was kept aside of it stays */
+		is_good = channel->far->begun > 0 ? put_all(past, items, count)
+		                                  : past_extend(past, items, count);
 	free(items);
 	if (!is_good)
 		return false;
@@ -79,9 +90,7 @@ bool order_skip(struct hub *hub, struct channel *channel, uint64_t from)
 	struct past_item *items = malloc((room + 1) * sizeof(*items));
 	struct past *past = pasts_open(&far->pasts, channel->epoch, hub->now_ms);
 	bool is_good = items != NULL && past != NULL;
-	size_t count = is_good ? gather(hub, channel, items) : 0;
-	for (size_t i = 0; i < count && is_good; i++)
-		is_good = past_put(past, items[i].record, items[i].added_ms);
+	is_good = is_good && put_all(past, items, gather(hub, channel, items));
 	free(items);
 	if (!is_good ||
 	    !pasts_mark(&far->pasts, channel->epoch, log_next(&channel->log) - 1, hub->now_ms))
@@ -95,7 +104,8 @@ bool order_skip(struct hub *hub, struct channel *channel, uint64_t from)
 bool order_refill(struct hub *hub, struct channel *channel, const struct past *past)
 {
 	struct log *log = &channel->log;
-	if (channel->keyed != NULL)
+	/* What made room since the order went on from there is lost all the same. */
+	if (channel->keyed != NULL && channel->keyed->latest.lost <= past->seq)
 		channel->keyed->latest.lost = past->lost;
 	for (uint32_t i = past->count; i-- > 0;) {
 		const struct past_item *item = &past->items[i];
@@ -163,17 +173,25 @@ bool order_apply_unsure(struct hub *hub, struct record *record)
 	struct channel *channel = hub_open(hub, record_channel(record));
 	if (channel == NULL)
 		return false;
+	struct channel_far *far = channel->far;
 	bool is_present = channel->is_tuned && channel->epoch == record->epoch;
-	struct pasts *pasts = &channel->far->pasts;
-	struct past *past = pasts_open(pasts, record->epoch, hub->now_ms);
+	bool is_had = is_present && record->seq < log_next(&channel->log);
+	if (is_had && !far->is_known) /* as where it is applied for certain */
+		far->begun = log_first(&channel->log);
+	bool is_before = is_had && record->seq < far->begun;
+	struct past *past = pasts_open(&far->pasts, record->epoch, hub->now_ms);
 	uint64_t known = past == NULL  ? 0
+	                 : is_before   ? past->seq
 	                 : is_present  ? log_next(&channel->log) - 1
 	                 : past->count ? past->items[past->count - 1].record->seq
 	                               : past->seq;
 	bool is_new = past != NULL && record->seq > known && record->seq > past->seq;
-	bool is_good = past != NULL && (!is_new || past_add(past, record, (uint32_t)hub->now_ms));
-	/* Who follows here had it from the home: it was committed, and is kept with its order. */
-	channel->far->is_known |= is_good && is_present && record->seq < log_next(&channel->log);
+	uint32_t now_ms = (uint32_t)hub->now_ms;
+	bool is_good = past != NULL && (!is_new || (is_before ? past_put(past, record, now_ms)
+	                                                      : past_add(past, record, now_ms)));
+	/* Who follows here had it from the home, or what came behind it: it was committed, and is
+	 * kept with its order. */
+	far->is_known |= is_good && is_had;
 	agent_settle(hub, channel);
 	return is_good;
 }

@@ -364,6 +364,9 @@ void presence_far_settle(struct hub *hub, struct presence *presence)
 	far_is_due(hub, slot);
 }
 
+/* A map that many have left is large for a while: to find nobody is work, too. */
+#define STEPS_PER_PERSON 16
+
 static void use_people(struct hub *hub, uint64_t count)
 {
 	uint32_t left = hub->far->people;
@@ -427,7 +430,7 @@ struct telling {
 	struct hub *hub;
 	struct hub_slot *slot;
 	struct presence *presence;
-	uint64_t channel, told;
+	uint64_t channel, told, steps;
 	struct list idle;
 	bool is_watched; /* or asked for: what its mirror shows is kept */
 	bool is_new;     /* the home has not been told whom others were shown */
@@ -479,12 +482,13 @@ static bool tell_some(struct hub *hub, struct hub_slot *slot, struct presence *p
 	if (!telling.is_watched && occupants->is_numbered)
 		occupants_forget(occupants);
 	people_begin(&telling.people, hub, presence, slot->node, FAR_PRESENT);
-	while (has_more && telling.told < hub->far->people)
+	for (; has_more && telling.told + telling.steps / STEPS_PER_PERSON < hub->far->people;
+	     telling.steps++)
 		has_more = map_step(&occupants->by_user, &slot->telling_at, tell_one, &telling);
 	if (telling.people.mail.person_count > 0)
 		people_send(&telling.people);
 	occupants_sweep(occupants, &telling.idle);
-	use_people(hub, telling.told);
+	use_people(hub, telling.told + telling.steps / STEPS_PER_PERSON);
 	return !has_more;
 }
 
@@ -514,8 +518,12 @@ void presence_far_told(struct hub *hub, struct hub_slot *slot)
 	struct list_node *node = list_first(&slot->channels);
 	for (; node != NULL; node = list_after(&slot->channels, node)) {
 		struct presence *presence = presence_at(hub, node);
-		if (presence != NULL)
-			presence_changed(hub, presence);
+		if (presence == NULL)
+			continue;
+		/* Nobody watches any more since the walk was there. */
+		if (!presence_is_watched(presence) && list_is_empty(&presence->far->asks))
+			occupants_forget(&presence->occupants);
+		presence_changed(hub, presence);
 	}
 }
 
@@ -613,7 +621,7 @@ static void audit_hears(struct hub *hub, const struct presence *presence, uint64
 	const struct channel *channel = presence->channel;
 	if (audit->slot != slot_of(hub, presence))
 		return;
-	if (channel->far->is_audited ||
+	if (channel->far->is_audited || audit->channel == NULL ||
 	    (audit->channel == channel && map_is_behind(hash, audit->at)))
 		audit->members[node] += change;
 }
@@ -795,7 +803,7 @@ void presence_tell_nodes(struct hub *hub, struct presence *presence, const struc
 /* Of a channel's members, as the audit meets them. */
 struct adding {
 	uint64_t *members;
-	uint64_t channel, met;
+	uint64_t channel, met, steps;
 };
 
 static void add_up(void *to, struct map_node *node)
@@ -860,11 +868,13 @@ void presence_audit_skip(struct hub *hub, const struct channel *channel)
 static bool audit_some(struct hub *hub, struct presence_audit *audit,
                        const struct presence *presence)
 {
-	struct adding adding = {audit->members, far_name_hash(presence->channel), 0};
+	struct adding adding = {.members = audit->members,
+	                        .channel = far_name_hash(presence->channel)};
 	bool has_more = true;
-	while (has_more && adding.met < hub->far->people)
+	for (; has_more && adding.met + adding.steps / STEPS_PER_PERSON < hub->far->people;
+	     adding.steps++)
 		has_more = map_step(&presence->occupants.by_user, &audit->at, add_up, &adding);
-	use_people(hub, adding.met);
+	use_people(hub, adding.met + adding.steps / STEPS_PER_PERSON);
 	return !has_more;
 }
 

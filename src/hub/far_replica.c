@@ -382,6 +382,7 @@ void hub_clear(struct hub *hub, uint32_t number)
 		struct channel *channel = CONTAINER_OF(node, struct channel_far, in_slot)->channel;
 		next = list_after(&slot->channels, node);
 		channel->far->is_known = channel->far->is_renewing = false;
+		channel->far->begun = 0;
 		pasts_free(&channel->far->pasts);
 		if (!channel_is_followed(channel) && !channel->far->is_interested &&
 		    !presence_is_held(hub, channel))

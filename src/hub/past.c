@@ -164,8 +164,12 @@ bool past_put(struct past *past, struct record *record, uint32_t added_ms)
 {
 	CHECK(record->epoch == past->epoch);
 	uint32_t at = past_first_behind(past, record->seq);
-	if (at > 0 && past->items[at - 1].record->seq == record->seq)
+	if (at > 0 && past->items[at - 1].record->seq == record->seq) {
+		record_take(record);
+		record_drop(past->items[at - 1].record);
+		past->items[at - 1].record = record;
 		return true;
+	}
 	if (!reserve(past, 1))
 		return false;
 	memmove(past->items + at + 1, past->items + at, (past->count - at) * sizeof(*past->items));

@@ -7,6 +7,9 @@
  * stream may lose, or this one may, and then its records go to the one that stays (far_merge.c).
  * There, the mark of each order, up to which all of it is known, says which of them are new.
  *
+ * The present order is among them while a copy holds something of it aside: records that come
+ * before those that it goes on with, until its log has brought all between (far_replica.c).
+ *
  * Threads:   the worker's own. Pure.
  * Ownership: a list owns its pasts, and they their keys, and hold references on their records. A
  *            zeroed one is empty; pasts_free() gives back what it has.
@@ -57,7 +60,7 @@ void pasts_free(struct pasts *pasts);
 
 /* One that is newer than all that are there. Takes its own reference. False: no memory. */
 MUST_CHECK bool past_add(struct past *past, struct record *record, uint32_t added_ms);
-/* At its place between the others; one of its number may be there. The same. */
+/* At its place between the others, in place of one of its number. The same. */
 MUST_CHECK bool past_put(struct past *past, struct record *record, uint32_t added_ms);
 /* Rising ones that are older, in place of what is there up to the last of them. Takes references of
  * its own. False: no memory. */

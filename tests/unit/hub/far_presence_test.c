@@ -560,6 +560,53 @@ static void a_home_of_many_hands_over(void)
 	hub_destroy(hub);
 }
 
+static void show(uint32_t node, uint32_t room, uint32_t user)
+{
+	struct far_person person = {
+		.user = slice_string(users[user]), .connections = 1, .state = PERSON_HERE};
+	hub_far_receive(hub, node,
+	                &(struct far_mail){.kind = FAR_SHOWN,
+	                                   .slot = slot->number,
+	                                   .name = slice_string(rooms[room]),
+	                                   .show = {.version = 1,
+	                                            .redo_from = UINT64_MAX,
+	                                            .count = 1,
+	                                            .has_names = true,
+	                                            .is_first = true,
+	                                            .is_last = true},
+	                                   .people = &person,
+	                                   .person_count = 1});
+}
+
+static void watch(struct presence *presence, bool is_on)
+{
+	presence->workers[0] = is_on;
+	presence_changed(hub, presence);
+}
+
+/* The walk has been there, and it is not over. */
+static void nobody_watches_any_more(void)
+{
+	begin(HOME_ELSEWHERE, 0);
+	struct presence *first = presence_in(0);
+	for (uint32_t u = 0; u < USERS; u++)
+		comes(1, u);
+	watch(first, true);
+	while (far_turn())
+		;
+	show(1, 0, 0);
+	CHECK(first->occupants.count == 1 && presence_is_whole(hub, first));
+	set_role(HOME_ELSEWHERE, 2);
+	(void)far_turn();
+	CHECK(slot->is_telling && slot->telling == presence_in(1)->channel);
+	CHECK(first->occupants.count == 1);
+	watch(first, false);
+	while (far_turn())
+		;
+	CHECK(synced == 2 && occupants_is_empty(&first->occupants));
+	hub_destroy(hub);
+}
+
 /* ---- a channel goes where one has come to ---- */
 
 /* Some user that a walk meets in its last step. */
@@ -619,8 +666,11 @@ static void a_channel_goes_that_is_being_added_up(void)
 	}
 	close_second();
 	CHECK(audit->slot == slot && audit->channel == NULL);
+	told[1][2][0].connections = 1; /* and one comes, behind all of them */
+	say(1, FAR_PRESENT, 2, 0);
+	uint64_t before = sum_of(1);
 	(void)hub_far_turn(hub, 10, 1);
-	CHECK(audit->slot == NULL);
+	CHECK(audit->slot == NULL && before != 0 && sum_of(1) == before);
 	hub_destroy(hub);
 }
 
@@ -651,6 +701,8 @@ int main(void)
 		a_home_is_told_in_parts(seed);
 	printf("far_presence: a home of many hands over\n");
 	a_home_of_many_hands_over();
+	printf("far_presence: who is shown to nobody any more is forgotten\n");
+	nobody_watches_any_more();
 	printf("far_presence: who always has news is believed\n");
 	for (uint64_t seed = 0; seed < 8; seed++)
 		who_always_has_news_is_believed(seed);

@@ -163,11 +163,13 @@ static const struct channel *channel(void)
 	return found;
 }
 
+static struct slice key; /* of the records that come */
+
 static struct record *placed(uint64_t seq)
 {
-	struct record *record =
-		record_make(&(struct publication){.channel = SLICE(NAME), .payload = SLICE("1")},
-	                    hub_hash(hub, SLICE(NAME)));
+	struct record *record = record_make(
+		&(struct publication){.channel = SLICE(NAME), .payload = SLICE("1"), .key = key},
+		hub_hash(hub, SLICE(NAME)));
 	CHECK(record != NULL);
 	record_settle(record, EPOCH, seq, 1, 0);
 	return record;
@@ -303,6 +305,22 @@ static void followed_before_it_kept(void)
 	end();
 }
 
+/* The records of the channel's fork, a bit each. */
+static uint64_t forked(void)
+{
+	struct hub_save save;
+	struct hub_entry entry;
+	uint64_t found = 0;
+	CHECK(hub_fork_begin(hub, hub_slot_of(SLICE(NAME)), &save));
+	while (hub_save_next(hub, &save, &entry)) {
+		CHECK(entry.kind == ENTRY_RECORD && entry.record->epoch == EPOCH);
+		CHECK((found >> entry.record->seq & 1) == 0);
+		found |= 1ull << entry.record->seq;
+	}
+	hub_save_end(&save);
+	return found;
+}
+
 static void latest_before_it_kept(void)
 {
 	struct rule rule = rule_list[1];
@@ -337,6 +355,45 @@ static void latest_before_it_kept(void)
 	apply(4);
 	latest = latest_from(&channel()->keyed->latest, 0);
 	CHECK(latest != NULL && latest->record->seq == 4 && channel()->far->pasts.count == 0);
+	end();
+
+	printf("far: or where the stream is left before the log has brought it\n");
+	begin(HOME_ELSEWHERE);
+	execute(COMMAND_SUBSCRIBE);
+	pass(HUB_FAR_MS);
+	tailed(0, 0);
+	apply(1);
+	receive(4);
+	pass(HUB_FAR_MS);
+	tailed(4, 4);
+	pass(0);
+	receive(5);
+	apply(2);
+	set_role(HOME_NOWHERE, 0);
+	apply(3);
+	apply(4);
+	CHECK(forked() == 0x3e);
+	set_role(HOME_HERE, STREAM + 1); /* and where another order has begun since */
+	pass(HUB_FAR_MS);
+	CHECK(channel()->epoch != EPOCH);
+	set_role(HOME_NOWHERE, 0);
+	CHECK(forked() == 0x3e);
+	end();
+
+	printf("far: but a key that has made room meanwhile is lost\n");
+	begin(HOME_ELSEWHERE);
+	execute(COMMAND_SUBSCRIBE);
+	pass(HUB_FAR_MS);
+	tailed(4, 4);
+	key = SLICE("a");
+	receive(5);
+	key = SLICE("b");
+	receive(6);
+	CHECK(channel()->keyed->latest.lost == 5);
+	key = SLICE("");
+	for (uint64_t seq = 1; seq <= 4; seq++)
+		apply(seq);
+	CHECK(channel()->keyed->latest.count == 1 && channel()->keyed->latest.lost == 5);
 	end();
 	rule_list[1] = rule;
 }

@@ -223,15 +223,17 @@ static void the_next_to_go_says_when(void)
 static void put_between(void)
 {
 	static const uint64_t put[] = {5, 3, 9, 7, 1, 5, 9}, held[] = {1, 3, 5, 7, 9};
-	printf("past: what is put goes to its place, once\n");
+	struct record *last = NULL;
+	printf("past: what is put goes to its place, and the last one of a number stays\n");
 	begin();
 	struct past *past = pasts_open(&pasts, 'a', now_ms);
 	for (size_t i = 0; i < COUNT_OF(put); i++) {
 		struct record *record = make('a', put[i]);
 		CHECK(past_put(past, record, (uint32_t)now_ms));
 		record_drop(record);
+		last = record; /* the list holds it */
 	}
-	CHECK(past->count == COUNT_OF(held));
+	CHECK(past->count == COUNT_OF(held) && past->items[COUNT_OF(held) - 1].record == last);
 	for (size_t i = 0; i < COUNT_OF(held); i++)
 		CHECK(past->items[i].record->seq == held[i]);
 }
