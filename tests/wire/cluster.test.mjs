@@ -9,7 +9,7 @@ import { after, before, describe, it } from "node:test";
 
 import { EventStream, NativeClient, opcodes } from "./clients.mjs";
 import { assertError, call, fresh, publish, seqOf, until } from "./harness.mjs";
-import { Mesh, stateOf, withMesh } from "./meshes.mjs";
+import { Mesh, figuresOf, stateOf, withMesh } from "./meshes.mjs";
 import {
 	Publisher, assertNothingIsLost, channels, history, keepsAll, served, some, tooSlow, withTraffic,
 } from "./traffic.mjs";
@@ -320,6 +320,10 @@ describe("cluster: a node that hangs", { skip: tooSlow }, () => {
 		await withMesh(3, async (mesh) => {
 			await mesh.converged();
 			await served(mesh.nodes);
+			/* Whoever keeps the only copy of a slot is a majority of those that keep one. */
+			for (const node of mesh.nodes)
+				await until(async () => (await figuresOf(node)).mesh_spare_replicas > 0,
+					`copies of what ${node.name} is home of`);
 			const [left, ...others] = mesh.nodes;
 			const client = await NativeClient.open(left);
 			for (const channel of channels)

@@ -72,6 +72,8 @@ describe("hostile: short of descriptors", () => {
 	});
 
 	it("who idles gives way before a request that is coming", async () => {
+		/* While those of before are still there, who has said nothing yet is the one who idles. */
+		await until(async () => (await stats(server)).connections_http === 1, "all to be gone");
 		const slow = await RawClient.connect(server);
 		slow.send(half);
 		const idle = [];
