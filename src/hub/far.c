@@ -370,11 +370,15 @@ void hub_node_up(struct hub *hub, uint32_t node)
 	far_set(hub->far->up, node, true);
 	far_set(hub->far->gone, node, false);
 	far_set(hub->far->dead, node, false); /* it says anew whom it has */
-	if (far_bit(hub->far->lost, node))
+	bool is_back = far_bit(hub->far->lost, node);
+	if (is_back)
 		hub->far->back_ms = hub->now_ms;
 	for (uint32_t i = 0; i < slot_count(hub); i++) {
 		struct hub_slot *slot = &hub->far->slots[i];
 		home_node_changed(slot, node);
+		/* There may be a home on the other side, too, and only one of the two stays. */
+		if (is_back && slot->home == HOME_HERE)
+			presence_await_nodes(hub, slot);
 		if (slot->home != HOME_ELSEWHERE || slot->node != node)
 			continue;
 		tail_lose_touch(slot);

@@ -299,9 +299,9 @@ void home_begin(struct hub *hub, struct hub_slot *slot)
 	slot->edge_count = 0;
 	slot->sum = (struct far_sum){0};
 	slot->has_renewing = true;
-	slot->begun_ms = hub->now_ms;
-	if (!list_is_linked(&slot->unwhole))
-		list_append(&hub->far->unwhole, &slot->unwhole);
+	slot->begun_ms = slot->unwhole_ms = hub->now_ms;
+	slot->has_been_whole = false;
+	presence_await_nodes(hub, slot);
 	slot->told_node = -1;
 	struct list_node *node = list_first(&slot->channels);
 	for (; node != NULL; node = list_after(&slot->channels, node))

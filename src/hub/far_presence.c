@@ -626,18 +626,23 @@ static void audit_hears(struct hub *hub, const struct presence *presence, uint64
 		audit->members[node] += change;
 }
 
-/* The node was taken for dead, while this one was home. */
-static bool is_back(const struct hub *hub, const struct hub_slot *slot, uint32_t node)
+/* Nodes were taken for dead, and are back now. */
+static bool is_soon_after(const struct hub *hub)
 {
-	return far_bit(hub->far->lost, node) && far_is_whole(slot) &&
-	       slot->begun_ms < hub->far->back_ms;
+	return hub->far->back_ms > 0 && hub->now_ms - hub->far->back_ms < PRESENCE_BACK_MS;
+}
+
+/* This one was home all the while. */
+static bool goes_on(const struct hub *hub, const struct hub_slot *slot)
+{
+	return slot->has_been_whole && slot->begun_ms < hub->far->back_ms;
 }
 
 void presence_far_found(struct hub *hub)
 {
 	struct hub_far *far = hub->far;
 	for (uint32_t word = 0; word < CHANNEL_NODE_WORDS; word++) {
-		if (hub->now_ms - far->back_ms >= PRESENCE_BACK_MS)
+		if (!is_soon_after(hub))
 			far->lost[word] &= ~far->up[word];
 	}
 }
@@ -650,9 +655,13 @@ static void hear_gone(struct hub *hub, struct presence *presence, uint32_t sourc
 	struct occupants *occupants = &presence->occupants;
 	struct parting_grace grace = presence_grace(presence->channel);
 	enum parting parting = (enum parting)person->state;
-	if (parting == PARTING_ORPHANED && is_back(hub, slot_of(hub, presence), source - SOURCES)) {
-		/* Of others the home knows better: they went while that node was out of reach. */
-		occupants_vouch(occupants, person->user, hash);
+	const struct hub_slot *slot = slot_of(hub, presence);
+	bool is_lost = far_bit(hub->far->lost, source - SOURCES);
+	if (parting == PARTING_ORPHANED && (is_lost || is_soon_after(hub)) && goes_on(hub, slot)) {
+		/* Of others the home knows better: they went while that node was out of reach, or
+		 * it was shown them by another home, that was. */
+		if (is_lost)
+			occupants_vouch(occupants, person->user, hash);
 		return;
 	}
 	if (parting != PARTING_ORPHANED)
@@ -767,7 +776,7 @@ static bool are_lost_back(const struct hub *hub, const struct hub_slot *slot, ui
 	uint64_t missing = 0;
 	for (uint32_t word = 0; word < CHANNEL_NODE_WORDS; word++)
 		missing |= hub->far->lost[word] & ~slot->synced[word];
-	return is_back(hub, slot, node) && missing == 0;
+	return far_bit(hub->far->lost, node) && goes_on(hub, slot) && missing == 0;
 }
 
 void presence_home_synced(struct hub *hub, struct hub_slot *slot, uint32_t node)
@@ -939,11 +948,22 @@ void presence_home_end(struct hub *hub, struct presence *presence)
 	presence_changed(hub, presence);
 }
 
+void presence_await_nodes(struct hub *hub, struct hub_slot *slot)
+{
+	if (list_is_linked(&slot->unwhole))
+		return;
+	slot->unwhole_ms = hub->now_ms;
+	list_append(&hub->far->unwhole, &slot->unwhole);
+}
+
 static bool any_unsynced(const struct hub *hub, const struct hub_slot *slot)
 {
 	uint64_t any = 0;
-	for (unsigned i = 0; i < CHANNEL_NODE_WORDS; i++)
-		any |= hub->far->up[i] & ~slot->synced[i];
+	for (unsigned i = 0; i < CHANNEL_NODE_WORDS; i++) {
+		/* Where one is back that was taken for dead, others may be so a little later. */
+		uint64_t lost = slot->has_been_whole ? hub->far->lost[i] : 0;
+		any |= (hub->far->up[i] | lost) & ~slot->synced[i];
+	}
 	return any != 0;
 }
 
@@ -951,6 +971,7 @@ static bool any_unsynced(const struct hub *hub, const struct hub_slot *slot)
 static void become_whole(struct hub *hub, struct hub_slot *slot)
 {
 	list_remove(&slot->unwhole);
+	slot->has_been_whole = true;
 	struct list_node *at = list_first(&slot->channels);
 	for (; at != NULL; at = list_after(&slot->channels, at)) {
 		struct presence *presence = presence_at(hub, at);
@@ -967,7 +988,7 @@ static void look_at_unwhole(struct hub *hub)
 		struct hub_slot *slot = CONTAINER_OF(node, struct hub_slot, unwhole);
 		next = list_after(all, node);
 		if (!any_unsynced(hub, slot) ||
-		    hub->now_ms - slot->begun_ms >= PRESENCE_WHOLE_MS_MAX)
+		    hub->now_ms - slot->unwhole_ms >= PRESENCE_WHOLE_MS_MAX)
 			become_whole(hub, slot);
 	}
 }

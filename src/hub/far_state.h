@@ -110,6 +110,8 @@ struct hub_slot {
 	/* home */
 	struct list_node unwhole; /* linked until who is present anywhere has been told */
 	uint64_t begun_ms;        /* when it became home */
+	uint64_t unwhole_ms;      /* since when it waits for that */
+	bool has_been_whole;
 	struct list proposals;
 	uint32_t proposed, committed;        /* so many, and of them so many from the front */
 	uint64_t synced[CHANNEL_NODE_WORDS]; /* nodes whose followers are all known; others get all
@@ -283,6 +285,8 @@ void tail_ask_home(struct hub *hub, struct hub_slot *slot);
 /* far_presence.c. The home: */
 void presence_home_begin(struct hub *hub, struct presence *presence);
 void presence_home_end(struct hub *hub, struct presence *presence);
+/* All nodes that are up are to be heard before anybody is told. */
+void presence_await_nodes(struct hub *hub, struct hub_slot *slot);
 void presence_home_receive(struct hub *hub, struct hub_slot *slot, uint32_t node,
                            const struct far_mail *mail);
 void presence_home_sync(struct hub *hub, struct hub_slot *slot, uint32_t node); /* all comes anew */

@@ -191,7 +191,8 @@ struct world {
 	uint64_t next_stream;
 	struct {
 		uint64_t frames, lost, moves, crashes, unclean, adopted, revoked, restored, breaks,
-			cuts, forks, merged, opened, strays, short_of, splits, partings, others;
+			cuts, forks, merged, opened, strays, short_of, splits, partings, others,
+			misled;
 	} seen;
 };
 extern struct world world;
@@ -1213,11 +1214,34 @@ static inline void log_give_way(struct slot_log *log)
 	log->told_stream[home] = log->stream;
 }
 
+/* Some of those who have the log hear of the other one's home first, and believe it until they are
+ * told that this one goes on. */
+static inline void log_is_doubted(struct slot_log *log)
+{
+	struct hub_role role = {
+		.home = HOME_ELSEWHERE, .node = (uint16_t)log->other, .stream = log->other_stream};
+	log->term++;
+	for (uint32_t node = 0; node < world.scenario->nodes; node++) {
+		bool is_home = log->home == (int)node;
+		if (is_home && log->told_term[node] == log->term - 1)
+			log->told_term[node] = log->term;
+		if (is_home || is_of(log->away, node) || !world.nodes[node].is_up || below(2) == 0)
+			continue;
+		world.seen.misled++;
+		role.is_replica = log->in_set[node];
+		hub_enter(hub_of(node, log->slot));
+		hub_set_role(hub_of(node, log->slot), log->slot, &role);
+		log->told_stream[node] = log->other_stream;
+	}
+}
+
 static inline void log_meet(struct slot_log *log)
 {
 	bool has_other = log->other >= 0 && world.nodes[log->other].is_up &&
 	                 log->other_told[log->other] == log->other_stream;
 	bool gives_way = world.winners == 0 ? below(2) == 0 : (log->away & world.winners) != 0;
+	if (has_other && !gives_way && log->home >= 0)
+		log_is_doubted(log);
 	log->away = 0;
 	if (has_other && gives_way)
 		log_give_way(log);
