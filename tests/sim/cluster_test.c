@@ -19,6 +19,7 @@
  *   cluster_test [SEED [COUNT]]
  */
 #include "cluster_world.h"
+#include "orders.h"
 
 #include "seeds.h"
 
@@ -152,13 +153,6 @@ static const char *const names[CHANNELS] = {"long:1", "few:1",  "brief:1", "none
 
 /* ---- what was said ---- */
 
-struct order {
-	struct order *before;
-	uint64_t epoch, stream, head;
-	uint64_t *said; /* number `seq` of the order is said[seq]; 0: not known */
-	size_t room;
-};
-
 /* From there, where it was committed, into that stream. */
 struct taken {
 	struct cursor place;
@@ -179,7 +173,6 @@ struct publication_said {
 	bool has_once;              /* it has an idempotency key */
 };
 
-static struct order *orders[CHANNELS];
 static struct publication_said *said;
 static uint64_t said_count, said_room;
 static uint64_t ended_ms[CHANNELS]; /* when a home last forgot the channel */
@@ -208,40 +201,6 @@ static bool is_replicated(uint32_t channel)
 static bool is_keyed(uint32_t channel)
 {
 	return rule_list[channel].deliver_last || rule_list[channel].throttle_ms > 0;
-}
-
-static struct order *order_find(uint32_t channel, uint64_t epoch)
-{
-	struct order *order = orders[channel];
-	while (order != NULL && order->epoch != epoch)
-		order = order->before;
-	return order;
-}
-
-static struct order *order_at(uint32_t channel, uint64_t epoch, uint64_t stream)
-{
-	struct order *order = order_find(channel, epoch);
-	if (order != NULL)
-		return order;
-	order = calloc(1, sizeof(*order));
-	CHECK(order != NULL);
-	*order = (struct order){.before = orders[channel], .epoch = epoch, .stream = stream};
-	orders[channel] = order;
-	return order;
-}
-
-static void order_say(struct order *order, uint64_t seq, uint64_t number)
-{
-	if (seq >= order->room) {
-		size_t room = (seq + 1) * 2;
-		order->said = realloc(order->said, room * sizeof(*order->said));
-		CHECK(order->said != NULL);
-		memset(order->said + order->room, 0, (room - order->room) * sizeof(*order->said));
-		order->room = room;
-	}
-	CHECK(order->said[seq] == 0 || order->said[seq] == number); /* I1 */
-	order->said[seq] = number;
-	order->head = seq > order->head ? seq : order->head;
 }
 
 static uint64_t number_of(const struct record *record)
@@ -1174,14 +1133,7 @@ static void world_end(void)
 			free(log->entries[e].at);
 		free(log->entries);
 	}
-	for (uint32_t c = 0; c < CHANNELS; c++) {
-		while (orders[c] != NULL) {
-			struct order *order = orders[c];
-			orders[c] = order->before;
-			free(order->said);
-			free(order);
-		}
-	}
+	orders_free();
 	for (uint32_t c = 0; c < CLIENTS; c++)
 		free(clients[c].asked);
 	said_count = 0;

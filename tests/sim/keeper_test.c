@@ -20,6 +20,9 @@
  */
 #include "keeper_world.h"
 
+#define CHANNELS 8
+#include "orders.h"
+
 #include "seeds.h"
 
 #define SEEDS_DEFAULT 216
@@ -28,7 +31,6 @@
 #define ASKED_MAX 2048 /* commands of one client */
 #define STEPS 14       /* faults */
 #define KINDS 7
-#define CHANNELS 8
 #define NUMBER_BYTES 8
 #define NAME_BYTES 24
 #define PAYLOAD_MAX 300000u
@@ -262,14 +264,6 @@ static void channels_name(void)
 
 /* ---- what was said ---- */
 
-struct order {
-	struct order *before;
-	uint64_t epoch, head;
-	uint32_t stream;
-	uint64_t *said; /* number `seq` of the order is said[seq]; 0: not known */
-	size_t room;
-};
-
 /* What was published under one number. */
 struct publication_said {
 	uint32_t channel;
@@ -281,7 +275,6 @@ struct publication_said {
 	uint32_t stream;
 };
 
-static struct order *orders[CHANNELS];
 static struct publication_said *said;
 static uint64_t said_count, said_room;
 
@@ -289,40 +282,6 @@ static struct {
 	uint64_t delivered, gaps, recovered, not_recovered, acks, refusals, duplicates, pages,
 		compared, keys, looked;
 } told;
-
-static struct order *order_find(uint32_t channel, uint64_t epoch)
-{
-	struct order *order = orders[channel];
-	while (order != NULL && order->epoch != epoch)
-		order = order->before;
-	return order;
-}
-
-static struct order *order_at(uint32_t channel, uint64_t epoch, uint32_t stream)
-{
-	struct order *order = order_find(channel, epoch);
-	if (order != NULL)
-		return order;
-	order = calloc(1, sizeof(*order));
-	CHECK(order != NULL);
-	*order = (struct order){.before = orders[channel], .epoch = epoch, .stream = stream};
-	orders[channel] = order;
-	return order;
-}
-
-static void order_say(struct order *order, uint64_t seq, uint64_t number)
-{
-	if (seq >= order->room) {
-		size_t room = (seq + 1) * 2;
-		order->said = realloc(order->said, room * sizeof(*order->said));
-		CHECK(order->said != NULL);
-		memset(order->said + order->room, 0, (room - order->room) * sizeof(*order->said));
-		order->room = room;
-	}
-	CHECK(order->said[seq] == 0 || order->said[seq] == number); /* I1 */
-	order->said[seq] = number;
-	order->head = seq > order->head ? seq : order->head;
-}
 
 static uint64_t said_in(const struct record *record)
 {
@@ -1276,14 +1235,7 @@ static void world_end(void)
 			stop(i);
 	}
 	net_free(world.net);
-	for (uint32_t c = 0; c < CHANNELS; c++) {
-		while (orders[c] != NULL) {
-			struct order *order = orders[c];
-			orders[c] = order->before;
-			free(order->said);
-			free(order);
-		}
-	}
+	orders_free();
 	for (uint32_t c = 0; c < CLIENTS; c++)
 		free(clients[c].asked);
 	said_count = 0;
