@@ -352,22 +352,29 @@ static void test_lost_in_the_midst(void)
 	printf("places: all that a node has is not all where some of it was lost\n");
 }
 
+/* On the newest report. */
+static void take_verdict(uint32_t granted)
+{
+	struct buf body = {0};
+	pack_u64(&body, key.word[0]);
+	pack_u64(&body, key.word[1]);
+	pack_u32(&body, places.round);
+	pack_u32(&body, granted);
+	CHECK(take(FRAME_PLACES_GRANTED, 9, buf_view(&body)));
+	buf_free(&body);
+}
+
 /* What was granted before a home lost what it knew of this node. */
 static void test_verdict_of_before(void)
 {
-	struct buf verdict = {0};
 	begin();
 	places_use(&places);
 	places_node_up(&places, 3, true);
 	places_role(&places, 9, HOME_ELSEWHERE, 3);
 	CHECK(ask(1));
 	turns(1000);
-	pack_u64(&verdict, key.word[0]);
-	pack_u64(&verdict, key.word[1]);
-	pack_u32(&verdict, places.round);
-	pack_u32(&verdict, 1);
 	has_room = false; /* to answer */
-	CHECK(take(FRAME_PLACES_GRANTED, 9, buf_view(&verdict)));
+	take_verdict(1);
 	turns(1000);
 	places_node_down(&places, 3);
 	places_node_up(&places, 3, true);
@@ -375,7 +382,6 @@ static void test_verdict_of_before(void)
 	turns(1000);
 	CHECK(answered == 0 && last_flags == 3);
 	places_free(&places);
-	buf_free(&verdict);
 	printf("places: a verdict of before all was said again lets nobody in\n");
 }
 
@@ -427,18 +433,13 @@ static void test_away_after_loss(void)
 /* Numbers of reports begin again some day. */
 static void test_old_verdict(void)
 {
-	struct buf verdict = {0};
 	begin();
 	places_use(&places);
 	places_node_up(&places, 3, true);
 	places_role(&places, 9, HOME_ELSEWHERE, 3);
 	CHECK(ask(5));
 	turns(1000);
-	pack_u64(&verdict, key.word[0]);
-	pack_u64(&verdict, key.word[1]);
-	pack_u32(&verdict, places.round);
-	pack_u32(&verdict, 1);
-	CHECK(take(FRAME_PLACES_GRANTED, 9, buf_view(&verdict)));
+	take_verdict(1);
 	turns(1000);
 	CHECK(answered == 1 && taken == 1);
 	places.round += 0x80000005u;
@@ -448,7 +449,6 @@ static void test_old_verdict(void)
 	turns(1000);
 	CHECK(answered == 1);
 	places_free(&places);
-	buf_free(&verdict);
 	printf("places: a verdict of long ago decides nothing\n");
 }
 
