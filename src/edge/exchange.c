@@ -399,6 +399,14 @@ static void refuse_body(struct edge *edge, struct conn *conn)
 	refuse_and_close(edge, conn, ERROR_BAD_REQUEST, 400, conn->exchange->framing.why);
 }
 
+/* With what is still to come, as far as that is known: a chunk says how long it is before it comes,
+ * and may say anything that 64 bits hold. */
+static bool body_is_too_large(const struct exchange *exchange)
+{
+	uint64_t left = exchange->framing.left, most = exchange->body_max;
+	return left > most || exchange->body.len > most - left;
+}
+
 /* A body piece by piece, from `at`. Gives how many bytes were used. When it is whole it lies
  * in exchange->body. */
 static size_t read_body(struct edge *edge, struct conn *conn, const char *at, size_t len,
@@ -413,13 +421,12 @@ static size_t read_body(struct edge *edge, struct conn *conn, const char *at, si
 	       BODY_PIECE) {
 		total += used;
 		buf_slice(&exchange->body, piece);
-		if (exchange->body.len + exchange->framing.left > exchange->body_max)
+		if (body_is_too_large(exchange))
 			break;
 	}
 	if (got != BODY_PIECE)
 		total += used;
-	/* A chunk says how long it is before it comes. */
-	if (exchange->body.len + exchange->framing.left > exchange->body_max)
+	if (body_is_too_large(exchange))
 		refuse_and_close(edge, conn, ERROR_TOO_LARGE, 413, "the body is too large");
 	else if (got == BODY_BAD)
 		refuse_body(edge, conn);

@@ -150,6 +150,8 @@ describe("http: bodies", () => {
 		["chunks over the limit", chunked,
 			`400\r\n"${"x".repeat(1023)}\r\n2\r\nx"\r\n0\r\n\r\n`],
 		["a chunk over the limit", chunked, `fffffff\r\n${"x".repeat(1025)}`],
+		["a chunk over 64 bits with the one before it", chunked,
+			`2\r\nxx\r\nffffffffffffffff\r\n${"x".repeat(1025)}`],
 	];
 	for (const [claim, lines, body] of large) {
 		it(`${claim} is 413`, async () => {
