@@ -283,15 +283,12 @@ void api_history(struct edge *edge, struct conn *conn, const struct http_request
 	(void)body;
 	struct hub_command command = {0};
 	struct buf name = {0};
-	const char *why;
-	enum error_code error = access_identify_backend(edge, conn, request, &why);
-	if (error == ERROR_NONE) {
-		why = read_history(request, &name, &command);
-		error = why == NULL ? ERROR_NONE : ERROR_BAD_REQUEST;
-	}
-	if (error == ERROR_NONE)
+	if (!exchange_is_backend(edge, conn, request))
+		return;
+	const char *why = read_history(request, &name, &command);
+	if (why == NULL)
 		hub_execute(edge->hub, &conn->session, &command);
 	else
-		exchange_refuse(edge, conn, error, why);
+		exchange_refuse(edge, conn, ERROR_BAD_REQUEST, why);
 	buf_free(&name);
 }

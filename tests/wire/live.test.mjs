@@ -191,6 +191,24 @@ describe("live: who may have it", () => {
 		});
 	});
 
+	it("is told with its key whatever may be asked with it", async () => {
+		const rule = "channel.c.presence=full";
+		await withServer({ config: keys("sesame"), options: [rule] }, async (server) => {
+			const body = JSON.stringify({ channel: "c", data: 1 });
+			assert.equal((await call(server, "POST", "/api/publish", { headers, body })).status, 200);
+			const paths = ["/api/channels/c/history", "/api/channels/c/presence", "/api/channels/c",
+				"/api/channels", "/api/connections", "/api/users/ann", "/api/cluster", "/metrics"];
+			const stream = await open(server, paths, { headers });
+			for (const path of paths)
+				await told(stream, path);
+			/* And in the round after. */
+			await call(server, "POST", "/api/publish", { headers, body });
+			await told(stream, paths[0], (data) => JSON.parse(data).messages.length === 2);
+			assert.ok(stream.events.every(({ event }) => event !== "refused"));
+			close(stream);
+		});
+	});
+
 	it("goes on while the node drains, and ends with it", async () => {
 		const server = await startServer({ options: ["drain.time=1h"] });
 		const client = await NativeClient.open(server);
