@@ -211,23 +211,52 @@ bool access_still_holds(const struct edge *edge, const struct session *session)
 	return is_one;
 }
 
-enum error_code access_identify_backend(struct edge *edge, struct conn *conn,
-                                        const struct http_request *request, const char **why)
+/* Each way to take a token is one that stays, or one for a single answer. */
+typedef enum error_code take_fn(struct edge *edge, struct session *session, struct slice token,
+                                const char **why);
+
+static enum error_code take_once(struct edge *edge, struct session *session, struct slice token,
+                                 const char **why)
+{
+	uint32_t number;
+	return take_token(edge, session, token, &number, why);
+}
+
+static enum error_code identify_backend(struct edge *edge, struct conn *conn,
+                                        const struct http_request *request, take_fn *take,
+                                        const char **why)
 {
 	struct session *session = &conn->session;
 	bool is_open = edge->settings->is_open;
 	struct slice token;
-	uint32_t number;
 	access_forget(session);
 	*why = "the server API needs an API key: Authorization: Bearer KEY";
 	enum error_code error = is_open ? ERROR_NONE : ERROR_UNAUTHORIZED;
 	if (!ignores_tokens(edge->settings) && bearer_of(request, &token))
-		error = take_token(edge, session, token, &number, why);
+		error = take(edge, session, token, why);
 	if (error != ERROR_NONE)
 		return error;
 	session->is_backend |= is_open;
 	*why = "the server API needs an API key, not a token";
 	return session->is_backend ? ERROR_NONE : ERROR_FORBIDDEN;
+}
+
+enum error_code access_identify_backend(struct edge *edge, struct conn *conn,
+                                        const struct http_request *request, const char **why)
+{
+	return identify_backend(edge, conn, request, take_once, why);
+}
+
+enum error_code access_admit_backend(struct edge *edge, struct conn *conn,
+                                     const struct http_request *request, const char **why)
+{
+	return identify_backend(edge, conn, request, take_client_token, why);
+}
+
+bool access_still_backs(const struct edge *edge, const struct session *session)
+{
+	return session->claims == NULL ? edge->settings->is_open
+	                               : access_still_holds(edge, session);
 }
 
 /* ---- a token that comes later ---- */

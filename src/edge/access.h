@@ -21,9 +21,14 @@ enum error_code access_refresh(struct edge *edge, struct conn *conn, struct slic
 /* The same for the server API: a backend, or refused. */
 enum error_code access_identify_backend(struct edge *edge, struct conn *conn,
                                         const struct http_request *request, const char **why);
+/* The same for a request that goes on, while its key may be taken away. */
+enum error_code access_admit_backend(struct edge *edge, struct conn *conn,
+                                     const struct http_request *request, const char **why);
 
 /* Settings are others: is what this client was let in by still good? */
 bool access_still_holds(const struct edge *edge, const struct session *session);
+/* And one that was admitted: is it still a backend? */
+bool access_still_backs(const struct edge *edge, const struct session *session);
 
 void access_forget(struct session *session); /* an anonymous client again */
 

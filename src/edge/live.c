@@ -101,30 +101,20 @@ static void begin(struct edge *edge, struct conn *conn, struct live *live)
 	conn_set_timer(edge, conn, 0);
 }
 
-/* As one that stays: its key is remembered, since it may be taken away. NULL, or why not. */
-static const char *stay(struct edge *edge, struct conn *conn, const struct http_request *request)
-{
-	const char *why = NULL;
-	if (!edge->settings->is_open && access_identify(edge, conn, request, &why) != ERROR_NONE)
-		return why;
-	conn->session.is_backend = true;
-	return NULL;
-}
-
 void api_live(struct edge *edge, struct conn *conn, const struct http_request *request,
               struct slice body)
 {
 	(void)body;
-	const char *why = why_no_memory;
-	if (!exchange_is_backend(edge, conn, request))
+	const char *why;
+	enum error_code error = access_admit_backend(edge, conn, request, &why);
+	if (error != ERROR_NONE) {
+		exchange_refuse(edge, conn, error, why);
 		return;
+	}
 	struct live *live = calloc(1, sizeof(*live));
-	if (live != NULL)
-		why = read_paths(request, live);
+	why = live == NULL ? why_no_memory : read_paths(request, live);
 	if (why == NULL)
 		why = read_every(request, live);
-	if (why == NULL)
-		why = stay(edge, conn, request);
 	struct answer head = {.status = 200, .type = SLICE("text/event-stream")};
 	if (why == NULL && request->method != HTTP_HEAD) {
 		begin(edge, conn, live);
@@ -139,8 +129,7 @@ void api_live(struct edge *edge, struct conn *conn, const struct http_request *r
 
 bool live_may_ask(struct edge *edge, struct conn *conn)
 {
-	bool may = conn->session.claims == NULL ? edge->settings->is_open
-	                                        : access_still_holds(edge, &conn->session);
+	bool may = access_still_backs(edge, &conn->session);
 	if (!may)
 		conn_end(edge, conn, CLOSE_DISCONNECTED);
 	return may;

@@ -87,6 +87,15 @@ static void stream_event(struct edge *edge, struct conn *conn, const struct hub_
 	answer_if_whole(edge, conn);
 }
 
+/* It may go on for hours, and keys be others meanwhile. False: it is refused. */
+static bool may_go_on(struct edge *edge, struct conn *conn)
+{
+	bool may = access_still_backs(edge, &conn->session);
+	if (!may)
+		refuse(conn, ERROR_UNAUTHORIZED, "the API key of this stream is none any more");
+	return may;
+}
+
 /* ---- lines ---- */
 
 static const char *read_line(struct stream *stream, struct slice line,
@@ -117,7 +126,7 @@ static void publish_line(struct edge *edge, struct conn *conn, struct slice line
 	                              .publication.key = buf_view(&stream->key)};
 	if (line.len > 0 && line.at[line.len - 1] == '\r')
 		line.len--;
-	if (stream->is_json && slice_trim(line).len == 0)
+	if ((stream->is_json && slice_trim(line).len == 0) || !may_go_on(edge, conn))
 		return;
 	const char *why = read_line(stream, line, &command.publication);
 	if (why != NULL) {
@@ -171,6 +180,8 @@ static void ask_for_head(struct edge *edge, struct conn *conn)
 	struct stream *stream = conn->exchange->work;
 	struct hub_command command = {
 		.type = COMMAND_HISTORY, .channel = buf_view(&stream->channel), .has_limit = true};
+	if (!may_go_on(edge, conn))
+		return;
 	stream->sent++;
 	hub_execute(edge->hub, &conn->session, &command);
 }
@@ -225,7 +236,7 @@ void api_stream(struct edge *edge, struct conn *conn, const struct http_request 
 {
 	(void)body; /* comes piece by piece */
 	const char *why;
-	enum error_code error = access_identify_backend(edge, conn, request, &why);
+	enum error_code error = access_admit_backend(edge, conn, request, &why);
 	struct stream *stream = error == ERROR_NONE ? calloc(1, sizeof(*stream)) : NULL;
 	if (error == ERROR_NONE) {
 		why = stream == NULL ? why_no_memory : read_head(request, stream);

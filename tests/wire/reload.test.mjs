@@ -85,6 +85,43 @@ describe("reload: sessions are judged again", () => {
 		});
 	});
 
+	it("a stream of lines whose API key is gone publishes no more", async () => {
+		const keys = (...list) => `[auth]\napi_key = ${list.join(", ")}\n`;
+		const bearer = (key) => ({ headers: { authorization: `Bearer ${key}` } });
+		const chunk = (piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`;
+		const settings = { config: keys("one", "two"), options: ["workers.count=1"] };
+		await withServer(settings, async (server) => {
+			const open_ = async (key, channel) => {
+				const client = await RawClient.connect(server);
+				client.send(`POST /api/stream?channel=${channel} HTTP/1.1\r\nHost: x\r\n` +
+					`Authorization: Bearer ${key}\r\nTransfer-Encoding: chunked\r\n\r\n`);
+				return client;
+			};
+			const held = async (channel) => (await call(server, "GET",
+				`/api/channels/${channel}/history`, bearer("two"))).json().messages
+				.map((message) => message.data);
+			const gone = await open_("one", "gone"), half = await open_("one", "half");
+			const none = await open_("one", "none"), stays = await open_("two", "stays");
+			gone.send(chunk("first\n"));
+			half.send(chunk("first\nsec"));
+			stays.send(chunk("first\n"));
+			for (const channel of ["gone", "half", "stays"])
+				await until(async () => (await held(channel)).length === 1);
+			await server.reload(keys("two"));
+			await until(async () => (await call(server, "GET", "/api/stats", bearer("one"))).status === 401);
+			gone.send(chunk("second\n"));
+			for (const client of [half, none])
+				client.send(chunk(""));
+			stays.send(chunk("second\n"), chunk(""));
+			for (const client of [gone, half, none])
+				assertError(await client.response(), 401, "unauthorized");
+			assert.equal(JSON.parse((await stays.response()).text).published, 2);
+			assert.deepEqual(await held("gone"), ["first"]);
+			assert.deepEqual(await held("half"), ["first"]);
+			assert.deepEqual(await held("stays"), ["first", "second"]);
+		});
+	});
+
 	it("subscriptions that are not allowed any more end, the others go on", async () => {
 		const rules = (who) => `[channel a]\nsubscribe = ${who}\n[channel b]\nsubscribe = any\n`;
 		await start("api_key = key", rules("any"), async (server, reload) => {
