@@ -94,7 +94,8 @@ int config_take_file(struct config *config, struct slice text, struct buf *error
 		case CONFIG_TEXT_END:
 			return 0;
 		case CONFIG_TEXT_BAD:
-			return refuse_line(config, reader.line, statement.fault, statement.name,
+			/* The line is not shown: it may be the rest of a secret. */
+			return refuse_line(config, reader.line, statement.fault, slice_of(NULL, 0),
 			                   error);
 		case CONFIG_TEXT_SECTION:
 			result = open_section(config, reader.line, &statement, &section, error);

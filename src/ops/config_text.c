@@ -68,13 +68,8 @@ static enum config_text_result read_pair(struct slice line, struct config_statem
 {
 	struct slice value = line, name;
 	CHECK(slice_cut(&value, '=', &name));
-	if (value.at == NULL) {
-		*statement = (struct config_statement){
-			.name = slice_trim(drop_comment(line)),
-			.fault = "neither [section] nor key = value",
-		};
-		return CONFIG_TEXT_BAD;
-	}
+	if (value.at == NULL)
+		return refuse(statement, "neither [section] nor key = value");
 	statement->name = slice_trim(name);
 	if (statement->name.len == 0)
 		return refuse(statement, "a value without a key");
