@@ -494,9 +494,26 @@ static bool tell_workers(struct node *node, struct generation *next)
 	return true;
 }
 
+/* RFC 7518 section 3.2: from a token a secret shorter than the hash can be guessed. */
+static bool has_weak_secret(const struct key_set *keys)
+{
+	const struct key *key =
+		keys == NULL ? NULL : key_set_next(keys, NULL, KEY_HS256, slice_of(NULL, 0));
+	return key != NULL && key->secret.len < 32;
+}
+
+static void warn_of_secret(struct node *node)
+{
+	if (has_weak_secret(node->generation->settings.token_keys))
+		journal_say(&node->pen.journal, JOURNAL_WARN, "weak_secret",
+		            "warning: auth.jwt_secret has less than 32 bytes: it can be guessed "
+		            "from a token");
+}
+
 static void reload(struct node *node) CONTROL_ONLY;
 static void reload(struct node *node)
 {
+	bool was_open = node->generation->settings.is_open;
 	struct config config;
 	struct buf restarts = {0}, error = {0};
 	struct generation *next = NULL;
@@ -519,6 +536,10 @@ static void reload(struct node *node)
 		            "the configuration was read again%s%.*s",
 		            restarts.len > 0 ? "; a restart is needed for " : "", (int)restarts.len,
 		            restarts.at);
+		if (next->settings.is_open && !was_open)
+			journal_say(&node->pen.journal, JOURNAL_WARN, "open_mode",
+			            "warning: open mode from now on: anyone may do everything");
+		warn_of_secret(node);
 	}
 	service_tell(&node->service, "READY=1");
 	buf_free(&restarts);
@@ -683,14 +704,6 @@ static void block_signals(struct node *node)
 	CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
 }
 
-/* RFC 7518 section 3.2: from a token a secret shorter than the hash can be guessed. */
-static bool has_weak_secret(const struct key_set *keys)
-{
-	const struct key *key =
-		keys == NULL ? NULL : key_set_next(keys, NULL, KEY_HS256, slice_of(NULL, 0));
-	return key != NULL && key->secret.len < 32;
-}
-
 /* For people: what to open, and what to type. */
 static void write_banner(const struct node *node)
 {
@@ -727,10 +740,7 @@ static void greet(struct node *node)
 	else if (node->pen.journal.least <= JOURNAL_INFO)
 		fprintf(stderr, "starling %s: %s, %u worker%s\n", STARLING_VERSION, mode,
 		        node->worker_count, plural);
-	if (has_weak_secret(settings->token_keys))
-		journal_say(&node->pen.journal, JOURNAL_WARN, "weak_secret",
-		            "warning: auth.jwt_secret has less than 32 bytes: it can be guessed "
-		            "from a token");
+	warn_of_secret(node);
 	if (!node->pen.journal.is_json && node->pen.journal.least <= JOURNAL_INFO)
 		write_banner(node);
 }

@@ -424,6 +424,21 @@ describe("reload: what may not", () => {
 			await until(async () => (await call(server, "GET", "/api/stats")).status === 200);
 		});
 	});
+
+	it("what the keys are by now is said where it is a danger: none at all, or a short one", async () => {
+		const warnings = (server) => server.stderr().match(/warning: .*/g) ?? [];
+		await withServer({ config: "[auth]\napi_key = k\n" }, async (server) => {
+			assert.equal(await server.reload(""), done);
+			await until(() => warnings(server).length === 1);
+			assert.equal(await server.reload(""), done);
+			assert.equal(await server.reload("[auth]\njwt_secret = hush-hush\n"), done);
+			await until(() => warnings(server).length === 2);
+			const [open, short] = warnings(server);
+			assert.equal(open, "warning: open mode from now on: anyone may do everything");
+			assert.match(short, /^warning: auth\.jwt_secret has less than 32 bytes/);
+			assert.ok(!server.stderr().includes("hush"));
+		});
+	});
 });
 
 describe("reload: under traffic", () => {
