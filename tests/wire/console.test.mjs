@@ -101,6 +101,9 @@ describe("the console", () => {
 			await says(page, "#tail li:first-child", `{"text":"live"}`);
 			await says(page, "#tail li:first-child", "event news");
 			assert.equal(await page.inputValue("#channel"), channel);
+			/* No event of a client's passes for the server's. */
+			await publish(server, channel, "not hidden", { event: "gap" });
+			await says(page, "#tail li:first-child", "not hidden");
 		});
 	});
 

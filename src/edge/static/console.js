@@ -335,13 +335,15 @@ async function follow(one) {
 			const { body } = await ask(`/events?format=full&channel=${
 				encodeURIComponent(channel)}&since=${since}`, { signal: abort.signal });
 			$("tail-state").textContent = `${channel}: live.`;
-			for await (const { event, data, id } of eventsOf(body)) {
+			for await (const { data, id } of eventsOf(body)) {
 				since = id || since;
-				if (event === "gap")
+				const what = data && JSON.parse(data);
+				/* By what it is: the event's name is its publisher's, who may say gap too. */
+				if (what?.type === "message")
+					addToTail(itemOf(what));
+				else if (what)
 					addToTail(element("li",
 						{ className: "gap", textContent: "Some messages are gone." }));
-				else if (data)
-					addToTail(itemOf(JSON.parse(data)));
 			}
 		} catch (error) {
 			if (abort.signal.aborted)
