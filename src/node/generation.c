@@ -41,7 +41,7 @@ struct generation *generation_create(struct config *config, const struct generat
 		return generation;
 	}
 	psk_keys_drop(generation->mesh_keys);
-	CHECK(error->len > 0);
+	CHECK(error->len > 0 || error->is_broken);
 	config_free(&generation->config);
 	free(generation);
 	return NULL;

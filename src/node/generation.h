@@ -25,7 +25,8 @@ struct generation {
 	struct psk_keys *mesh_keys; /* NULL: there is no mesh */
 };
 
-/* Takes over the config, also when it fails: NULL, and one line in `error`. `former` is the one
+/* Takes over the config, also when it fails: NULL, and one line in `error`,
+ * which complaint_of() has whole. `former` is the one
  * that holds; NULL: it is the first. */
 struct generation *generation_create(struct config *config, const struct generation *former,
                                      struct buf *error);

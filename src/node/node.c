@@ -18,6 +18,7 @@
 #include "node/scribe.h"
 #include "node/watch.h"
 #include "node/worker.h"
+#include "ops/complaint.h"
 #include "ops/host.h"
 #include "ops/journal.h"
 #include "ops/service.h"
@@ -526,8 +527,9 @@ static void reload(struct node *node)
 		next = NULL;
 	}
 	if (next == NULL) {
+		struct slice why = complaint_of(&error);
 		journal_say(&node->pen.journal, JOURNAL_ERROR, "reload_failed",
-		            "the configuration stays as it was: %.*s", (int)error.len, error.at);
+		            "the configuration stays as it was: %.*s", (int)why.len, why.at);
 	} else {
 		generation_drop(node->generation);
 		node->generation = next;
@@ -823,7 +825,8 @@ int node_run(struct config *config)
 	struct buf error = {0};
 	node.generation = generation_create(config, NULL, &error);
 	if (node.generation == NULL) {
-		fprintf(stderr, "starling: %.*s\n", (int)error.len, error.at);
+		struct slice why = complaint_of(&error);
+		fprintf(stderr, "starling: %.*s\n", (int)why.len, why.at);
 		buf_free(&error);
 		return STATUS_MISUSED;
 	}

@@ -10,6 +10,11 @@ void complaint_text(struct buf *line, struct slice text)
 		buf_string(line, "...");
 }
 
+struct slice complaint_of(const struct buf *line)
+{
+	return line->is_broken || line->len == 0 ? SLICE("out of memory") : buf_view(line);
+}
+
 void complaint_quote(struct buf *line, struct slice text)
 {
 	buf_char(line, '\'');

@@ -15,3 +15,6 @@
 
 void complaint_text(struct buf *line, struct slice text);  /* as it is, made harmless */
 void complaint_quote(struct buf *line, struct slice text); /* the same in quotes */
+
+/* The line, or what is said where there was no memory for it. */
+struct slice complaint_of(const struct buf *line);

@@ -17,7 +17,7 @@ int config_check(const struct config *config, struct buf *error)
 	};
 	for (size_t i = 0; i < COUNT_OF(checks); i++) {
 		int result = checks[i](config, error);
-		CHECK((result < 0) == (error->len > 0));
+		CHECK((result < 0) == (error->len > 0 || error->is_broken));
 		if (result < 0)
 			return result;
 	}

@@ -79,6 +79,22 @@ static void run_bad_config(struct outcome *outcome)
 	said_take(outcome, &out);
 }
 
+/* Each setting is good, and two of them are not together. */
+static void run_contradiction(struct outcome *outcome)
+{
+	const struct config_sources sources = {.file = "x.conf"};
+	struct config config;
+	struct buf out = {0};
+	int error = config_parse_text(&config, SLICE("[heartbeat]\ninterval=9s\ntimeout=1s\n"),
+	                              &sources, &out);
+	CHECK(error == -EINVAL || error == -ENOMEM);
+	if (error == -ENOMEM) {
+		outcome->is_whole = false;
+		buf_clear(&out);
+	}
+	said_take(outcome, &out);
+}
+
 /* ---- what clients say ---- */
 
 static void command_tell(struct buf *out, const struct hub_command *command)
@@ -522,6 +538,7 @@ static const struct {
 } cases[] = {
 	{"a configuration is whole, or none", run_config, 20},
 	{"a complaint is one line", run_bad_config, 3},
+	{"so is one of two settings, or there is none", run_contradiction, 20},
 	{"a message is a command, or refused with its ref", run_commands, 1},
 	{"a message in fragments is whole, or an error", run_frames, 1},
 	{"what was encoded is decoded whole, or told as broken", run_query, 2},
