@@ -214,11 +214,12 @@ static bool is_buried(const struct membership *membership, struct boot_id boot,
 static void say(struct membership *membership, struct member *to, enum frame_type type,
                 const struct buf *body)
 {
-	/* Without memory a heartbeat is left out; anything else would leave the other side with
-	 * a wrong idea, so that link begins anew. */
+	/* Without memory a heartbeat is left out, and so is that somebody has ended, which others
+	 * find out by themselves. Without MEMBERS the other side would have a wrong idea of what
+	 * heartbeats say, so that link begins anew. */
 	if (!body->is_broken)
 		membership->out->send(membership->out, to, type, buf_view(body));
-	else if (type != FRAME_HEARTBEAT)
+	else if (type == FRAME_MEMBERS)
 		membership->out->close(membership->out, to, BYE_MEMORY);
 }
 
@@ -274,14 +275,21 @@ static void write_members(const struct membership *membership, struct buf *out)
 	}
 }
 
-static void say_members(struct membership *membership)
+/* False: no memory, and they are to be said before anything that goes by them. */
+static bool say_members(struct membership *membership)
 {
 	struct buf body = {0};
-	membership->view_is_new = false;
 	membership->view_version++;
 	write_members(membership, &body);
+	if (body.is_broken) {
+		membership->view_version--;
+		buf_free(&body);
+		return false;
+	}
+	membership->view_is_new = false;
 	say_to_all(membership, FRAME_MEMBERS, &body);
 	buf_free(&body);
+	return true;
 }
 
 static uint8_t silence_of(const struct member *member, uint64_t now_ms)
@@ -291,12 +299,12 @@ static uint8_t silence_of(const struct member *member, uint64_t now_ms)
 }
 
 /* The silences stand in the order of the MEMBERS that was sent last: those who could have changed
- * since are told first. */
+ * since are told first, or all waits for the next tick. */
 static void beat(struct membership *membership, uint64_t now_ms)
 {
 	struct buf body = {0};
-	if (membership->view_is_new)
-		say_members(membership);
+	if (membership->view_is_new && !say_members(membership))
+		return;
 	membership->beat_ms = now_ms + MEMBERSHIP_BEAT_MS;
 	pack_u64(&body, membership->incarnation);
 	pack_u8(&body, (uint8_t)membership->state);
@@ -773,8 +781,10 @@ static bool take_members(struct membership *membership, struct member *from, str
 	if (count > MEMBERS_MAX)
 		return false;
 	struct told *told = calloc(count + 1u, sizeof(*told));
-	if (told == NULL)
-		return false;
+	if (told == NULL) { /* it is no fault of the other side */
+		membership->out->close(membership->out, from, BYE_MEMORY);
+		return true;
+	}
 	for (uint16_t i = 0; i < count && !in->is_bad; i++) {
 		told[i].boot.word[0] = unpack_u64(in);
 		told[i].boot.word[1] = unpack_u64(in);

@@ -3,6 +3,8 @@
  * the order of silences, bounds, frames that cannot be read. The clusters are in tests/sim.
  */
 #include "mesh/membership.h"
+
+#include "../../failing.h"
 #include "mesh/pack.h"
 
 #define START 1000000u
@@ -459,8 +461,34 @@ static void the_dead_are_told_so(void)
 	end();
 }
 
+static void want_of_memory_is_nobodys_end(void)
+{
+	begin("members that there is no memory for are said with the next tick", 3);
+	pass(MEMBERSHIP_TICK_MS);
+	CHECK(link_up(4) == BYE_COUNT);
+	uint32_t beats = seen.beats;
+	buf_clear(&seen.last[FRAME_MEMBERS]);
+	failing_arm(1, FAILING_ALL_FROM);
+	pass(MEMBERSHIP_TICK_MS);
+	CHECK(failing_disarm() > 0);
+	CHECK(seen.closes == 0);
+	CHECK(seen.beats == beats); /* its silences would be in an order that nobody knows */
+	CHECK(seen.last[FRAME_MEMBERS].len == 0);
+	pass(MEMBERSHIP_TICK_MS);
+	CHECK(seen.last[FRAME_MEMBERS].len > 0);
+	CHECK(seen.beats == beats + 4);
+	struct frame frame = {.type = FRAME_MEMBERS, .body = buf_view(&seen.last[FRAME_MEMBERS])};
+	failing_arm(1, FAILING_ONE);
+	CHECK(membership_take(membership, others[1], &frame, now)); /* it is not malformed */
+	CHECK(failing_disarm() == 1);
+	CHECK(seen.closes == 1);
+	CHECK(seen.why == BYE_MEMORY);
+	end();
+}
+
 int main(void)
 {
+	want_of_memory_is_nobodys_end();
 	who_is_late_waits_before_it_accuses();
 	what_was_slept_is_no_silence();
 	a_suspicion_is_told_at_once();
