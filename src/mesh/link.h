@@ -91,7 +91,7 @@ enum link_event {
 struct links_out {
 	/* HOST:PORT of a node, in numbers or with a name: links_connect() for what it means. */
 	void (*dial)(struct links_out *out, struct slice address);
-	/* links_open() or links_ended() follow. */
+	/* links_open() or links_ended() follow; without memory nothing does. */
 	void (*connect)(struct links_out *out, struct conn_of_link *conn, struct slice address);
 	/* What waits in lane.out still goes, as far as nobody has to wait for it. */
 	void (*close)(struct links_out *out, struct conn_of_link *conn);

@@ -291,7 +291,8 @@ static void out_connect(struct links_out *out, struct conn_of_link *conn, struct
 	struct mesher *mesher = mesher_under(out);
 	struct listen_address address;
 	struct trunk *trunk = slab_take(&mesher->trunks);
-	CHECK(trunk != NULL); /* there are as many as there may be connections, and some */
+	if (trunk == NULL)
+		return; /* no memory: the dial runs out of its time, and others follow */
 	bool is_numeric = read_numeric(numeric, &address);
 	CHECK(is_numeric);
 	trunk_dial(trunk, conn, mesher->keys, &address);
@@ -302,6 +303,8 @@ static void out_close(struct links_out *out, struct conn_of_link *conn)
 {
 	struct mesher *mesher = mesher_under(out);
 	struct trunk *trunk = conn->edge;
+	if (trunk == NULL)
+		return; /* there was no memory for one */
 	trunk_close(&mesher->desk, trunk);
 	if (list_is_linked(&trunk->in_list))
 		list_remove(&trunk->in_list);
