@@ -222,7 +222,7 @@ static bool put(struct slots *slots, struct slot *slot, uint64_t lsn, const stru
 		return true;
 	if (lsn <= slot_log_last(&replica->log))
 		slot_cut(slots, slot, lsn - 1);
-	struct blob *blob = blob_copy(wired->bytes);
+	struct blob *blob = slots_entry_make(wired->bytes);
 	struct slot_item item = {wired->term, blob, 0, slots->now_ms};
 	bool is_done = blob != NULL && slot_log_append(&replica->log, &item);
 	blob_drop(blob);

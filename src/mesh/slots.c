@@ -414,6 +414,30 @@ bool slots_take(struct slots *slots, const struct boot_id *from, const struct fr
 	return true;
 }
 
+struct blob *slots_entry_make(struct slice bytes)
+{
+	struct blob *entry = blob_make(bytes.len + sizeof(struct blob *));
+	if (entry == NULL)
+		return NULL;
+	entry->len -= (uint32_t)sizeof(struct blob *);
+	if (bytes.len > 0)
+		memcpy(entry->bytes, bytes.at, bytes.len);
+	slots_entry_set_next(entry, NULL);
+	return entry;
+}
+
+struct blob *slots_entry_next(const struct blob *entry)
+{
+	struct blob *next;
+	memcpy(&next, entry->bytes + entry->len, sizeof(struct blob *));
+	return next;
+}
+
+void slots_entry_set_next(struct blob *entry, struct blob *next)
+{
+	memcpy(entry->bytes + entry->len, &next, sizeof(struct blob *));
+}
+
 bool slots_propose(struct slots *slots, uint16_t number, struct blob *entry, uint64_t cookie)
 {
 	struct slot *slot = slot_at(slots, number);

@@ -174,6 +174,12 @@ void slots_members(struct slots *slots, const struct slots_member *members, size
 MUST_CHECK bool slots_take(struct slots *slots, const struct boot_id *from,
                            const struct frame *frame, uint64_t now_ms);
 
+/* An entry of a log. Behind its bytes is room for a pointer, of whoever applies it: so one that
+ * cannot be applied yet can wait without memory for that. NULL: no memory. */
+struct blob *slots_entry_make(struct slice bytes);
+struct blob *slots_entry_next(const struct blob *entry);
+void slots_entry_set_next(struct blob *entry, struct blob *next);
+
 /* Puts an entry into the log of a slot whose home is here: it will be applied or refused, perhaps
  * before this returns. False: the home is not here, or too much waits; nothing was done. */
 MUST_CHECK bool slots_propose(struct slots *slots, uint16_t slot, struct blob *entry,

@@ -3,11 +3,6 @@
 #include <endian.h>
 #include <stdlib.h>
 
-struct waiting_entry {
-	struct waiting_entry *next;
-	struct blob *blob;
-};
-
 static struct keeper *keeper_under(struct slots_out *out)
 {
 	return CONTAINER_OF(out, struct keeper, out);
@@ -115,16 +110,16 @@ static bool put(struct keeper *keeper, const struct kept *kept, const struct blo
 	return is_done;
 }
 
-/* Who cannot even note down what was committed is of no use to anybody, and others have it. */
-static void put_later(struct keeper *keeper, struct kept *kept, struct blob *blob)
+/* It was committed: that there is no memory must not keep it from being noted down. */
+static void put_later(struct keeper *keeper, struct kept *kept, struct blob *entry)
 {
-	struct waiting_entry *waiting = malloc(sizeof(*waiting));
-	CHECK(waiting != NULL);
-	*waiting = (struct waiting_entry){.blob = blob_take(blob)};
+	blob_take(entry);
+	slots_entry_set_next(entry, NULL);
 	if (kept->first == NULL)
-		kept->last = &kept->first;
-	*kept->last = waiting;
-	kept->last = &waiting->next;
+		kept->first = entry;
+	else
+		slots_entry_set_next(kept->last, entry);
+	kept->last = entry;
 	if (!list_is_linked(&kept->late))
 		list_append(&keeper->late, &kept->late);
 	keeper->counters.waited++;
@@ -132,10 +127,9 @@ static void put_later(struct keeper *keeper, struct kept *kept, struct blob *blo
 
 static void waiting_drop(struct kept *kept)
 {
-	struct waiting_entry *waiting = kept->first;
-	kept->first = waiting->next;
-	blob_drop(waiting->blob);
-	free(waiting);
+	struct blob *entry = kept->first;
+	kept->first = slots_entry_next(entry);
+	blob_drop(entry);
 }
 
 static void apply(struct keeper *keeper, struct kept *kept, struct blob *entry, uint64_t cookie)
@@ -183,7 +177,8 @@ enum hub_proposed keeper_propose(struct keeper *keeper, uint32_t slot,
 	CHECK(keeper->proposing == 0);
 	buf_clear(&keeper->entry);
 	relay_write_entry(keeper->codec, &keeper->entry, entry);
-	struct blob *blob = keeper->entry.is_broken ? NULL : blob_copy(buf_view(&keeper->entry));
+	struct blob *blob =
+		keeper->entry.is_broken ? NULL : slots_entry_make(buf_view(&keeper->entry));
 	if (blob == NULL)
 		return HUB_UNPROPOSED;
 	keeper->proposing = ++keeper->cookie;
@@ -206,7 +201,7 @@ void keeper_turn(struct keeper *keeper)
 	while ((node = list_first(&late)) != NULL) {
 		struct kept *kept = CONTAINER_OF(node, struct kept, late);
 		list_remove(node);
-		while (kept->first != NULL && put(keeper, kept, kept->first->blob))
+		while (kept->first != NULL && put(keeper, kept, kept->first))
 			waiting_drop(kept);
 		if (kept->first != NULL)
 			list_append(&keeper->late, node);

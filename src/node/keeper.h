@@ -17,6 +17,7 @@
  * Ownership: inside the relay; roster, slots and hub are the relay's and outlive it. The first
  *            member is what slots_create() is to be given; its send() is set by the relay.
  * Limits:    parts of what is saved are of KEEPER_PART_BYTES, but for a record that is larger.
+ *            What waits needs no memory beyond that of its entry.
  */
 #pragma once
 
@@ -30,12 +31,12 @@
 
 /* A slot. */
 struct kept {
-	struct list_node late;    /* entries wait for the hub */
-	struct slots_role wanted; /* as the slots have it */
-	struct hub_role told;     /* as the hub has it */
-	struct waiting_entry *first, **last;
-	uint64_t revoked; /* proposals up to this cookie are the hub's no more */
-	uint32_t pending; /* proposals that were neither applied nor refused */
+	struct list_node late;     /* entries wait for the hub */
+	struct slots_role wanted;  /* as the slots have it */
+	struct hub_role told;      /* as the hub has it */
+	struct blob *first, *last; /* that wait: slots_entry_next() */
+	uint64_t revoked;          /* proposals up to this cookie are the hub's no more */
+	uint32_t pending;          /* proposals that were neither applied nor refused */
 	uint16_t number;
 };
 

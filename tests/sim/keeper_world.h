@@ -210,9 +210,11 @@ static void hub_enter(struct sim_worker *worker)
 
 /* ---- memory and room ---- */
 
-static void memory_arm(void)
+/* Anew: one of the next `most`. */
+static void memory_arm(uint32_t most)
 {
-	failing_arm(1 + below(12), world.is_short_for_good ? FAILING_ALL_FROM : FAILING_ONE);
+	seen.short_of += failing_disarm();
+	failing_arm(1 + below(most), world.is_short_for_good ? FAILING_ALL_FROM : FAILING_ONE);
 }
 
 static void memory_begin(void)
@@ -222,7 +224,7 @@ static void memory_begin(void)
 		return;
 	world.is_short = true;
 	world.is_short_for_good = below(2) == 0;
-	memory_arm();
+	memory_arm(12);
 }
 
 static void memory_end(void)
@@ -366,21 +368,13 @@ static void keeper_apply(struct slots_out *out, uint16_t slot, uint64_t lsn, str
 	seen.commits += cookie > kept->revoked;
 	seen.adopted += cookie != 0 && cookie <= kept->revoked;
 	failing_resume();
-	/* One allocation of it may fail: what cannot even be noted down is the end of the process.
-	 */
-	bool may_fail = kept->first == NULL && !is_full(worker);
 	uint64_t waited = worker->keeper.counters.waited;
-	if (world.is_short) {
-		seen.short_of += failing_disarm();
-		if (may_fail)
-			failing_arm(1 + below(6), FAILING_ONE);
-	}
+	if (world.is_short)
+		memory_arm(6);
 	hub_enter(worker);
 	worker->keeper.out.apply(&worker->keeper.out, slot, lsn, entry, cookie);
-	if (world.is_short) {
-		seen.short_of += failing_disarm();
-		memory_arm();
-	}
+	if (world.is_short)
+		memory_arm(12);
 	seen.waited += worker->keeper.counters.waited - waited;
 }
 
