@@ -180,8 +180,9 @@ struct edge_up {
 	/* Who belongs to the cluster, as JSON: true: into `out`, at once; false: the answer comes
 	 * by edge_tell_cluster(), for which there was room (has_room()). */
 	bool (*write_cluster)(struct edge_up *up, struct slab_handle asker, struct buf *out);
-	/* Into `nodes` goes whom it was sent to, HUB_NODES_MAX at most; how many these are. Of each
-	 * edge_node_answered() or edge_node_lost() follows. */
+	/* Into `nodes` goes whom it was sent to, HUB_NODES_MAX at most; how many, or
+	 * SURVEY_NO_MEMORY. Of each edge_node_answered() or edge_node_lost() follows, or nothing:
+	 * survey.h. */
 	uint32_t (*ask_nodes)(struct edge_up *up, const struct survey_question *question,
 	                      uint16_t *nodes);
 	/* The note is an answer to another node, note->far. */

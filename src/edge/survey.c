@@ -21,6 +21,9 @@ struct survey {
 	const struct survey_kind *kind;
 	struct list_node asking; /* edge->asking, while other nodes have still to answer */
 	struct slab_handle conn;
+	struct slab_handle token; /* the connection's place, and a number drawn for this survey:
+	                             answers to one before it on the connection are none to it */
+	uint64_t begun_ms;
 	uint64_t number;
 	size_t left; /* workers of this node that have still to answer */
 	size_t count, room;
@@ -67,6 +70,9 @@ static struct survey *survey_begin(struct edge *edge, struct conn *conn,
 	survey->kind = kind;
 	survey->number = number;
 	survey->conn = slab_handle_of(&edge->conns, conn);
+	survey->token = (struct slab_handle){.index = survey->conn.index,
+	                                     .generation = (uint32_t)random_next(&edge->random)};
+	survey->begun_ms = edge_now_ms(edge);
 	exchange_set_work(conn, &survey_work, survey);
 	return survey;
 }
@@ -108,24 +114,27 @@ static bool ask(struct edge *edge, struct slab_handle asker, uint32_t worker,
 	return true;
 }
 
-/* All other nodes, or the one of that boot id. False: it is not there. */
+/* All other nodes, or the one of that boot id: survey->far_count. False: no memory. */
 static bool ask_nodes(struct edge *edge, struct survey *survey, uint64_t boot_id,
                       const struct buf *text, const struct buf *after)
 {
 	struct edge_up *up = edge->options.up;
 	struct survey_question question = {.kind = survey->kind->number,
 	                                   .boot_id = boot_id,
-	                                   .token = survey->conn,
+	                                   .token = survey->token,
 	                                   .number = survey->number,
 	                                   .text = buf_view(text),
 	                                   .after = buf_view(after)};
 	uint16_t nodes[HUB_NODES_MAX];
-	survey->far_count = up->ask_nodes(up, &question, nodes);
+	uint32_t count = up->ask_nodes(up, &question, nodes);
+	if (count == SURVEY_NO_MEMORY)
+		return false;
+	survey->far_count = count;
 	for (uint32_t i = 0; i < survey->far_count; i++)
 		survey->far[i] = (struct far_answers){.node = nodes[i], .left = 1};
 	if (survey->far_count > 0)
 		list_append(&edge->asking, &survey->asking);
-	return survey->far_count > 0;
+	return true;
 }
 
 void survey_all(struct edge *edge, struct conn *conn, const struct survey_kind *kind,
@@ -137,11 +146,11 @@ void survey_all(struct edge *edge, struct conn *conn, const struct survey_kind *
 	is_good = survey != NULL;
 	for (uint32_t worker = 0; worker < workers && is_good; worker++) {
 		struct note *note = note_make(number, buf_view(text), buf_view(after));
-		is_good = ask(edge, survey->conn, worker, kind, note);
+		is_good = ask(edge, survey->token, worker, kind, note);
 		survey->left += is_good;
 	}
 	if (is_good && kind->number != SURVEY_HERE)
-		(void)ask_nodes(edge, survey, 0, text, after);
+		is_good = ask_nodes(edge, survey, 0, text, after);
 	/* Those that were asked answer into the void. */
 	if (!is_good)
 		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
@@ -159,9 +168,11 @@ static void ask_one(struct edge *edge, struct conn *conn, struct survey *survey,
 	if (is_here && worker < edge->options.workers) {
 		struct note *note = note_make(survey->number, buf_view(text), slice_of(NULL, 0));
 		survey->left = 1;
-		if (!ask(edge, survey->conn, worker, survey->kind, note))
+		if (!ask(edge, survey->token, worker, survey->kind, note))
 			exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
-	} else if (is_here || !ask_nodes(edge, survey, boot_id, text, &none)) {
+	} else if (!is_here && !ask_nodes(edge, survey, boot_id, text, &none)) {
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
+	} else if (survey->far_count == 0) {
 		exchange_refuse(edge, conn, ERROR_NOT_FOUND, "there is no such connection");
 	}
 }
@@ -179,11 +190,15 @@ void survey_one(struct edge *edge, struct conn *conn, const struct survey_kind *
 
 /* ---- answering, and taking answers ---- */
 
-/* The survey of the request that the connection is carrying out; NULL: it is another by now. */
-static struct survey *survey_of(const struct conn *conn)
+/* The survey of the request that a connection is carrying out; NULL: it is another by now. */
+static struct survey *survey_of(const struct edge *edge, struct slab_handle token,
+                                struct conn **conn)
 {
-	bool is_one = exchange_is_open(conn) && conn->exchange->work_kind == &survey_work;
-	return is_one ? conn->exchange->work : NULL;
+	*conn = slab_by_index(&edge->conns, token.index);
+	bool is_one = *conn != NULL && exchange_is_open(*conn) &&
+	              (*conn)->exchange->work_kind == &survey_work;
+	struct survey *survey = is_one ? (*conn)->exchange->work : NULL;
+	return is_one && survey->token.generation == token.generation ? survey : NULL;
 }
 
 /* False: no memory; the note is the caller's. */
@@ -231,8 +246,8 @@ static void take_note(struct edge *edge, struct conn *conn, struct survey *surve
 
 static void take_answer(struct edge *edge, const struct edge_mail *mail)
 {
-	struct conn *conn = slab_at(&edge->conns, mail->asker);
-	struct survey *survey = conn == NULL ? NULL : survey_of(conn);
+	struct conn *conn;
+	struct survey *survey = survey_of(edge, mail->asker, &conn);
 	if (survey == NULL || survey->kind != mail->kind || survey->left == 0) {
 		note_free(mail->note);
 		return;
@@ -273,9 +288,25 @@ static struct note *take_first(struct edge *edge)
 	return CONTAINER_OF(node, struct note, in_list);
 }
 
+/* A node that has no memory for the question, or does not know it, may not answer at all. */
+static void give_up_asking(struct edge *edge)
+{
+	struct list_node *node;
+	while ((node = list_first(&edge->asking)) != NULL) {
+		struct survey *survey = CONTAINER_OF(node, struct survey, asking);
+		struct conn *conn = slab_at(&edge->conns, survey->conn);
+		CHECK(conn != NULL); /* its survey goes with it */
+		if (edge_now_ms(edge) - survey->begun_ms < SURVEY_MS_MAX)
+			return;
+		list_remove(node);
+		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, "a node has not answered in time");
+	}
+}
+
 bool survey_go_on(struct edge *edge)
 {
 	struct edge_up *up = edge->options.up;
+	give_up_asking(edge);
 	/* Without room for the answer it goes on in a later turn. */
 	if (list_is_empty(&edge->surveys) || !up->has_room(up))
 		return false;
@@ -311,12 +342,13 @@ static bool is_of_one(uint8_t kind)
 static void ask_for_node(struct edge *edge, const struct survey_question *question,
                          const struct far_asker *asker, uint32_t first, uint32_t count)
 {
+	const struct note starved = {.far = *asker, .body.is_broken = true};
 	for (uint32_t worker = first; worker < first + count; worker++) {
 		struct note *note = note_make(question->number, question->text, question->after);
 		if (note != NULL)
 			note->far = *asker;
-		/* Without memory the asker waits until the link ends, or its client gives up. */
-		(void)ask(edge, question->token, worker, far_kinds[question->kind], note);
+		if (!ask(edge, question->token, worker, far_kinds[question->kind], note))
+			edge->options.up->answer_node(edge->options.up, question->kind, &starved);
 	}
 }
 
@@ -350,8 +382,8 @@ static struct far_answers *answers_of(struct survey *survey, uint32_t node)
 void edge_node_answered(struct edge *edge, uint32_t node, struct slab_handle token, uint8_t kind,
                         uint32_t of, struct note *note)
 {
-	struct conn *conn = slab_at(&edge->conns, token);
-	struct survey *survey = conn == NULL ? NULL : survey_of(conn);
+	struct conn *conn;
+	struct survey *survey = survey_of(edge, token, &conn);
 	struct far_answers *far = survey == NULL ? NULL : answers_of(survey, node);
 	if (far == NULL || survey->kind->number != kind || of == 0) {
 		note_free(note);

@@ -5,12 +5,13 @@
  * node alone, over those of all others. A question goes to them by letter; each answers with a
  * note of its own; when the last has come the request is answered. An answer that takes more than a
  * turn should is given in parts, one a turn of the worker. A node that ends, or whose link does,
- * before it has answered is left out.
+ * before it has answered is left out; where one that could not be asked, or lives and does not
+ * answer, would be missing, the request is refused.
  *
  * Threads:   the worker's own. A note moves with its letter.
  * Ownership: whoever has a note frees it (note_free()); the asker keeps the answers in its exchange
  *            until the request is over.
- * Limits:    none of its own: what a note may hold, and how much is looked at for it in one
+ * Limits:    SURVEY_MS_MAX. What a note may hold, and how much is looked at for it in one
  *            turn, is up to the question.
  */
 #pragma once
@@ -53,7 +54,9 @@ struct note {
 	struct edge_mail question;
 };
 
-#define CHANNELS_LIMIT_MAX 1000u /* of an answer; each is asked for one more */
+#define SURVEY_MS_MAX 30000u        /* for other nodes to answer */
+#define SURVEY_NO_MEMORY UINT32_MAX /* of nodes that were asked: not all that should have been */
+#define CHANNELS_LIMIT_MAX 1000u    /* of an answer; each is asked for one more */
 
 /* What other nodes can be asked, too: a number between nodes, for ever. */
 enum survey_number {

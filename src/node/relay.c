@@ -145,7 +145,6 @@ void relay_give_place(struct relay *relay, struct slab_handle place)
 
 /* ---- questions of the server API ---- */
 
-/* Where there is no memory for the question, that node is not asked. */
 uint32_t relay_ask_nodes(struct relay *relay, const struct survey_question *question,
                          uint16_t *nodes)
 {
@@ -153,23 +152,26 @@ uint32_t relay_ask_nodes(struct relay *relay, const struct survey_question *ques
 	survey_write(&relay->scratch, question, relay->options.number);
 	bool is_good = !relay->scratch.is_broken && relay->scratch.len <= FRAME_DATA_MAX;
 	struct blob *body = is_good ? blob_copy(buf_view(&relay->scratch)) : NULL;
+	bool is_asked = body != NULL;
 	uint32_t count = 0;
-	for (uint32_t i = 0; i < relay->roster.end && body != NULL; i++) {
+	for (uint32_t i = 0; i < relay->roster.end && is_asked; i++) {
 		const struct roster_node *node = &relay->roster.nodes[i];
 		bool is_meant =
 			question->boot_id == 0 || question->boot_id == roster_short_id(node->boot);
-		if (node->is_linked && is_meant &&
-		    post_frame(relay, node, FRAME_SURVEY, 0, blob_take(body), false))
-			nodes[count++] = (uint16_t)i;
+		if (!node->is_linked || !is_meant)
+			continue;
+		is_asked = post_frame(relay, node, FRAME_SURVEY, 0, blob_take(body), false);
+		nodes[count++] = (uint16_t)i;
 	}
 	blob_drop(body);
-	return count;
+	return is_asked ? count : SURVEY_NO_MEMORY;
 }
 
-/* What is too long for a frame is not there, for others. */
+/* What is too long for a frame is not there, for others; what there is no memory for is said to be
+ * that. */
 void relay_answer_node(struct relay *relay, uint8_t kind, const struct note *note)
 {
-	static const struct note nothing;
+	static const struct note nothing, starved = {.body.is_broken = true};
 	const struct far_asker *asker = &note->far;
 	const struct roster_node *node =
 		roster_at(&relay->roster, (struct seat){asker->node, asker->use});
@@ -179,9 +181,10 @@ void relay_answer_node(struct relay *relay, uint8_t kind, const struct note *not
 		return;
 	buf_clear(&relay->scratch);
 	survey_answer_write(&relay->scratch, &answer, note);
-	if (relay->scratch.is_broken || relay->scratch.len > FRAME_DATA_MAX) {
+	bool is_starved = relay->scratch.is_broken;
+	if (is_starved || relay->scratch.len > FRAME_DATA_MAX) {
 		buf_clear(&relay->scratch);
-		survey_answer_write(&relay->scratch, &answer, &nothing);
+		survey_answer_write(&relay->scratch, &answer, is_starved ? &starved : &nothing);
 	}
 	struct blob *body = relay->scratch.is_broken ? NULL : blob_copy(buf_view(&relay->scratch));
 	(void)post_frame(relay, node, FRAME_SURVEYED, (uint16_t)asker->worker, body, false);
@@ -189,13 +192,8 @@ void relay_answer_node(struct relay *relay, uint8_t kind, const struct note *not
 
 /* ---- links that lost something ---- */
 
-static void lose_node(struct relay *relay, uint32_t number)
-{
-	hub_node_down(relay->hub, number);
-	edge_node_lost(relay->edge, number);
-}
-
-/* Places say by themselves what was lost. */
+/* Of what the hubs say to each other. Places say by themselves what was lost, and questions of the
+ * API are answered all the same. */
 static void mend_links(struct relay *relay)
 {
 	relay->has_broken = false;
@@ -204,7 +202,7 @@ static void mend_links(struct relay *relay)
 		if (!node->is_broken)
 			continue;
 		node->is_broken = false;
-		lose_node(relay, i);
+		hub_node_down(relay->hub, i);
 		hub_node_up(relay->hub, i);
 	}
 }
@@ -306,7 +304,8 @@ static void take_node(struct relay *relay, const struct mesh_mail *mail, uint64_
 		places_node_up(&relay->places, mail->seat.index, mail->counts_places);
 		break;
 	case ROSTER_DOWN:
-		lose_node(relay, mail->seat.index);
+		hub_node_down(relay->hub, mail->seat.index);
+		edge_node_lost(relay->edge, mail->seat.index);
 		places_node_down(&relay->places, mail->seat.index);
 		break;
 	case ROSTER_SAME:

@@ -43,6 +43,8 @@ bool survey_read(struct slice body, struct survey_question *question, struct far
 	return unpack_is_over(&in);
 }
 
+enum found { FOUND_NOTHING = 0, FOUND_IT, FOUND_NO_MEMORY };
+
 enum channel_flag { CHANNEL_AGENT = 1, CHANNEL_HOME = 2, CHANNEL_FLAGS = 3 };
 
 static void write_channel(struct buf *out, const struct note_channel *channel)
@@ -61,9 +63,11 @@ void survey_answer_write(struct buf *out, const struct survey_answer *answer,
 	pack_u8(out, answer->kind);
 	write_token(out, answer->token);
 	pack_u16(out, (uint16_t)answer->of);
-	pack_u8(out, note->is_found && !note->body.is_broken);
+	pack_u8(out, (uint8_t)(note->body.is_broken ? FOUND_NO_MEMORY
+	                       : note->is_found     ? FOUND_IT
+	                                            : FOUND_NOTHING));
 	write_long(out, buf_view(&note->body));
-	size_t count = note->channels == NULL ? 0 : note->count;
+	size_t count = note->is_found && note->channels != NULL ? note->count : 0;
 	pack_u32(out, (uint32_t)count);
 	for (size_t i = 0; i < count; i++)
 		write_channel(out, &note->channels[i]);
@@ -106,16 +110,16 @@ bool survey_answer_read(struct slice body, struct survey_answer *answer, struct 
 	*answer = (struct survey_answer){.kind = unpack_u8(&in)};
 	answer->token = read_token(&in);
 	answer->of = unpack_u16(&in);
-	uint8_t is_found = unpack_u8(&in);
+	enum found found = unpack_u8(&in);
 	struct slice text = unpack_bytes(&in, unpack_u32(&in));
-	if (in.is_bad || is_found > 1 || answer->of == 0 || answer->of > WORKERS_MAX)
+	if (in.is_bad || found > FOUND_NO_MEMORY || answer->of == 0 || answer->of > WORKERS_MAX)
 		return false;
 	struct slice none = {0};
-	struct note *made = note_make(0, none, none);
+	struct note *made = found == FOUND_NO_MEMORY ? NULL : note_make(0, none, none);
 	*note = made;
 	if (made == NULL)
 		return true;
-	made->is_found = is_found == 1;
+	made->is_found = found == FOUND_IT;
 	buf_slice(&made->body, text);
 	bool is_good = read_channels(&in, made) && !made->body.is_broken;
 	if (is_good && unpack_is_over(&in))

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../../failing.h"
 #include "starling/limits.h"
 
 static void test_question(void)
@@ -95,10 +96,45 @@ static void test_bad(void)
 	printf("survey_wire: what cannot be is refused\n");
 }
 
+/* A note that could not be made whole is not taken for one that says that there is nothing. */
+static void test_no_memory(void)
+{
+	struct note *out = made_note(), *in;
+	struct survey_answer answer = {.kind = SURVEY_CHANNELS, .of = 1}, read;
+	struct buf body = {0};
+	survey_answer_write(&body, &answer, out);
+	for (uint32_t number = 1, failed = 1; failed > 0; number++) {
+		failing_arm(number, FAILING_ONE);
+		CHECK(survey_answer_read(buf_view(&body), &read, &in));
+		failed = failing_disarm();
+		CHECK((in == NULL) == (failed > 0));
+		CHECK(in == NULL || in->count == 2);
+		note_free(in);
+		CHECK(failed > 0 || number > 4);
+	}
+	/* The list broke off in the midst of a name. */
+	out->is_found = false;
+	buf_free(&out->channels[1].name);
+	buf_clear(&body);
+	survey_answer_write(&body, &answer, out);
+	CHECK(survey_answer_read(buf_view(&body), &read, &in));
+	CHECK(!in->is_found && in->count == 0);
+	note_free(in);
+	out->is_found = out->body.is_broken = true;
+	buf_clear(&body);
+	survey_answer_write(&body, &answer, out);
+	CHECK(survey_answer_read(buf_view(&body), &read, &in));
+	CHECK(in == NULL);
+	note_free(out);
+	buf_free(&body);
+	printf("survey_wire: want of memory, here or there, is told as such\n");
+}
+
 int main(void)
 {
 	test_question();
 	test_answer();
 	test_bad();
+	test_no_memory();
 	return 0;
 }
