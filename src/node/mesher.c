@@ -290,11 +290,9 @@ static void out_connect(struct links_out *out, struct conn_of_link *conn, struct
 {
 	struct mesher *mesher = mesher_under(out);
 	struct listen_address address;
-	struct trunk *trunk = slab_take(&mesher->trunks);
+	struct trunk *trunk = read_numeric(numeric, &address) ? slab_take(&mesher->trunks) : NULL;
 	if (trunk == NULL)
 		return; /* no memory: the dial runs out of its time, and others follow */
-	bool is_numeric = read_numeric(numeric, &address);
-	CHECK(is_numeric);
 	trunk_dial(trunk, conn, mesher->keys, &address);
 	begin(mesher, trunk, conn);
 }

@@ -12,8 +12,10 @@ import fs from "node:fs";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { EventStream, RawClient, RawWebSocket, frame, handshake, opcodes } from "./clients.mjs";
+import { Dice } from "./dice.mjs";
 import { Server, binary, call, descriptorsOf, isBuiltWith, scratchDirectory, seqOf, speakPlainly,
 	until, useServer, writeScratch } from "./harness.mjs";
+import { Mesh } from "./meshes.mjs";
 import { makePair, mint, secret } from "./tokens.mjs";
 
 /* Tokens over TLS are a session of their own. */
@@ -628,5 +630,94 @@ describe("memory: tokens over TLS", { skip }, () => {
 			}
 		} while (outcome.failed > 0);
 		assert.ok(number > 20, `${number} allocations`);
+	});
+});
+
+/* ---- a node of a mesh ---- */
+
+/* The mesh allocates all the time, so that no number is that of the same allocation twice: while a
+ * session is under way one of the next thousand fails, and again one four times a second. What there is of a session at the
+ * node goes with its connections; those at the other nodes hear everything. */
+async function starving(failing, dice, body) {
+	let failed = 0;
+	const again = () => {
+		failed += failing.disarm().failed;
+		failing.arm(1 + dice.below(1000), modes.one);
+	};
+	const timer = setInterval(again, 250);
+	try {
+		await body();
+	} finally {
+		clearInterval(timer);
+		failed += failing.disarm().failed;
+	}
+	return failed;
+}
+
+async function meshSession(starved, other, name) {
+	const book = new Book();
+	const channels = [1, 2, 3, 4].map((i) => `${name}:${i}`), room = `room:${name}`;
+	const here = await Client.open(starved, "user=ann"), there = await Client.open(other, "user=bob");
+	for (const client of [here, there]) {
+		await subscribeAll(client, channels);
+		await client.ask({ type: "subscribe", channel: room, presence: true }, "subscribed");
+	}
+	for (const channel of channels) {
+		await here.publish(book, channel, "here", { idempotency_key: `${Math.random()}` });
+		await there.publish(book, channel, "there");
+		await ask(starved, "POST", "/api/publish", { body: JSON.stringify({ channel, data: "api" }) });
+	}
+	for (const server of [starved, other]) {
+		await ask(server, "GET", `/api/channels?prefix=${name}`);
+		await ask(server, "GET", "/api/users/ann");
+		await ask(server, "GET", `/api/channels/${room}/presence`);
+		await ask(server, "GET", "/api/cluster");
+	}
+	await there.ask({ type: "history", channel: channels[0] }, "history");
+	assert.ok(!there.isGone, "nobody is short of memory there");
+	here.close();
+	there.close();
+	return { book, channels };
+}
+
+describe("memory: a node of a mesh", { skip }, () => {
+	const seed = Number(process.env.STARVED_SEED ?? Date.now() % 1e9);
+
+	it(`goes on whatever fails, and nothing acknowledged is lost (STARVED_SEED=${seed})`, async () => {
+		const failing = new Failing(), dice = new Dice(seed);
+		const mesh = new Mesh(["channel.*.history_size=1000", "channel.room:*.presence=full",
+			"limits.connections_per_user=100"]);
+		const starved = await mesh.add({ program, env: { FAILING_FILE: failing.file },
+			options: ["workers.count=2"] });
+		const others = [await mesh.add(), await mesh.add()];
+		try {
+			await Promise.all(mesh.nodes.map((node) => node.start()));
+			await mesh.converged();
+			let failed = 0;
+			for (let round = 0; round < Number(process.env.STARVED ?? 5); round++) {
+				let seen;
+				failed += await starving(failing, dice, async () => {
+					seen = await meshSession(starved, dice.pick(others), `r${round}`);
+				});
+				assert.ok(starved.isAlive, starved.stderr());
+				await mesh.converged();
+				for (const node of mesh.nodes)
+					await until(() => checkHistory(node, {}, seen).then(() => true, (error) => {
+						starved.why = error;
+						return false;
+					}), "the history to be whole").catch((error) => {
+						throw starved.why ?? error;
+					});
+			}
+			assert.ok(failed > 0);
+			await mesh.stop();
+		} catch (error) {
+			for (const node of mesh.nodes) {
+				error.message += `\n${node.name}:\n${node.stderr()}`;
+				if (node.isAlive)
+					await node.kill().catch(() => {});
+			}
+			throw error;
+		}
 	});
 });

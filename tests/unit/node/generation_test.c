@@ -20,8 +20,8 @@ static const struct row rows[] = {
          "[mesh]\nlisten = 127.0.0.1:1\nsecret = one secret, another one\n"
          "[channel a:*]\nhistory_size = 3\n",
          true, 6},
-	{"a file of a secret that is not there is told", "[auth]\njwt_secret_file = /is/not/there\n",
-         false, 4},
+	{"a file of a secret that is not there is told",
+         "[auth]\njwt_secret_file = /is/not/there\n", false, 4},
 	{"and so is one of the mesh", "[mesh]\nlisten = 127.0.0.1:1\nsecret_file = /is/not/there\n",
          false, 2},
 	{"and one of TLS", "[tls]\ncert = /is/not/there\nkey = /nor/this\n", false, 2},
