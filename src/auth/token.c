@@ -33,7 +33,7 @@ static bool read_text(struct reading *r, struct slice raw, struct slice *text)
 	size_t before = scratch->len;
 	if (!json_string_decode(raw, scratch))
 		return false;
-	*text = slice_of(scratch->at + before, scratch->len - before);
+	*text = buf_since(scratch, before);
 	return true;
 }
 

@@ -48,3 +48,9 @@ static inline struct slice buf_view(const struct buf *buf)
 {
 	return slice_of(buf->at, buf->len);
 }
+
+/* What was appended when there were `before` bytes. */
+static inline struct slice buf_since(const struct buf *buf, size_t before)
+{
+	return slice_after(buf_view(buf), before);
+}

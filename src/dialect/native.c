@@ -71,7 +71,7 @@ static bool read_string(struct reading *r, enum field which, size_t len_max, str
 	size_t before = scratch->len;
 	if (value.kind != JSON_STRING || !json_string_decode(value.raw, scratch))
 		return false;
-	*out = slice_of(scratch->at + before, scratch->len - before);
+	*out = buf_since(scratch, before);
 	return out->len <= len_max;
 }
 
@@ -88,8 +88,7 @@ static bool read_cursor(struct reading *r, struct json_value value)
 	if (value.kind != JSON_STRING || !json_string_decode(value.raw, scratch))
 		return false;
 	r->command->has_since = true;
-	return cursor_parse(slice_of(scratch->at + before, scratch->len - before),
-	                    &r->command->since);
+	return cursor_parse(buf_since(scratch, before), &r->command->since);
 }
 
 static bool read_channel(struct reading *r)
@@ -188,7 +187,7 @@ static enum dialect_result read_resumed_channel(struct reading *r)
 	r->command->type = COMMAND_SUBSCRIBE;
 	if (!json_string_decode(key, scratch))
 		return refuse(r, "a channel name is not text");
-	r->command->channel = slice_of(scratch->at + before, scratch->len - before);
+	r->command->channel = buf_since(scratch, before);
 	if (!read_cursor(r, value)) {
 		refuse(r, "a value in channels is not a cursor");
 		r->fault->channel = r->command->channel;

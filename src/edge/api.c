@@ -56,7 +56,7 @@ static bool read_text(struct reading *r, const struct text_field *text)
 		return true;
 	if (value.kind != JSON_STRING || !json_string_decode(value.raw, r->made))
 		return false;
-	*text->out = slice_of(r->made->at + before, r->made->len - before);
+	*text->out = buf_since(r->made, before);
 	return text->out->len <= text->len_max;
 }
 
@@ -150,7 +150,7 @@ static void publish_to_many(struct edge *edge, struct conn *conn, const struct r
 			batch_refuse(batch, ERROR_BAD_REQUEST, "a channel is not a string");
 			continue;
 		}
-		command.channel = slice_of(r->made->at + before, r->made->len - before);
+		command.channel = buf_since(r->made, before);
 		batch_execute(edge, conn, batch, &command);
 	}
 	batch_end(edge, conn);

@@ -6,8 +6,7 @@
 
 static struct slice name_of(const struct following *following, size_t i)
 {
-	const struct parameter_channel *channel = &following->channels->list[i];
-	return slice_of(following->names.at + channel->at, channel->len);
+	return parameter_name(following->channels, i, &following->names);
 }
 
 enum error_code following_begin(struct edge *edge, struct conn *conn,

@@ -49,8 +49,7 @@ static bool is_there_already(const struct parameter_channels *channels, const st
                              struct slice name)
 {
 	for (size_t i = 0; i < channels->count; i++) {
-		const struct parameter_channel *one = &channels->list[i];
-		if (slice_equals(slice_of(names->at + one->at, one->len), name))
+		if (slice_equals(parameter_name(channels, i, names), name))
 			return true;
 	}
 	return false;
@@ -72,7 +71,7 @@ static const char *read_names(const struct http_request *request, size_t count_m
 			return "a channel is not decodable";
 		if (names->is_broken)
 			return why_no_memory;
-		if (is_there_already(channels, names, slice_of(names->at + at, names->len - at)))
+		if (is_there_already(channels, names, buf_since(names, at)))
 			return "a channel is named twice";
 		channels->list[channels->count++] =
 			(struct parameter_channel){.at = at, .len = names->len - at};

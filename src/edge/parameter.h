@@ -43,6 +43,13 @@ struct parameter_channels {
 	} list[];
 };
 
+static inline struct slice parameter_name(const struct parameter_channels *channels, size_t i,
+                                          const struct buf *names)
+{
+	const struct parameter_channel *channel = &channels->list[i];
+	return slice_of(slice_after(buf_view(names), channel->at).at, channel->len);
+}
+
 /*
  * Reads every `channel` and then `since` (unless `last_id` overrides it) with as many cursors.
  * Names are appended to `names`. ERROR_NONE: `*channels` is malloc'd. Else it is NULL, with a

@@ -466,7 +466,7 @@ bool json_names_are_unique(struct json_value object, size_t count_max, struct bu
 		if (count == count_max || !json_string_decode(key_raw, scratch))
 			return false;
 		size_t start = ends[count];
-		struct slice name = slice_of(scratch->at + start, scratch->len - start);
+		struct slice name = buf_since(scratch, start);
 		for (size_t i = 0; i < count; i++) {
 			size_t len = ends[i + 1] - ends[i];
 			if (slice_equals(slice_of(scratch->at + ends[i], len), name))
