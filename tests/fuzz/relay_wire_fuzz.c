@@ -27,8 +27,13 @@ static void read_entries(struct slice body)
 {
 	struct unpack in = {.rest = body};
 	struct hub_entry entry;
-	while (relay_read_entry(&codec, hub_slot_of(SLICE("chat:1")), &in, &entry) == RELAY_DONE)
+	struct buf again = {0};
+	while (relay_read_entry(&codec, hub_slot_of(SLICE("chat:1")), &in, &entry) == RELAY_DONE) {
+		relay_write_entry(&codec, &again, &entry);
+		CHECK(again.len == (size_t)(in.rest.at - body.at));
 		relay_entry_free(&entry);
+	}
+	buf_free(&again);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
