@@ -352,6 +352,12 @@ static void ask_for_node(struct edge *edge, const struct survey_question *questi
 	}
 }
 
+/* None at all would be more than what there is room for. */
+static bool is_of_how_many(const struct survey_kind *kind, uint64_t number)
+{
+	return kind->number_max == 0 ? number == 0 : number > 0 && number <= kind->number_max;
+}
+
 bool edge_survey_for_node(struct edge *edge, const struct survey_question *question,
                           const struct far_asker *asker)
 {
@@ -361,7 +367,7 @@ bool edge_survey_for_node(struct edge *edge, const struct survey_question *quest
 		return false;
 	uint32_t workers = edge->options.workers;
 	uint32_t worker = (uint32_t)(question->number >> 56);
-	if (!is_of_one(question->kind) && question->number > kind->number_max)
+	if (!is_of_one(question->kind) && !is_of_how_many(kind, question->number))
 		return false;
 	if (is_of_one(question->kind))
 		ask_for_node(edge, question, asker, worker < workers ? worker : 0, 1);
