@@ -176,12 +176,19 @@ static bool cut_rule_option(struct slice text, struct option *option)
 
 	struct slice rest = option->name;
 	slice_cut(&rest, '.', &option->section);
+	option->section = slice_trim(option->section);
 	const char *dot = find_last(rest, '.');
 	if (dot == NULL)
 		return false;
 	option->pattern = slice_until(rest, dot);
 	option->key = slice_trim(slice_after(rest, option->pattern.len + 1));
 	return true;
+}
+
+static bool is_rule_option(struct slice text)
+{
+	struct slice section;
+	return slice_cut(&text, '.', &section) && slice_is(slice_trim(section), "channel");
 }
 
 /* "section.key=value". */
@@ -223,7 +230,7 @@ static int find_option_rule(struct config *config, const struct option *option, 
 static int take_option(struct config *config, struct slice text, struct buf *error)
 {
 	struct option option = {0};
-	bool is_rule = slice_starts(text, SLICE("channel."));
+	bool is_rule = is_rule_option(text);
 	if (is_rule ? !cut_rule_option(text, &option) : !cut_option(text, &option))
 		return refuse_option(option.name,
 		                     is_rule ? "want channel.PATTERN.key=value"

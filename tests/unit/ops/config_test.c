@@ -269,6 +269,9 @@ static const struct {
 	{"an option without a pattern",
          {"", {NULL}, {"channel.max_keys=1"}},
          "-o channel.max_keys: want channel.PATTERN.key=value"},
+	{"an option without a pattern, behind blanks",
+         {"", {NULL}, {"channel  .max_keys=1"}},
+         "-o channel  .max_keys: want channel.PATTERN.key=value"},
 	{"an option with an empty pattern",
          {"", {NULL}, {"channel..max_keys=1"}},
          "-o channel..max_keys: a channel pattern has 1 to 200 printable characters without blank "
