@@ -468,37 +468,47 @@ void links_unknown(struct links *links, struct slice asked, uint64_t now_ms)
 	settle(links);
 }
 
-/* Of strangers the one that came first, and best one that has shown nothing yet. */
-static void make_room(struct links *links)
+/* Who has shown a key may play again what a node said once: only the end of the handshake proves
+ * that it holds the secret. So those do not crowd out whoever has not come to show one. */
+static struct conn_of_link *find_spare(const struct links *links)
 {
-	struct conn_of_link *oldest = NULL;
+	struct conn_of_link *silent = NULL, *shown = NULL, *proven = NULL;
 	struct list_node *node = list_first(&links->pending);
-	if (links->pending_count <= LINK_PENDING_MAX)
-		return;
+	uint32_t shown_count = 0;
 	for (; node != NULL; node = list_after(&links->pending, node)) {
 		struct conn_of_link *conn = CONTAINER_OF(node, struct conn_of_link, node);
-		if (oldest == NULL)
-			oldest = conn;
-		if (conn->is_proven)
-			continue;
-		oldest = conn;
-		break;
+		struct conn_of_link **first = conn->is_open     ? &proven
+		                              : conn->has_shown ? &shown
+		                                                : &silent;
+		shown_count += first == &shown;
+		if (*first == NULL)
+			*first = conn;
 	}
-	CHECK(oldest != NULL);
+	if (silent != NULL && shown_count <= LINK_PENDING_MAX / 2)
+		return silent;
+	return shown != NULL ? shown : silent != NULL ? silent : proven;
+}
+
+/* For one stranger more. */
+static void make_room(struct links *links)
+{
+	if (links->pending_count < LINK_PENDING_MAX)
+		return;
+	struct conn_of_link *spare = find_spare(links);
+	CHECK(spare != NULL);
 	count(links, MESH_REFUSED_CROWD);
-	links->out->event(links->out, LINK_EVENT_REFUSED, oldest->from,
+	links->out->event(links->out, LINK_EVENT_REFUSED, spare->from,
 	                  "too many handshakes were under way");
-	conn_close(links, oldest);
+	conn_close(links, spare);
 }
 
 struct conn_of_link *links_accept(struct links *links, const char *from, uint64_t now_ms)
 {
 	links->now_ms = now_ms;
+	make_room(links); /* before there is one that the caller does not know yet */
 	struct conn_of_link *conn = conn_make(links, NULL, FRAME_LANE_CONTROL);
-	if (conn == NULL)
-		return NULL;
-	copy_text(conn->from, sizeof(conn->from), slice_string(from));
-	make_room(links);
+	if (conn != NULL)
+		copy_text(conn->from, sizeof(conn->from), slice_string(from));
 	settle(links);
 	return conn;
 }

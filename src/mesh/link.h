@@ -50,7 +50,7 @@ struct conn_of_link {
 	void *edge;                  /* the caller's own */
 	char from[LINK_ADDRESS_MAX]; /* the other end, to be told */
 	bool is_dialled;
-	bool is_proven; /* the caller's word: the other side holds the secret */
+	bool has_shown; /* the caller's word: a key that is good, in the first of the handshake */
 	uint8_t key;    /* is_dialled: which of the secrets is to be shown */
 	/* Private from here on. */
 	struct link *link; /* NULL: an accepted one that has not said who it is */

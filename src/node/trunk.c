@@ -119,7 +119,7 @@ static void take(struct trunk_desk *desk, struct trunk *trunk, struct slice byte
 {
 	bool was_ready = psk_is_ready(trunk->psk);
 	enum psk_answer answer = psk_take(trunk->psk, bytes, &trunk->conn->lane.in, &trunk->out);
-	trunk->conn->is_proven = psk_has_shown(trunk->psk);
+	trunk->conn->has_shown = psk_has_shown(trunk->psk);
 	if (!was_ready && psk_is_ready(trunk->psk))
 		links_open(desk->links, trunk->conn, desk->now_ms);
 	if (trunk->conn != NULL && trunk->conn->lane.in.len > 0)

@@ -25,6 +25,26 @@ function raw(node, bytes) {
 	return socket;
 }
 
+/* What a stranger with the key says to be greeted, as it was sent. */
+async function captured(node) {
+	const said = [];
+	const proxy = net.createServer((socket) => {
+		const to = raw(node);
+		socket.on("data", (bytes) => { said.push(bytes); to.write(bytes); });
+		socket.on("error", () => {});
+		to.on("data", (bytes) => socket.write(bytes));
+		to.on("close", () => socket.destroy());
+		socket.on("close", () => to.destroy());
+	});
+	await new Promise((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+	const stranger = new Stranger(proxy.address().port);
+	stranger.send(hello());
+	assert.equal((await stranger.frame()).type, frames.hello);
+	await stranger.close();
+	proxy.close();
+	return said;
+}
+
 /* Two nodes that are there before and after, and one link between them throughout. */
 async function besieged(body, counts = { made: 1, ended: 0 }) {
 	await withMesh(2, async (mesh) => {
@@ -90,27 +110,34 @@ describe("mesh port: without the secret", () => {
 
 	it("handshakes that are captured and played again", async () => {
 		await besieged(async (node) => {
-			/* What a stranger with the key says, word for word, to another connection. */
-			const said = [];
-			const proxy = net.createServer((socket) => {
-				const to = raw(node);
-				socket.on("data", (bytes) => { said.push(bytes); to.write(bytes); });
-				socket.on("error", () => {});
-				to.on("data", (bytes) => socket.write(bytes));
-				to.on("close", () => socket.destroy());
-				socket.on("close", () => to.destroy());
-			});
-			await new Promise((resolve) => proxy.listen(0, "127.0.0.1", resolve));
-			const stranger = new Stranger(proxy.address().port);
-			stranger.send(hello());
-			assert.equal((await stranger.frame()).type, frames.hello);
-			await stranger.close();
+			const said = await captured(node);
 			const socket = raw(node, Buffer.concat(said));
 			await within(socket.ended, "the connection to be closed");
 			assert.equal(await stateOf(node, "stranger"), undefined);
 			assert.equal(await refusals(node, "tls"), 1);
-			proxy.close();
 		});
+	});
+
+	it("the first of them, played again and again, crowds out nobody", async () => {
+		await besieged(async (node, mesh) => {
+			const [first] = await captured(node);
+			const count = Math.max(200, 1000 * scale);
+			let open = 0;
+			for (let i = 0; i < count; i++) {
+				open++;
+				raw(node, first).ended.then(() => open--);
+			}
+			await until(() => open <= 64, "all but 64 to be closed");
+			const third = await mesh.add();
+			await third.start();
+			await until(async () => (await stateOf(node, "n3"))?.state === "ready");
+			await until(() => open === 0, "the rest to be closed");
+			assert.ok(await refusals(node, "crowd") >= count - 64);
+			assert.equal(await refusals(node, "crowd") + await refusals(node, "timeout"), count);
+			await third.stop();
+			mesh.nodes.pop();
+			await until(async () => (await stateOf(node, "n3")).state === "left");
+		}, { made: 2, ended: 1 });
 	});
 
 	it("slow handshakes: no more than 64 are under way, and members come in between", async () => {

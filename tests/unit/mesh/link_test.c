@@ -365,17 +365,16 @@ static void the_node_itself_is_no_peer(void)
 static void no_more_than_so_many_strangers(void)
 {
 	begin("of too many strangers the oldest goes, and best one that has shown nothing");
-	struct conn_of_link *proven = accept_one();
-	proven->is_proven = true;
+	struct conn_of_link *first = accept_one();
+	first->has_shown = true;
 	for (uint32_t i = 1; i < LINK_PENDING_MAX; i++)
 		accept_one();
 	CHECK(closed_count == 0);
-	struct conn_of_link *second = opened[1];
+	CHECK(opened[1] != NULL);
 	accept_one();
 	CHECK(closed_count == 1);
-	CHECK(opened[0] == proven);
+	CHECK(opened[0] == first);
 	CHECK(opened[1] == NULL);
-	CHECK(second != NULL);
 	CHECK(counters[MESH_REFUSED_CROWD] == 1);
 	/* Time is up for the others. */
 	pass(LINK_HELLO_MS - MEMBERSHIP_TICK_MS);
@@ -383,6 +382,46 @@ static void no_more_than_so_many_strangers(void)
 	pass(MEMBERSHIP_TICK_MS);
 	CHECK(closed_count == 1 + LINK_PENDING_MAX);
 	CHECK(counters[MESH_REFUSED_TIMEOUT] == LINK_PENDING_MAX);
+	end();
+}
+
+static void hellos_played_again_keep_nobody_out(void)
+{
+	begin("strangers that show a key and prove nothing do not crowd out others");
+	struct conn_of_link *open = accept_open();
+	for (uint32_t i = 1; i < LINK_PENDING_MAX; i++)
+		accept_one()->has_shown = true;
+	struct conn_of_link *newest = accept_one();
+	CHECK(opened[1] == NULL);
+	newest->has_shown = true;
+	/* Those that have shown nothing come and go beside those that have. */
+	for (uint32_t i = 1; i < LINK_PENDING_MAX / 2; i++)
+		accept_one();
+	CHECK(closed_count == LINK_PENDING_MAX / 2);
+	CHECK(opened[LINK_PENDING_MAX / 2] == NULL);
+	CHECK(opened[LINK_PENDING_MAX / 2 + 1] != NULL);
+	accept_one();
+	CHECK(closed_count == LINK_PENDING_MAX / 2 + 1);
+	CHECK(opened[LINK_PENDING_MAX / 2 + 1] != NULL);
+	CHECK(opened[LINK_PENDING_MAX + 1] == NULL);
+	CHECK(opened[LINK_PENDING_MAX] == newest);
+	CHECK(opened[0] == open);
+	end();
+}
+
+static void of_those_that_hold_the_secret_one_goes_too(void)
+{
+	begin("of too many that hold the secret and say nothing the oldest goes, not the newest");
+	for (uint32_t i = 0; i < LINK_PENDING_MAX; i++)
+		accept_open();
+	struct conn_of_link *newest = accept_one();
+	CHECK(closed_count == 1);
+	CHECK(opened[0] == NULL);
+	CHECK(opened[LINK_PENDING_MAX] == newest);
+	/* Now that one has shown nothing. */
+	accept_one();
+	CHECK(opened[LINK_PENDING_MAX] == NULL);
+	CHECK(opened[1] != NULL);
 	end();
 }
 
@@ -832,6 +871,8 @@ int main(void)
 	who_is_told_otherwise_is_named();
 	the_node_itself_is_no_peer();
 	no_more_than_so_many_strangers();
+	hellos_played_again_keep_nobody_out();
+	of_those_that_hold_the_secret_one_goes_too();
 	who_knocks_has_so_long();
 	time_that_was_slept_is_nobodys_fault();
 	nothing_long_is_collected();
