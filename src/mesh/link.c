@@ -45,7 +45,7 @@ struct links {
 	struct links_out *out;
 	struct boot_id boot;
 	struct list links, pending, closed;
-	uint32_t pending_count;
+	uint32_t link_count, pending_count;
 	uint64_t pairs, stamp;
 	uint64_t now_ms, ticked_ms;
 	size_t waiting_bytes; /* on all data lanes */
@@ -191,6 +191,7 @@ static void free_gone(struct links *links)
 		if (link->state != LINK_GONE)
 			continue;
 		list_remove(&link->node);
+		links->link_count--;
 		free(link);
 	}
 	while ((node = list_first(&links->closed)) != NULL) {
@@ -413,9 +414,10 @@ static struct conn_of_link *conn_make(struct links *links, struct link *link, en
 
 static struct link *link_make(struct links *links, enum link_state state)
 {
-	struct link *link = calloc(1, sizeof(*link));
+	struct link *link = links->link_count < LINKS_MAX ? calloc(1, sizeof(*link)) : NULL;
 	if (link == NULL)
 		return NULL;
+	links->link_count++;
 	link->state = state;
 	link->due_ms = links->now_ms + LINK_HELLO_MS;
 	list_append(&links->links, &link->node);

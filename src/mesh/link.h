@@ -18,9 +18,10 @@
  *            becomes of them and moves the bytes.
  * Ownership: struct links owns the membership, the links and their connections. A connection
  *            is the caller's to use until links_out.close() was called for it.
- * Limits:    LINK_PENDING_MAX accepted connections that have not said who they are, LINK_HELLO_MS
- *            each; LINK_CONTROL_MAX and LINK_DATA_MAX bytes that wait for one node, LINK_ALL_MAX
- *            for all; LINK_STUCK_MS in which none of them goes out.
+ * Limits:    LINKS_MAX links, with those that are dialled or knock; LINK_PENDING_MAX accepted
+ *            connections that have not said who they are, LINK_HELLO_MS each; LINK_CONTROL_MAX and
+ *            LINK_DATA_MAX bytes that wait for one node, LINK_ALL_MAX for all; LINK_STUCK_MS in
+ *            which none of them goes out.
  */
 #pragma once
 
@@ -28,6 +29,7 @@
 #include "mesh/lane.h"
 #include "mesh/membership.h"
 
+#define LINKS_MAX (4 * MEMBERS_MAX)
 #define LINK_PENDING_MAX 64u
 #define LINK_HELLO_MS                                                                              \
 	3000u                /* to connect, shake hands and say HELLO: for each of a dial's lanes  \

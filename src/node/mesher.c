@@ -18,7 +18,8 @@
 #include "starling/version.h"
 
 #define LISTENER_TAG (UINT64_MAX - 1)
-#define TRUNKS_MAX (4 * MEMBERS_MAX + 2 * LINK_PENDING_MAX)
+/* Two of each link, and as many that ended in this turn; strangers likewise. */
+#define TRUNKS_MAX (4 * LINKS_MAX + 2 * LINK_PENDING_MAX)
 #define MESHER_LEAVE_MS 300u  /* to say goodbye */
 #define MESHER_ACCEPTS_MAX 16 /* a turn; each begins a handshake */
 #define MESHER_LATE_MAX 8     /* turns that frames wait behind letters */

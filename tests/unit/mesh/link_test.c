@@ -425,6 +425,28 @@ static void of_those_that_hold_the_secret_one_goes_too(void)
 	end();
 }
 
+static void no_more_than_so_many_knock(void)
+{
+	begin("of those that hold the secret no more than so many are being linked");
+	for (uint32_t i = 0; i <= LINKS_MAX; i++) {
+		struct hello hello = peer_hello(FRAME_LANE_CONTROL);
+		hello.boot.word[0] = 1000 + i;
+		CHECK(closed_count == 0);
+		opened_count = 0;
+		say_hello(accept_open(), &hello);
+	}
+	CHECK(closed_count == 1);
+	CHECK(last_bye() == BYE_MEMORY);
+	links_connect(links, SLICE("7.7.7.7:7"), SLICE("7.7.7.7:7"), now);
+	CHECK(opened_count == 1);
+	/* When they are gone there is room. */
+	pass(LINK_HELLO_MS);
+	CHECK(closed_count == 1 + LINKS_MAX);
+	links_connect(links, SLICE("7.7.7.7:7"), SLICE("7.7.7.7:7"), now);
+	CHECK(opened_count == 2);
+	end();
+}
+
 static void who_knocks_has_so_long(void)
 {
 	begin("who has said one HELLO has so long for the second lane");
@@ -873,6 +895,7 @@ int main(void)
 	no_more_than_so_many_strangers();
 	hellos_played_again_keep_nobody_out();
 	of_those_that_hold_the_secret_one_goes_too();
+	no_more_than_so_many_knock();
 	who_knocks_has_so_long();
 	time_that_was_slept_is_nobodys_fault();
 	nothing_long_is_collected();
