@@ -137,8 +137,21 @@ static int claim(struct node *node, const struct config_address *configured, boo
 	return STATUS_DONE;
 }
 
-/* A socket that was handed over, instead of one of ours. Others can reach what it listens on as
- * they can ours: the same holds for it. */
+/* What it takes to serve whoever comes by a socket that was handed over: others can reach it as
+ * they can ours, and the configuration does not know of it. NULL: it is there. */
+static const char *find_missing(const struct entrance *entrance,
+                                const struct generation *generation)
+{
+	const struct edge_settings *settings = &generation->settings;
+	struct address address = listen_address_of(&entrance->address);
+	if (entrance->is_secure && settings->tls == NULL)
+		return "tls.cert and tls.key are needed for the socket";
+	if (settings->is_open && !generation->config.auth.open && !address_is_loopback(&address))
+		return "without a key in [auth] others must not reach the socket";
+	return NULL;
+}
+
+/* A socket that was handed over, instead of one of ours. */
 static int take_over(struct node *node, const struct service_socket *socket)
 {
 	struct entrance *entrance = &node->entrances[node->entrance_count];
@@ -152,12 +165,9 @@ static int take_over(struct node *node, const struct service_socket *socket)
 	                         &entrance->address);
 	if (error != 0)
 		return fail(STATUS_FAILED, "cannot take over the socket", socket->name, error);
-	if (entrance->is_secure && settings->tls == NULL)
-		return misuse("tls.cert and tls.key are needed for the socket", socket->name);
-	struct address address = listen_address_of(&entrance->address);
-	if (settings->is_open && !config_of(node)->auth.open && !address_is_loopback(&address))
-		return misuse("without a key in [auth] others must not reach the socket",
-		              socket->name);
+	const char *missing = find_missing(entrance, node->generation);
+	if (missing != NULL)
+		return misuse(missing, socket->name);
 	node->entrance_count++;
 	return STATUS_DONE;
 }
@@ -480,12 +490,30 @@ static void discard_letters(struct node *node)
 
 /* ---- reading the configuration again ---- */
 
-/* To all workers, or to none. */
-static bool tell_workers(struct node *node, struct generation *next) CONTROL_ONLY;
-static bool tell_workers(struct node *node, struct generation *next)
+/* False: a socket that was handed over cannot do without what is gone. */
+static bool suits_entrances(const struct node *node, const struct generation *next,
+                            struct buf *error)
 {
-	if (!mailbox_has_room(node->office, node->worker_count, node->started))
+	const char *missing = NULL;
+	for (size_t i = 0; missing == NULL && i < node->entrance_count; i++) {
+		const struct entrance *entrance = &node->entrances[i];
+		missing = entrance->is_handed_over ? find_missing(entrance, next) : NULL;
+		if (missing != NULL)
+			buf_format(error, "%s '%s'", missing,
+			           entrance->is_secure ? "https" : "http");
+	}
+	return missing == NULL;
+}
+
+/* To all workers, or to none. */
+static bool tell_workers(struct node *node, struct generation *next,
+                         struct buf *error) CONTROL_ONLY;
+static bool tell_workers(struct node *node, struct generation *next, struct buf *error)
+{
+	if (!mailbox_has_room(node->office, node->worker_count, node->started)) {
+		buf_string(error, "out of memory");
 		return false;
+	}
 	for (uint32_t i = 0; i < node->started; i++)
 		worker_adopt(&node->workers[i], next);
 	if (node->has_mesher) {
@@ -521,8 +549,8 @@ static void reload(struct node *node)
 	service_tell(&node->service, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_ms() * 1000);
 	if (config_reload(&config, config_of(node), &restarts, &error) == 0)
 		next = generation_create(&config, node->generation, &error);
-	if (next != NULL && !tell_workers(node, next)) {
-		buf_string(&error, "out of memory");
+	if (next != NULL &&
+	    (!suits_entrances(node, next, &error) || !tell_workers(node, next, &error))) {
 		generation_drop(next);
 		next = NULL;
 	}

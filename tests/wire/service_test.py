@@ -10,6 +10,7 @@ import select
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -29,13 +30,13 @@ class Manager:
         self.process = None
         case.addCleanup(self.end)
 
-    def start(self, *options, sockets=(), names="", environment=None):
+    def start(self, *options, sockets=(), names="", environment=None, config=None):
         clean = {name: value for name, value in os.environ.items()
                  if not name.startswith(("STARLING", "LISTEN_", "WATCHDOG_"))}
         clean.update({"NOTIFY_SOCKET": self.address, **(environment or {})})
         arguments = [part for option in ("workers.count=2", "drain.time=200ms", *options)
                      for part in ("-o", option)]
-        command = [BINARY, "serve", *arguments]
+        command = [BINARY, "serve", *(("-c", config) if config else ()), *arguments]
         if sockets:
             clean.update({"LISTEN_FDS": str(len(sockets)), "LISTEN_FDNAMES": names})
             # Sockets stand from descriptor 3 on, and LISTEN_PID is the server's own.
@@ -71,6 +72,7 @@ class Manager:
         _, errors = self.process.communicate(timeout=PATIENCE)
         assert not re.search(r"Sanitizer|runtime error:|check failed", errors), errors
         assert self.process.returncode == 0, errors
+        return errors
 
     def end(self):
         if self.process is not None:
@@ -196,6 +198,44 @@ class ServiceTest(unittest.TestCase):
     def test_a_socket_that_others_reach_needs_keys(self):
         self.refused(r"without a key in \[auth\]",
                      sockets=[self.listener("0.0.0.0")], names="http")
+
+    def keeps_what_it_needs(self, message, section, host, name):
+        """It starts with `section` in its configuration, and is to go on without."""
+        manager, path = self.manager(), f"{self.folder}/starling.conf"
+        with open(path, "w", encoding="ascii") as config:
+            config.write(section)
+        listener = self.listener(host)
+        manager.start(f"listen.http=127.0.0.1:{free_port()}", sockets=[listener], names=name,
+                      config=path)
+        manager.hear("^READY=1$")
+        with open(path, "w", encoding="ascii"):
+            pass
+        manager.process.send_signal(signal.SIGHUP)
+        manager.hear("^RELOADING=1$")
+        manager.hear("^READY=1$")
+        port = listener.getsockname()[1]
+        if name == "https":
+            connection = http.client.HTTPSConnection(
+                "127.0.0.1", port, context=ssl._create_unverified_context())
+            self.assertEqual(manager.ask(connection), 200)
+        else:
+            connection = http.client.HTTPConnection("127.0.0.1", port)
+            self.assertEqual(manager.ask(connection, "/api/stats"), 401)
+        self.assertRegex(manager.stop(), f"stays as it was: {message}")
+
+    def test_keys_that_a_socket_needs_do_not_go_while_it_serves(self):
+        self.keeps_what_it_needs(r"without a key in \[auth\] others must not reach the socket 'http'",
+                                 "[auth]\napi_key = one-that-nobody-guesses\n", "0.0.0.0", "http")
+
+    def test_nor_does_its_certificate(self):
+        pem = f"{self.folder}/pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj", "/CN=localhost",
+                        "-keyout", f"{pem}.key", "-out", f"{pem}.crt"],
+                       check=True, capture_output=True)
+        self.keeps_what_it_needs("tls.cert and tls.key are needed for the socket 'https'",
+                                 f"[tls]\ncert = {pem}.crt\nkey = {pem}.key\n", "127.0.0.1",
+                                 "https")
 
     def test_what_is_no_listening_socket_is_refused(self):
         manager = self.manager()
