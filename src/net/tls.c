@@ -198,6 +198,12 @@ static enum tls_result hold(struct tls *tls, struct slice rest)
 	return TLS_GOES_ON;
 }
 
+static void end_handshake(struct tls *tls)
+{
+	tls_handshake_end(tls->handshake);
+	tls->handshake = NULL;
+}
+
 static enum tls_result begin_records(struct tls *tls)
 {
 	struct tls_agreed agreed;
@@ -210,19 +216,18 @@ static enum tls_result begin_records(struct tls *tls)
 	}
 	tls_keys_wipe(&agreed.reading);
 	tls_keys_wipe(&agreed.writing);
-	tls_handshake_end(tls->handshake);
-	tls->handshake = NULL;
+	end_handshake(tls);
 	return is_good ? TLS_GOES_ON : TLS_NO_MEMORY;
 }
 
 static enum tls_result shake(struct tls_desk *desk, struct tls *tls, struct ssl_ctx_st *context,
-                             uint64_t now_ms, struct slice record)
+                             uint64_t now_ms, struct slice records)
 {
 	if (tls->handshake == NULL)
 		tls->handshake = tls_handshake_begin(context, &desk->tickets);
 	if (tls->handshake == NULL)
 		return TLS_NO_MEMORY;
-	switch (tls_handshake_step(tls->handshake, record, now_ms, &desk->said)) {
+	switch (tls_handshake_step(tls->handshake, records, now_ms, &desk->said)) {
 	case TLS_SHAKE_MORE:
 		return TLS_GOES_ON;
 	case TLS_SHAKE_DONE:
@@ -230,6 +235,7 @@ static enum tls_result shake(struct tls_desk *desk, struct tls *tls, struct ssl_
 	case TLS_SHAKE_FAILED:
 		break;
 	}
+	end_handshake(tls); /* it may be a while until the peer has heard why */
 	tls->is_over = true;
 	return TLS_BROKEN;
 }
@@ -290,8 +296,56 @@ static enum tls_result take_record(struct tls_desk *desk, struct tls *tls, const
 	}
 }
 
+#define MESSAGE_HEAD_BYTES 4
+#define CLIENT_HELLO 1
+
+static size_t message_bytes(const unsigned char head[MESSAGE_HEAD_BYTES])
+{
+	return MESSAGE_HEAD_BYTES + ((size_t)head[1] << 16 | (size_t)head[2] << 8 | head[3]);
+}
+
+/* The bytes of all records of the hello that begins here; 0: more must come; SIZE_MAX: it is too
+ * long. What is none is for OpenSSL to refuse. */
+static size_t find_hello(struct slice rest)
+{
+	unsigned char head[MESSAGE_HEAD_BYTES];
+	size_t came = 0, wanted = MESSAGE_HEAD_BYTES, at = 0;
+	while (came < wanted) {
+		const char *record = rest.at + at;
+		size_t bytes = tls_record_bytes(record, rest.len - at);
+		if (bytes > TLS_RECORD_MAX || bytes == TLS_HEADER_BYTES)
+			return SIZE_MAX;
+		if (bytes == 0 || bytes > rest.len - at)
+			return rest.len < TLS_RECORD_MAX ? 0 : SIZE_MAX;
+		for (size_t i = TLS_HEADER_BYTES; i < bytes; i++, came++) {
+			if (came < MESSAGE_HEAD_BYTES)
+				head[came] = (unsigned char)record[i];
+		}
+		at += bytes;
+		if (came >= MESSAGE_HEAD_BYTES && head[0] == CLIENT_HELLO)
+			wanted = message_bytes(head);
+		if (wanted > TLS_PLAIN_MAX)
+			return SIZE_MAX;
+	}
+	return at;
+}
+
+/* The bytes to be looked at next, a record or a hello; 0 and SIZE_MAX as above. */
+static size_t next_bytes(const struct tls *tls, struct slice rest)
+{
+	size_t bytes = tls_record_bytes(rest.at, rest.len);
+	if (bytes > TLS_RECORD_MAX || (!tls->is_ready && bytes == TLS_HEADER_BYTES))
+		return SIZE_MAX;
+	if (bytes == 0 || bytes > rest.len)
+		return 0;
+	bool is_hello = !tls->is_ready && tls_record_type(rest.at) == TLS_TYPE_HANDSHAKE &&
+	                tls_handshake_awaits_hello(tls->handshake);
+	return is_hello ? find_hello(rest) : bytes;
+}
+
 static enum tls_result refuse_length(struct tls_desk *desk, struct tls *tls)
 {
+	end_handshake(tls);
 	tls->is_over = true;
 	return tls->is_ready ? fail(desk, tls, TLS_ALERT_RECORD_OVERFLOW) : TLS_BROKEN;
 }
@@ -306,10 +360,10 @@ enum tls_result tls_take(struct tls_desk *desk, struct tls *tls, struct ssl_ctx_
 	    tls_record_type(rest.at) != TLS_TYPE_HANDSHAKE)
 		return TLS_NOT_TLS;
 	while (result == TLS_GOES_ON) {
-		size_t bytes = tls_record_bytes(rest.at, rest.len);
-		if (bytes > TLS_RECORD_MAX || (!tls->is_ready && bytes == TLS_HEADER_BYTES))
+		size_t bytes = next_bytes(tls, rest);
+		if (bytes == SIZE_MAX)
 			return refuse_length(desk, tls);
-		if (bytes == 0 || bytes > rest.len)
+		if (bytes == 0)
 			return hold(tls, rest);
 		if (tls->is_ready)
 			result = take_record(desk, tls, rest.at, plain + *plain_len, plain_len);

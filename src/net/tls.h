@@ -12,7 +12,7 @@
  * Threads:   the worker's own.
  * Ownership: tls_create() and tls_desk_create() give what tls_destroy() and tls_desk_destroy()
  *            take back. Descriptors are the caller's.
- * Limits:    static_assert below; held: one record of the peer's.
+ * Limits:    static_assert below; held: one record of the peer's, or as many bytes of its hello.
  * Source:    RFC 8446 sections 4.6.3, 5, 6; RFC 5246 sections 6, 7.2.
  */
 #pragma once

@@ -48,6 +48,8 @@ static bool set_rules(SSL_CTX *context)
 	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 	                                     SSL_OP_CIPHER_SERVER_PREFERENCE |
 	                                     SSL_OP_PRIORITIZE_CHACHA);
+	/* A handshake that waits for its client holds the less. */
+	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
 	return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&

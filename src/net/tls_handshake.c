@@ -15,7 +15,7 @@ struct tls_handshake {
 	SSL *ssl;
 	struct tls_tickets *tickets;
 	uint64_t now_ms;
-	struct tls_bio bytes; /* of this step: the record, and where the answer goes */
+	struct tls_bio bytes; /* of this step: the records, and where the answer goes */
 	unsigned char client_secret[TLS_SECRET_MAX], server_secret[TLS_SECRET_MAX];
 	size_t secret_bytes; /* of each, when both are there */
 	uint64_t sent_last;  /* records in the last step */
@@ -129,6 +129,11 @@ void tls_handshake_end(struct tls_handshake *handshake)
 	free(handshake);
 }
 
+bool tls_handshake_awaits_hello(const struct tls_handshake *handshake)
+{
+	return handshake == NULL || SSL_version(handshake->ssl) == TLS1_3_VERSION;
+}
+
 static uint64_t count_records(const char *bytes, size_t len)
 {
 	uint64_t count = 0;
@@ -139,11 +144,11 @@ static uint64_t count_records(const char *bytes, size_t len)
 	return count;
 }
 
-enum tls_shake tls_handshake_step(struct tls_handshake *handshake, struct slice record,
+enum tls_shake tls_handshake_step(struct tls_handshake *handshake, struct slice records,
                                   uint64_t now_ms, struct buf *out)
 {
 	size_t before = out->len;
-	handshake->bytes = (struct tls_bio){record, out};
+	handshake->bytes = (struct tls_bio){records, out};
 	handshake->now_ms = now_ms;
 	ERR_clear_error();
 	int result = SSL_do_handshake(handshake->ssl);

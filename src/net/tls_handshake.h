@@ -1,7 +1,7 @@
 /*
  * tls_handshake.h - the handshake of one connection, by OpenSSL; and what came out of it.
  *
- * OpenSSL reads and writes bytes that are handed to it, a record at a time, and never touches a
+ * OpenSSL reads and writes bytes that are handed to it, whole records, and never touches a
  * descriptor. When it is done its object, which would hold several KiB for as long as the
  * connection lives, is freed, and the keys of both directions go on with net/tls_record.
  *
@@ -39,8 +39,13 @@ MUST_CHECK bool tls_handshake_allow(struct ssl_ctx_st *context);
 struct tls_handshake *tls_handshake_begin(struct ssl_ctx_st *context, struct tls_tickets *tickets);
 void tls_handshake_end(struct tls_handshake *handshake);
 
-/* A whole record of the peer; what is to be sent is appended to `out`. */
-enum tls_shake tls_handshake_step(struct tls_handshake *handshake, struct slice record,
+/* What a handshake reads first is a hello, and with TLS 1.3 nothing else that is not sealed: one is
+ * handed over whole, with all its records. OpenSSL makes room for as much as a hello says that it
+ * has. */
+bool tls_handshake_awaits_hello(const struct tls_handshake *handshake); /* NULL: it has not begun */
+
+/* A whole record of the peer, or those of a hello; what is to be sent is appended to `out`. */
+enum tls_shake tls_handshake_step(struct tls_handshake *handshake, struct slice records,
                                   uint64_t now_ms, struct buf *out);
 /* Once it is done. False: OpenSSL failed. */
 MUST_CHECK bool tls_handshake_agreed(const struct tls_handshake *handshake,

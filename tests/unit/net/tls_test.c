@@ -592,6 +592,11 @@ static const struct {
 	{"a record too long", "\x16\3\1\xff\xff", 5, TLS_BROKEN},
 	{"a hello that is none", "\x16\3\1\0\5hello", 10, TLS_BROKEN},
 	{"an empty record", "\x16\3\1\0\0", 5, TLS_BROKEN},
+	{"a hello in part", "\x16\3\1\0\4\1\0\x3f\xfc", 9, TLS_GOES_ON},
+	{"less of it", "\x16\3\1\0\1\1", 6, TLS_GOES_ON},
+	{"a hello that will be long", "\x16\3\1\0\4\1\0\x3f\xfd", 9, TLS_BROKEN},
+	{"one that is as long as OpenSSL takes it", "\x16\3\1\0\4\1\2\1\x40", 9, TLS_BROKEN},
+	{"a hello with something between", "\x16\3\1\0\1\1\x16\3\1\0\0", 11, TLS_BROKEN},
 };
 
 static void check_strange(size_t i)
@@ -604,10 +609,85 @@ static void check_strange(size_t i)
 		to_ours(strange[i].bytes, strange[i].len);
 		CHECK(result == strange[i].result);
 		CHECK(heard.len == 0);
-		CHECK(tls->handshake == NULL || result == TLS_BROKEN);
+		/* Whoever has not said what it wants costs what it sent. */
+		CHECK(tls->handshake == NULL);
 		close_client();
 	}
 	SSL_CTX_free(theirs);
+}
+
+/* What our end has of a hello in so many pieces, each a record of its own. */
+static void pass_hello_in(size_t bytes)
+{
+	static char hello[1024], record[5 + 1024];
+	int len = BIO_read(from_client, hello, sizeof(hello));
+	size_t at = 0, end;
+	/* A change of ciphers may stand in front. */
+	for (; tls_record_type(hello + at) != TLS_TYPE_HANDSHAKE; at += 6)
+		to_ours(hello + at, 6);
+	end = at + tls_record_bytes(hello + at, (size_t)len - at);
+	CHECK(end == (size_t)len);
+	memcpy(record, hello + at, 5);
+	for (at += 5; at < end && result == TLS_GOES_ON; at += bytes) {
+		size_t count = end - at < bytes ? end - at : bytes;
+		record[3] = (char)(count >> 8);
+		record[4] = (char)count;
+		memcpy(record + 5, hello + at, count);
+		to_ours(record, 5 + count);
+	}
+}
+
+/* Its second one is for a group that we have. */
+static void hello_in_pieces(int version, size_t bytes, size_t at_once)
+{
+	theirs = client_context(version);
+	CHECK(SSL_CTX_set1_groups_list(theirs, "P-521:X25519:P-256") == 1);
+	open_client();
+	piece = at_once;
+	for (int i = 0; i < (version == TLS1_3_VERSION ? 2 : 1); i++) {
+		CHECK(SSL_do_handshake(client) < 0);
+		pass_hello_in(bytes);
+		CHECK(result == TLS_GOES_ON);
+		CHECK(tls_said(desk)->len > 0);
+		to_theirs();
+	}
+	CHECK(shake());
+	both_hear("at last", 7);
+	close_client();
+	SSL_CTX_free(theirs);
+}
+
+static void long_second_hello(void)
+{
+	theirs = client_context(TLS1_3_VERSION);
+	CHECK(SSL_CTX_set1_groups_list(theirs, "P-521:X25519:P-256") == 1);
+	open_client();
+	CHECK(SSL_do_handshake(client) < 0);
+	move();
+	CHECK(result == TLS_GOES_ON);
+	CHECK(tls->handshake != NULL);
+	to_ours("\x16\3\3\0\4\1\2\1\x40", 9);
+	CHECK(result == TLS_BROKEN);
+	close_client();
+	SSL_CTX_free(theirs);
+}
+
+/* As many bytes as a record may have, and not all of it is there: it is not kept. */
+static void hello_in_crumbs(void)
+{
+	static const char crumb[] = "\x16\3\1\0\1";
+	char record[6];
+	size_t sent = 0;
+	open_client();
+	for (; result == TLS_GOES_ON && sent < 2 * TLS_RECORD_MAX; sent += sizeof(record)) {
+		memcpy(record, crumb, 5);
+		record[5] = sent == 0 ? 1 : sent == 12 ? 0x30 : 0;
+		to_ours(record, sizeof(record));
+	}
+	CHECK(result == TLS_BROKEN);
+	CHECK(tls->handshake == NULL);
+	CHECK(sent > TLS_RECORD_MAX - 6 && sent <= TLS_RECORD_MAX + 6);
+	close_client();
 }
 
 /* A first flight with any one byte changed: refused, or agreed on something else; nothing worse. */
@@ -720,6 +800,17 @@ int main(void)
 		printf("tls: first comes %s\n", strange[i].name);
 		check_strange(i);
 	}
+	printf("tls: a hello may come in any records, and so may a second one\n");
+	for (size_t bytes = 1; bytes < 300; bytes = 3 * bytes + 1) {
+		hello_in_pieces(TLS1_3_VERSION, bytes, 4096);
+		hello_in_pieces(TLS1_3_VERSION, bytes, 2);
+		hello_in_pieces(TLS1_2_VERSION, bytes, 4096);
+	}
+	printf("tls: but neither of more bytes than a record has\n");
+	long_second_hello();
+	theirs = client_context(TLS1_3_VERSION);
+	hello_in_crumbs();
+	SSL_CTX_free(theirs);
 	printf("tls: a first flight with any byte changed does no harm\n");
 	changed_hello();
 	printf("tls: a handshake and a talk without memory end, and leave nothing behind\n");
