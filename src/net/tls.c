@@ -123,15 +123,16 @@ static bool update_writing(struct tls_desk *desk, struct tls *tls)
 	       tls_keys_update(&tls->writing, tls->suite);
 }
 
-static size_t gather(char *out, const struct iovec *parts, size_t count, size_t skip)
+static size_t gather(char *out, size_t len_max, const struct iovec *parts, size_t count,
+                     size_t skip)
 {
 	size_t len = 0;
-	for (size_t i = 0; i < count && len < TLS_PLAIN_MAX; i++) {
+	for (size_t i = 0; i < count && len < len_max; i++) {
 		if (skip >= parts[i].iov_len) {
 			skip -= parts[i].iov_len;
 			continue;
 		}
-		size_t left = parts[i].iov_len - skip, room = TLS_PLAIN_MAX - len;
+		size_t left = parts[i].iov_len - skip, room = len_max - len;
 		size_t taken = left < room ? left : room;
 		memcpy(out + len, (const char *)parts[i].iov_base + skip, taken);
 		len += taken;
@@ -150,14 +151,16 @@ size_t tls_seal(struct tls_desk *desk, struct tls *tls, const struct iovec *part
 	char *record = buf_room(&desk->said, TLS_SEALED_MAX);
 	if (record == NULL)
 		return 0;
-	size_t len = gather(tls_record_content(record, tls->suite), parts, count, skip);
+	size_t len =
+		gather(tls_record_content(record, tls->suite), tls->plain_max, parts, count, skip);
 	return seal(desk, tls, TLS_TYPE_DATA, record, len) ? len : 0;
 }
 
 bool tls_offload(struct tls_desk *desk, struct tls *tls, int fd)
 {
 	CHECK(tls->is_ready);
-	if (desk->lacks_kernel)
+	/* Of the length of a record the kernel is told nothing. */
+	if (desk->lacks_kernel || tls->plain_max < TLS_PLAIN_MAX)
 		return false;
 	int error = tls_kernel_seal(fd, tls->suite, &tls->writing);
 	desk->lacks_kernel = error == -ENOENT;
@@ -210,6 +213,7 @@ static enum tls_result begin_records(struct tls *tls)
 	bool is_good = tls_handshake_agreed(tls->handshake, &agreed);
 	if (is_good) {
 		tls->suite = agreed.suite;
+		tls->plain_max = agreed.plain_max;
 		tls->reading = agreed.reading;
 		tls->writing = agreed.writing;
 		tls->is_ready = true;

@@ -13,7 +13,7 @@
  * Ownership: tls_create() and tls_desk_create() give what tls_destroy() and tls_desk_destroy()
  *            take back. Descriptors are the caller's.
  * Limits:    static_assert below; held: one record of the peer's, or as many bytes of its hello.
- * Source:    RFC 8446 sections 4.6.3, 5, 6; RFC 5246 sections 6, 7.2.
+ * Source:    RFC 8446 sections 4.6.3, 5, 6; RFC 5246 sections 6, 7.2; RFC 6066 section 4.
  */
 #pragma once
 
@@ -37,6 +37,7 @@ struct tls {
 	struct outbox *out;              /* the caller's: what the socket did not take */
 	uint32_t held_len;
 	struct tls_suite suite;
+	uint16_t plain_max;    /* bytes in a record of ours */
 	bool is_ready : 1;     /* the handshake is over, and was good */
 	bool is_over : 1;      /* the peer sends no more, or something was not good */
 	bool has_said_end : 1; /* we send no more */
@@ -67,7 +68,7 @@ char *tls_room(struct tls_desk *desk);
 enum tls_result tls_take(struct tls_desk *desk, struct tls *tls, struct ssl_ctx_st *context,
                          uint64_t now_ms, size_t len, char *plain, size_t *plain_len);
 
-/* Seals up to TLS_PLAIN_MAX bytes of the parts, from `skip` on, into tls_said(). How many; 0: no
+/* Seals up to a record's worth of the parts, from `skip` on, into tls_said(). How many bytes; 0: no
  * memory, or OpenSSL failed. Only when is_ready and not is_offloaded. */
 size_t tls_seal(struct tls_desk *desk, struct tls *tls, const struct iovec *parts, size_t count,
                 size_t skip);

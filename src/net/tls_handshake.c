@@ -214,9 +214,17 @@ static bool take_secrets(const struct tls_handshake *handshake, struct tls_agree
 	return is_good;
 }
 
+/* RFC 6066 section 4: OpenSSL has agreed to it, and it holds for us. */
+static uint16_t find_plain_max(const SSL *ssl)
+{
+	unsigned code = SSL_SESSION_get_max_fragment_length(SSL_get_session(ssl));
+	return (uint16_t)(code == TLSEXT_max_fragment_length_DISABLED ? TLS_PLAIN_MAX
+	                                                              : 256u << code);
+}
+
 bool tls_handshake_agreed(const struct tls_handshake *handshake, struct tls_agreed *agreed)
 {
-	*agreed = (struct tls_agreed){0};
+	*agreed = (struct tls_agreed){.plain_max = find_plain_max(handshake->ssl)};
 	if (!find_suite(handshake->ssl, &agreed->suite))
 		return false;
 	return agreed->suite.is_13 ? take_secrets(handshake, agreed)

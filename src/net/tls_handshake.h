@@ -29,6 +29,7 @@ enum tls_shake {
 /* What a finished handshake leaves. */
 struct tls_agreed {
 	struct tls_suite suite;
+	uint16_t plain_max;               /* bytes in a record; a client may ask for few */
 	struct tls_keys reading, writing; /* of the server, which we are */
 };
 

@@ -131,7 +131,7 @@ static void we_say(const char *bytes, size_t len)
 	for (size_t done = 0; done < len;) {
 		size_t sealed = tls_seal(desk, tls, parts, COUNT_OF(parts), done);
 		CHECK(sealed > 0);
-		CHECK(sealed == TLS_PLAIN_MAX || done + sealed == len);
+		CHECK(sealed == tls->plain_max || done + sealed == len);
 		done += sealed;
 	}
 	to_theirs();
@@ -408,6 +408,25 @@ static void keys_wear_out(void)
 	buf_clear(tls_said(desk));
 }
 
+/* A client that has room for little says so: RFC 6066. Its session keeps that. */
+static void small_rooms(void)
+{
+	CHECK(SSL_set_tlsext_max_fragment_length(client, TLSEXT_max_fragment_length_512) == 1);
+	CHECK(shake());
+	CHECK(tls->plain_max == 512);
+	both_hear(large, 20000);
+	SSL_SESSION *session = session_of_client();
+	close_client();
+	open_client();
+	CHECK(SSL_set_tlsext_max_fragment_length(client, TLSEXT_max_fragment_length_512) == 1);
+	CHECK(SSL_set_session(client, session) == 1);
+	SSL_SESSION_free(session);
+	CHECK(shake());
+	CHECK(SSL_session_reused(client));
+	CHECK(tls->plain_max == 512);
+	both_hear(large, 20000);
+}
+
 static void pads(void)
 {
 	CHECK(shake());
@@ -517,6 +536,8 @@ static const struct {
 } behind[] = {
 	{"either end changes its keys", TLS1_3_VERSION, new_keys},
 	{"keys that wear out are changed", TLS1_3_VERSION, keys_wear_out},
+	{"a client has room for small records", TLS1_3_VERSION, small_rooms},
+	{"also in TLS 1.2", TLS1_2_VERSION, small_rooms},
 	{"records of a client that hides its lengths", TLS1_3_VERSION, pads},
 	{"small records", TLS1_3_VERSION, small_records},
 	{"small records in TLS 1.2", TLS1_2_VERSION, small_records},
