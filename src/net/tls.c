@@ -258,10 +258,19 @@ static enum tls_result take_alert(struct tls_desk *desk, struct tls *tls, const 
 	return plain[1] == TLS_ALERT_CLOSE_NOTIFY ? TLS_ENDED : TLS_BROKEN;
 }
 
+static bool may_update(struct tls *tls, uint64_t now_ms)
+{
+	uint16_t now_s = (uint16_t)(now_ms / 1000);
+	if (tls->update_s != now_s)
+		tls->updates = 0;
+	tls->update_s = now_s;
+	return tls->updates++ < TLS_UPDATES_MAX;
+}
+
 /* Behind the handshake the peer may ask for other keys, whole in one record, and nothing else.
  * TLS 1.2 would begin anew: that is refused, and the connection is over. */
-static enum tls_result take_handshake(struct tls_desk *desk, struct tls *tls, const char *plain,
-                                      size_t len)
+static enum tls_result take_handshake(struct tls_desk *desk, struct tls *tls, uint64_t now_ms,
+                                      const char *plain, size_t len)
 {
 	static const char key_update[] = {24, 0, 0, 1};
 	if (!tls->suite.is_13) {
@@ -269,7 +278,8 @@ static enum tls_result take_handshake(struct tls_desk *desk, struct tls *tls, co
 		tls->is_over = true;
 		return TLS_BROKEN;
 	}
-	if (len != 5 || memcmp(plain, key_update, 4) != 0 || (unsigned char)plain[4] > 1)
+	if (len != 5 || memcmp(plain, key_update, 4) != 0 || (unsigned char)plain[4] > 1 ||
+	    !may_update(tls, now_ms))
 		return fail(desk, tls, TLS_ALERT_UNEXPECTED_MESSAGE);
 	if (!tls_keys_update(&tls->reading, tls->suite))
 		return TLS_NO_MEMORY;
@@ -281,8 +291,8 @@ static enum tls_result take_handshake(struct tls_desk *desk, struct tls *tls, co
 	return update_writing(desk, tls) ? TLS_GOES_ON : TLS_NO_MEMORY;
 }
 
-static enum tls_result take_record(struct tls_desk *desk, struct tls *tls, const char *record,
-                                   char *plain, size_t *plain_len)
+static enum tls_result take_record(struct tls_desk *desk, struct tls *tls, uint64_t now_ms,
+                                   const char *record, char *plain, size_t *plain_len)
 {
 	struct tls_opened opened;
 	int alert =
@@ -293,7 +303,7 @@ static enum tls_result take_record(struct tls_desk *desk, struct tls *tls, const
 	case TLS_TYPE_ALERT:
 		return take_alert(desk, tls, plain, opened.len);
 	case TLS_TYPE_HANDSHAKE:
-		return take_handshake(desk, tls, plain, opened.len);
+		return take_handshake(desk, tls, now_ms, plain, opened.len);
 	default:
 		*plain_len += opened.len;
 		return TLS_GOES_ON;
@@ -370,7 +380,8 @@ enum tls_result tls_take(struct tls_desk *desk, struct tls *tls, struct ssl_ctx_
 		if (bytes == 0)
 			return hold(tls, rest);
 		if (tls->is_ready)
-			result = take_record(desk, tls, rest.at, plain + *plain_len, plain_len);
+			result = take_record(desk, tls, now_ms, rest.at, plain + *plain_len,
+			                     plain_len);
 		else
 			result = shake(desk, tls, context, now_ms, slice_of(rest.at, bytes));
 		rest = slice_after(rest, bytes);

@@ -12,7 +12,8 @@
  * Threads:   the worker's own.
  * Ownership: tls_create() and tls_desk_create() give what tls_destroy() and tls_desk_destroy()
  *            take back. Descriptors are the caller's.
- * Limits:    static_assert below; held: one record of the peer's, or as many bytes of its hello.
+ * Limits:    static_assert below; held: one record of the peer's, or as many bytes of its hello;
+ *            TLS_UPDATES_MAX changes of its keys in a second.
  * Source:    RFC 8446 sections 4.6.3, 5, 6; RFC 5246 sections 6, 7.2; RFC 6066 section 4.
  */
 #pragma once
@@ -38,6 +39,8 @@ struct tls {
 	uint32_t held_len;
 	struct tls_suite suite;
 	uint16_t plain_max;    /* bytes in a record of ours */
+	uint16_t update_s;     /* the second, cut to 16 bits, in which the peer changed its keys */
+	uint8_t updates;       /* so often */
 	bool is_ready : 1;     /* the handshake is over, and was good */
 	bool is_over : 1;      /* the peer sends no more, or something was not good */
 	bool has_said_end : 1; /* we send no more */
@@ -45,6 +48,8 @@ struct tls {
 };
 
 static_assert(sizeof(struct tls) <= 248, "with its conn an idle one costs less than half a KiB");
+
+#define TLS_UPDATES_MAX 8 /* a change takes as long as twenty records */
 
 enum tls_result {
 	TLS_GOES_ON = 0,

@@ -408,6 +408,27 @@ static void keys_wear_out(void)
 	buf_clear(tls_said(desk));
 }
 
+/* Keys take long to make: the peer may change them now and then. */
+static void too_many_keys(void)
+{
+	CHECK(shake());
+	both_hear("hello", 5);
+	for (int second = 0; second < 2; second++) {
+		now_ms += 1000;
+		for (int i = 0; i < TLS_UPDATES_MAX; i++) {
+			CHECK(SSL_key_update(client, SSL_KEY_UPDATE_REQUESTED) == 1);
+			both_hear("new", 3);
+		}
+	}
+	CHECK(SSL_key_update(client, SSL_KEY_UPDATE_NOT_REQUESTED) == 1);
+	client_says("newer", 5);
+	move();
+	CHECK(result == TLS_BROKEN);
+	char byte;
+	CHECK(SSL_read(client, &byte, 1) <= 0);
+	CHECK(ERR_GET_REASON(ERR_peek_error()) == SSL_R_SSLV3_ALERT_UNEXPECTED_MESSAGE);
+}
+
 /* A client that has room for little says so: RFC 6066. Its session keeps that. */
 static void small_rooms(void)
 {
@@ -536,6 +557,7 @@ static const struct {
 } behind[] = {
 	{"either end changes its keys", TLS1_3_VERSION, new_keys},
 	{"keys that wear out are changed", TLS1_3_VERSION, keys_wear_out},
+	{"who changes keys without end is sent away", TLS1_3_VERSION, too_many_keys},
 	{"a client has room for small records", TLS1_3_VERSION, small_rooms},
 	{"also in TLS 1.2", TLS1_2_VERSION, small_rooms},
 	{"records of a client that hides its lengths", TLS1_3_VERSION, pads},
