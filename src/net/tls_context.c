@@ -64,13 +64,23 @@ static bool set_rules(SSL_CTX *context)
 
 /* ---- files ---- */
 
+static bool is_weak(unsigned long error)
+{
+	int reason = ERR_GET_REASON(error);
+	return ERR_GET_LIB(error) == ERR_LIB_SSL &&
+	       (reason == SSL_R_EE_KEY_TOO_SMALL || reason == SSL_R_CA_KEY_TOO_SMALL ||
+	        reason == SSL_R_CA_MD_TOO_WEAK);
+}
+
 /* A file that cannot be read is told in the system's words; what else OpenSSL has to say of one
- * helps nobody. */
+ * helps nobody, but that it has no trust in it. */
 static void complain(struct buf *error, const char *path, const char *what)
 {
 	unsigned long first = ERR_peek_error();
 	if (ERR_SYSTEM_ERROR(first))
 		what = strerror(ERR_GET_REASON(first));
+	else if (is_weak(first))
+		what = "a key or a signature in it is too weak";
 	buf_format(error, "%s: %s", path, what);
 	ERR_clear_error();
 }

@@ -22,6 +22,8 @@ static const struct {
          "other.key: not the key of the certificate in "},
 	{"a key of another kind", "ec.crt", "rsa.key",
          "rsa.key: not the key of the certificate in "},
+	{"a key that is too short", "weak.crt", "weak.key",
+         "weak.crt: a key or a signature in it is too weak"},
 	{"a key behind a passphrase", "ec.crt", "ec.locked",
          "ec.locked: the key is behind a passphrase"},
 };
@@ -51,6 +53,7 @@ int main(void)
 {
 	tls_files_begin();
 	tls_files_make("other", EVP_EC_gen("P-256"), 3);
+	tls_files_make("weak", EVP_RSA_gen(1024), 4);
 	tls_file_write("empty", "");
 	tls_file_write("cut", "-----BEGIN CERTIFICATE-----\nMIIB\n");
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -58,7 +61,7 @@ int main(void)
 		check(i);
 	}
 	static const char *const more[] = {"other.crt", "other.key", "other.locked", "empty",
-	                                   "cut"};
+	                                   "cut",       "weak.crt",  "weak.key",     "weak.locked"};
 	for (size_t i = 0; i < COUNT_OF(more); i++)
 		CHECK(unlink(tls_file(more[i])) == 0);
 	tls_files_end();
