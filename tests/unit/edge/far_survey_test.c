@@ -59,7 +59,7 @@ static void client_turn(void)
 	CHECK(++turns < TURNS_MAX);
 	if (answer.len == 0 || answer.at[answer.len - 1] != '}')
 		return;
-	printf("far survey: %s\n", steps[step].claim);
+	printf("far_survey: %s\n", steps[step].claim);
 	CHECK(was_told(steps[step].answer));
 	if (++step < STEP_COUNT)
 		begin_step();
@@ -180,7 +180,7 @@ static void node_asks(void)
 	CHECK(edge_survey_for_node(edge, &question, &asker));
 	is_full = false;
 	CHECK(starved_count == 1);
-	printf("far survey: a node that asks is told that there is no room for its question\n");
+	printf("far_survey: a node that asks is told that there is no room for its question\n");
 }
 
 static void log_line(struct edge_up *up, const struct edge_line *line)
