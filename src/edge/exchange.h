@@ -34,8 +34,8 @@ struct poll {
 	struct buf messages;
 	bool is_answered_at_once; /* asked without `since` or without waiting, or sent away */
 	bool has_gap;
-	enum error_code error; /* of a channel that cannot be followed */
-	const char *why;       /* NULL: all can */
+	enum error_code error; /* what it is refused with */
+	const char *why;       /* NULL: it is not */
 	uint64_t wait_ms;
 };
 
@@ -99,6 +99,8 @@ MUST_CHECK bool exchange_is_backend(struct edge *edge, struct conn *conn,
 void exchange_refuse_plain(struct edge *edge, struct conn *conn);
 /* The head of an answer that goes on until the connection ends (server-sent events). */
 void exchange_stream(struct edge *edge, struct conn *conn, struct slice type);
+/* A poll that cannot go on is told so, as soon as all its channels have answered. */
+void poll_refuse(struct edge *edge, struct conn *conn, enum error_code error, const char *why);
 /* What the hub says to a request; it follows nothing. */
 void exchange_event(struct edge *edge, struct conn *conn, const struct hub_event *event);
 size_t exchange_deliver(struct edge *edge, struct conn *conn, const struct delivery *delivery);

@@ -27,6 +27,14 @@ static struct poll *poll_of(struct conn *conn)
 
 /* ---- the answer ---- */
 
+/* The connection is what it was before. What filled the answer blocked it; the socket did not. */
+static void leave_channels(struct edge *edge, struct conn *conn)
+{
+	hub_session_close(edge->hub, &conn->session);
+	conn->session.is_held = false;
+	conn->session.is_blocked = conn_out(conn) != NULL;
+}
+
 static void answer(struct edge *edge, struct conn *conn)
 {
 	struct poll *poll = poll_of(conn);
@@ -38,7 +46,7 @@ static void answer(struct edge *edge, struct conn *conn)
 	buf_string(&body, ",\"messages\":[");
 	buf_slice(&body, buf_view(&poll->messages));
 	buf_string(&body, "]}");
-	hub_session_close(edge->hub, &conn->session);
+	leave_channels(edge, conn);
 	if (body.is_broken || poll->messages.is_broken)
 		exchange_refuse(edge, conn, ERROR_UNAVAILABLE, why_no_memory);
 	else
@@ -46,10 +54,21 @@ static void answer(struct edge *edge, struct conn *conn)
 	buf_free(&body);
 }
 
-static void refuse(struct edge *edge, struct conn *conn)
+/* Not before all channels have answered: the connection may go on, and what comes for this request
+ * would be taken for the answer to its next one. */
+static void refuse_if_complete(struct edge *edge, struct conn *conn)
 {
-	hub_session_close(edge->hub, &conn->session);
+	if (!following_is_complete(conn))
+		return;
+	leave_channels(edge, conn);
 	exchange_refuse(edge, conn, poll_of(conn)->error, poll_of(conn)->why);
+}
+
+void poll_refuse(struct edge *edge, struct conn *conn, enum error_code error, const char *why)
+{
+	poll_of(conn)->error = error;
+	poll_of(conn)->why = why;
+	conn_again(edge, conn);
 }
 
 static bool has_answer(struct conn *conn)
@@ -66,6 +85,10 @@ static void begin_delivery(struct edge *edge, struct conn *conn)
 {
 	if (!following_is_complete(conn))
 		return;
+	if (poll_of(conn)->why != NULL) {
+		conn_again(edge, conn);
+		return;
+	}
 	following_release(edge, conn);
 	if (has_answer(conn))
 		conn_again(edge, conn);
@@ -118,9 +141,7 @@ static void poll_event(struct edge *edge, struct conn *conn, const struct hub_ev
 {
 	if (event->type == EVENT_ERROR) {
 		/* Rights were checked before: the server could not, though it wanted to. */
-		poll_of(conn)->error = event->error;
-		poll_of(conn)->why = event->message;
-		conn_again(edge, conn);
+		poll_refuse(edge, conn, event->error, event->message);
 		return;
 	}
 	if (event->type == EVENT_GAP) {
@@ -159,12 +180,9 @@ static void poll_input(struct edge *edge, struct conn *conn, char *bytes, size_t
 	else if (held->len > TURN_READ_BYTES)
 		conn_end(edge, conn, CLOSE_BAD_HTTP);
 	else if (poll_of(conn)->why != NULL)
-		refuse(edge, conn);
-	else if (!conn->session.is_held && has_answer(conn)) {
-		/* What filled the answer blocked it; the socket did not. */
-		conn->session.is_blocked = conn_out(conn) != NULL;
+		refuse_if_complete(edge, conn);
+	else if (!conn->session.is_held && has_answer(conn))
 		answer(edge, conn);
-	}
 }
 
 static void poll_timer(struct edge *edge, struct conn *conn)
@@ -173,7 +191,7 @@ static void poll_timer(struct edge *edge, struct conn *conn)
 		answer(edge, conn);
 		return;
 	}
-	hub_session_close(edge->hub, &conn->session);
+	leave_channels(edge, conn);
 	exchange_refuse(edge, conn, ERROR_UNAUTHORIZED, "the token has expired");
 }
 

@@ -7,13 +7,10 @@
 static void turn_out(struct edge *edge, struct conn *conn, enum error_code error,
                      enum close_reason reason)
 {
-	if (conn->state != CONN_POLL) {
+	if (conn->state == CONN_POLL)
+		poll_refuse(edge, conn, error, "the server's settings have changed");
+	else
 		conn_end(edge, conn, reason);
-		return;
-	}
-	hub_session_close(edge->hub, &conn->session);
-	conn->session.is_held = false;
-	exchange_refuse(edge, conn, error, "the server's settings have changed");
 }
 
 static bool may_follow_all(struct edge *edge, struct conn *conn)

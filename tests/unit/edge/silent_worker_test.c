@@ -96,6 +96,11 @@ static void ask_for(const char *path)
 	buf_free(&request);
 }
 
+static void say(const char *request)
+{
+	CHECK(send(client, request, strlen(request), 0) == (ssize_t)strlen(request));
+}
+
 static void answer_all(void)
 {
 	for (size_t i = 0; i < asked_count; i++)
@@ -195,6 +200,71 @@ static bool poll_refused(void)
 	return true;
 }
 
+/* Nor is it told before the others have answered, too, and the connection goes on. */
+static bool poll_refused_in_part(void)
+{
+	if (has_passed(1)) {
+		error = ERROR_UNAVAILABLE;
+		answer_follow(&asked[--asked_count]);
+		error = ERROR_NONE;
+		CHECK(asked_count > 0);
+	} else if (has_passed(100)) {
+		CHECK(answer.len == 0);
+		answer_all();
+		say("GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+	}
+	if (!was_told("\"code\":\"unavailable\"") || !was_told("HTTP/1.1 200 "))
+		return false;
+	CHECK(memcmp(answer.at, "HTTP/1.1 503 ", 13) == 0);
+	return true;
+}
+
+/* The same where other settings do not let it go on. */
+static bool poll_turned_out(void) WORKER_ONLY;
+static bool poll_turned_out(void)
+{
+	static struct rule none = {.pattern = "*", .subscribe = RULE_NONE};
+	static const struct rules closed = {&none, 1};
+	static struct edge_settings next;
+	if (has_passed(1)) {
+		next = settings;
+		next.is_open = false;
+		next.rules = &closed;
+		edge_adopt(edge, &next);
+	} else if (has_passed(100)) {
+		CHECK(answer.len == 0);
+		CHECK(edge_has_adopted(edge));
+		answer_all();
+		say("GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+	}
+	if (!was_told("have changed") || !was_told("HTTP/1.1 200 "))
+		return false;
+	CHECK(memcmp(answer.at, "HTTP/1.1 403 ", 13) == 0);
+	return true;
+}
+
+/* Whoever its connection serves next is not held back. */
+static bool poll_refused_then_upgraded(void) WORKER_ONLY;
+static bool poll_refused_then_upgraded(void)
+{
+	static bool is_asked_again;
+	error = ERROR_UNAVAILABLE;
+	if (has_passed(1))
+		answer_all();
+	if (!is_asked_again && was_told("HTTP/1.1 503 ")) {
+		say("GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+		    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+		    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n");
+		is_asked_again = true;
+	}
+	if (!was_told("HTTP/1.1 101 "))
+		return false;
+	const struct conn *conn = slab_by_index(&edge->conns, 0);
+	CHECK(conn->state == CONN_SOCKET);
+	CHECK(session_takes(&conn->session));
+	return true;
+}
+
 /* A stream is closed, so that it comes again by itself, and that counts as what it is. */
 static bool stream_refused(void) WORKER_ONLY;
 static bool stream_refused(void)
@@ -253,6 +323,11 @@ static const struct scene {
 	{"a stream that is sent away before it is open is closed", "/events?", stream_sent_away,
          false},
 	{"a poll of what cannot be followed is refused", "/poll?wait=60&", poll_refused, false},
+	{"a poll is refused when all its channels have answered", "/poll?wait=60&",
+         poll_refused_in_part, false},
+	{"so is a poll that other settings end", "/poll?wait=60&", poll_turned_out, false},
+	{"a poll that was refused holds back nobody after it", "/poll?wait=60&",
+         poll_refused_then_upgraded, false},
 	{"a stream of what cannot be followed is closed", "/events?", stream_refused, false},
 	{"who comes after a reload has its heartbeats", "/events?", heartbeat_changed, false},
 	{"a client that is not looked at has its time later", "/poll?wait=0&", client_not_looked_at,
