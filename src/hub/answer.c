@@ -6,7 +6,35 @@
 
 #include "hub/far_state.h"
 
+/* History, and who is present, may be HISTORY_BYTES_MAX or PRESENCE_BYTES_MAX of answer each, which
+ * nobody but the client can make less. So few of them are under way before no more is read. */
+#define PAGES_MAX 2
+
 /* ---- requests: what is remembered of a command until its answer comes ---- */
+
+/* Of those that SESSION_REQUESTS_MAX allows. */
+static uint16_t weight_of(uint8_t kind)
+{
+	bool is_page = kind == MAIL_HISTORY || kind == MAIL_PRESENCE;
+	return is_page ? SESSION_REQUESTS_MAX / PAGES_MAX : 1;
+}
+
+/* One message may ask for more than that, where it may be large; but not for more than can be
+ * counted. */
+static bool count_in(struct session *session, uint8_t kind)
+{
+	uint32_t count = session->request_count + (uint32_t)weight_of(kind);
+	if (count > UINT16_MAX)
+		return false;
+	session->request_count = (uint16_t)count;
+	return true;
+}
+
+static void count_out(struct session *session, uint8_t kind)
+{
+	CHECK(session->request_count >= weight_of(kind));
+	session->request_count = (uint16_t)(session->request_count - weight_of(kind));
+}
 
 struct request *request_make(struct hub *hub, struct session *session, uint8_t kind,
                              struct slice ref)
@@ -17,21 +45,26 @@ struct request *request_make(struct hub *hub, struct session *session, uint8_t k
 	char *room = request->ref_small;
 	if (ref.len > sizeof(request->ref_small)) {
 		room = request->ref_large = malloc(ref.len);
-		if (room == NULL) {
-			slab_release(&hub->requests, request);
-			return NULL;
-		}
+		if (room == NULL)
+			goto release;
 	}
+	if (session != NULL && !count_in(session, kind))
+		goto free_ref;
 	if (ref.len > 0)
 		memcpy(room, ref.at, ref.len);
 	request->ref_len = (uint32_t)ref.len;
 	request->kind = kind;
 	request->asked_us = hub->unix_us;
-	if (session != NULL) {
+	if (session != NULL)
 		request->session = hub->out->handle(hub->out, session);
-		session->request_count++;
-	}
 	return request;
+
+free_ref:
+	if (room != request->ref_small)
+		free(room);
+release:
+	slab_release(&hub->requests, request);
+	return NULL;
 }
 
 static struct slice request_ref(const struct request *request)
@@ -295,10 +328,8 @@ void answer_receive(struct hub *hub, const struct hub_mail *mail)
 	/* One that has ended has been closed, or will be: it counts nothing any more. */
 	if (session != NULL && session->is_ended)
 		session = NULL;
-	if (session != NULL) {
-		CHECK(session->request_count > 0);
-		session->request_count--;
-	}
+	if (session != NULL)
+		count_out(session, request->kind);
 	struct channel *channel = request->channel;
 	if (mail->kind == MAIL_FOLLOWED)
 		receive_followed(hub, session, request, mail);

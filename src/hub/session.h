@@ -22,7 +22,7 @@ struct session {
 	struct follower *first, *last; /* in the order of subscribing */
 	struct claims *claims;         /* NULL: anonymous */
 	uint32_t follower_count;
-	uint16_t request_count; /* commands whose answers are still to come */
+	uint16_t request_count; /* commands whose answers are to come; large ones count for more */
 	bool is_backend : 1;    /* holds an API key: may do everything */
 	bool is_blocked : 1;    /* its sink takes nothing now; hub_session_ready() ends that */
 	bool is_held : 1;       /* nothing is delivered yet, though answers are */

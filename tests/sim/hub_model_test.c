@@ -606,6 +606,13 @@ static void unavailable_answered(struct client *client, struct question *questio
 	cancel_asked(client, question->channel);
 }
 
+/* What it counts for among SESSION_REQUESTS_MAX. */
+static uint32_t weight_of(const struct question *question)
+{
+	bool is_page = question->type == COMMAND_HISTORY || question->type == COMMAND_PRESENCE;
+	return is_page ? SESSION_REQUESTS_MAX / 2 : 1;
+}
+
 static void event_check(struct client *client, const struct hub_event *event)
 {
 	struct question *question = world.question;
@@ -615,7 +622,7 @@ static void event_check(struct client *client, const struct hub_event *event)
 	CHECK(slice_is(event->ref, question->ref));
 	CHECK(!question->is_answered);
 	question->is_answered = true;
-	client->unanswered--;
+	client->unanswered -= weight_of(question);
 	if (event->type == EVENT_ERROR && event->error == ERROR_UNAVAILABLE) {
 		unavailable_answered(client, question);
 	} else if (question->refusal != ERROR_NONE) {
@@ -983,7 +990,7 @@ static void question_forget(struct question *question)
 		return;
 	CHECK(client->session.is_ended || question->is_unanswered);
 	question->is_answered = true;
-	client->unanswered--;
+	client->unanswered -= weight_of(question);
 }
 
 /* "What `since` or `deliver_last` bring follows at once"; only a throttle may keep some back. */
@@ -1166,7 +1173,7 @@ static void silence_settle(struct question *question)
 	question_settle(question, channel->epoch);
 	CHECK(log_next(&channel->log) == question->era->count + 1);
 	question->is_answered = true;
-	question->client->unanswered--;
+	question->client->unanswered -= weight_of(question);
 	seen.unanswered++;
 }
 
@@ -1183,7 +1190,7 @@ static void question_ask(struct question *question, struct hub_command *command)
 	               question->type == COMMAND_PING ||
 	               agent_of(question->channel) == client->worker ||
 	               client->following[question->channel].state == FOLLOWING;
-	client->unanswered++;
+	client->unanswered += weight_of(question);
 	world.question = question;
 	hub_enter(client->worker);
 	memory_fails();

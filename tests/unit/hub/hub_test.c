@@ -1521,12 +1521,23 @@ static void gone_meanwhile(void)
 	subscribe(&a, THERE);
 	publish(&a, THERE);
 	history(&a, THERE, NULL, 1);
-	CHECK(a.session.request_count == 3);
+	CHECK(a.session.request_count == 2 + SESSION_REQUESTS_MAX / 2);
 	close_client(&a);
 	deliver_all();
 	CHECK(were_told(""));
 	CHECK(hub_counters(hubs[0])->channels == 0);
 	CHECK(hub_counters(hubs[1])->published == 1);
+}
+
+static void more_than_can_be_counted(void)
+{
+	a.session.request_count = UINT16_MAX;
+	publish(&a, THERE);
+	history(&a, THERE, NULL, 1);
+	subscribe(&a, THERE);
+	CHECK(were_told("a unavailable there; a unavailable there; a unavailable there"));
+	CHECK(letter_count == 0);
+	a.session.request_count = 0;
 }
 
 static void ended_meanwhile(void)
@@ -1670,6 +1681,19 @@ static void ask_presence(struct client *client, const char *channel)
 	struct hub_command command = {
 		.type = COMMAND_PRESENCE, .channel = slice_string(channel), .ref = SLICE("6")};
 	hub_execute(client->hub, &client->session, &command);
+}
+
+/* What may be large in its answer counts for much: few of them are under way. */
+static void pages_weigh(void)
+{
+	history(&c, HERE, NULL, 1);
+	CHECK(c.session.request_count < SESSION_REQUESTS_MAX);
+	CHECK(c.session.request_count > 0);
+	history(&c, HERE, NULL, 1);
+	CHECK(c.session.request_count >= SESSION_REQUESTS_MAX);
+	deliver_all();
+	CHECK(c.session.request_count == 0);
+	buf_clear(&told);
 }
 
 static void part(struct client *client, enum parting parting)
@@ -2073,6 +2097,8 @@ static const struct {
 	{"each subscribing gets its own answer", 2, changed_its_mind},
 	{"subscribing twice before the answer is answered twice", 2, asked_twice},
 	{"answers for who has gone are let go", 2, gone_meanwhile},
+	{"a history counts for half of what may be under way", 2, pages_weigh},
+	{"more than can be counted is refused", 2, more_than_can_be_counted},
 	{"answers for who is being closed too", 2, ended_meanwhile},
 	{"refs of any length come back", 2, refs_come_back},
 	{"a tail reaches back for one who asks", 2, reaches_back},
