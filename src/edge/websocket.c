@@ -18,6 +18,7 @@
 #include "wire/ws_handshake.h"
 
 #define RECONNECT_MS_MAX 5000
+#define RESUME_EXTRA_MAX 256 /* channels of a `resume`, above channels_per_connection */
 
 struct socket_input {
 	struct ws_reader reader;
@@ -195,6 +196,16 @@ static void refuse_part(struct edge *edge, struct conn *conn, const struct diale
 	websocket_event(edge, conn, &event);
 }
 
+/* Of a message: all that was not read of it. */
+static void refuse_rest(struct edge *edge, struct conn *conn)
+{
+	struct dialect_fault fault = {.ref = edge->reader.ref,
+	                              .error = ERROR_TOO_MANY_CHANNELS,
+	                              .message = "the rest of them is not looked at: far more than "
+	                                         "limits.channels_per_connection"};
+	refuse_part(edge, conn, &fault);
+}
+
 /* Another token: it may allow less, and hold for a shorter or a longer time. */
 static void refresh(struct edge *edge, struct conn *conn, const struct hub_command *command)
 {
@@ -221,14 +232,22 @@ static void take_command(struct edge *edge, struct conn *conn, const struct hub_
 		hub_execute(edge->hub, &conn->session, command);
 }
 
+/* A `resume` has a part for each channel. What goes far beyond what a client may follow is refused
+ * together: each answer is larger than what asks for it. */
 static void take_commands(struct edge *edge, struct conn *conn, struct slice message,
                           bool is_binary)
 {
 	struct hub_command command;
 	struct dialect_fault fault;
+	uint32_t left = edge->settings->channels_max + RESUME_EXTRA_MAX;
 	dialect_begin(&edge->reader, message, is_binary);
 	while (!conn->session.is_ended) {
-		switch (native.read(&edge->reader, &command, &fault)) {
+		enum dialect_result result = native.read(&edge->reader, &command, &fault);
+		if (left-- == 0 && result != DIALECT_END) {
+			refuse_rest(edge, conn);
+			return;
+		}
+		switch (result) {
 		case DIALECT_COMMAND:
 			take_command(edge, conn, &command);
 			break;

@@ -61,6 +61,30 @@ describe("limits: channels_per_connection", () => {
 	});
 });
 
+describe("limits: a resume of very many channels", () => {
+	const server = useServer({ options: [
+		"limits.channels_per_connection=3", "limits.message_size=2MiB",
+	] });
+
+	/* Each of 100,000 answers would be larger than what asks for it. */
+	for (const [claim, name] of [["one and the same", () => "c"], ["each another", (i) => `c${i}`]])
+		it(`of ${claim} answers for some and refuses the rest`, async () => {
+			const client = await NativeClient.open(server);
+			const channels = Array.from({ length: 100_000 }, (_, i) => `"${name(i)}":"0-0"`);
+			client.send(frame(opcodes.text,
+				`{"type":"resume","ref":1,"channels":{${channels}}}`));
+			const heard = [];
+			while (heard.length < 3 + 256 + 1)
+				heard.push(await client.hear());
+			assert.ok(heard.every(({ ref }) => ref === 1));
+			const [rest, ...more] = heard.filter(({ channel }) => !channel);
+			assert.equal(rest.code, "too_many_channels");
+			assert.equal(more.length, 0);
+			assert.equal((await client.ask({ type: "ping" })).type, "pong");
+			client.close();
+		});
+});
+
 describe("limits: sizes", () => {
 	const server = useServer({
 		options: ["limits.message_size=1KiB", "limits.header_size=1KiB"],
