@@ -13,6 +13,10 @@
  * many publications, and so many may be sent to other workers before the client has to wait. */
 #define STREAM_STEP_BYTES 4096
 
+/* Requests of one client that came at once are carried out so many a turn, and after one that had a
+ * signature verified no more: that may cost as much as a hundred others. */
+#define STEP_REQUESTS_MAX 32
+
 const char *const why_no_memory = "the server is out of memory";
 
 /* ---- memory ---- */
@@ -567,6 +571,16 @@ static size_t step(struct edge *edge, struct conn *conn, const char *at, size_t 
 
 /* ---- the transport ---- */
 
+/* The same, and how many it has taken in this turn: where these are enough, the rest of them wait
+ * for the next one. */
+static size_t step_counted(struct edge *edge, struct conn *conn, const char *at, size_t len,
+                           unsigned *taken)
+{
+	if (++*taken == STEP_REQUESTS_MAX)
+		conn->is_served = true;
+	return step(edge, conn, at, len);
+}
+
 static bool takes_requests(struct edge *edge, struct conn *conn)
 {
 	return conn->transport == &transport_http && conn_may_read(edge, conn) &&
@@ -577,8 +591,9 @@ static bool takes_requests(struct edge *edge, struct conn *conn)
  * connection was handed over: a WebSocket's first frames may come with its handshake. */
 static void use_input(struct edge *edge, struct conn *conn, struct buf *bytes)
 {
+	unsigned taken = 0;
 	while (bytes->len > 0 && takes_requests(edge, conn)) {
-		size_t used = step(edge, conn, bytes->at, bytes->len);
+		size_t used = step_counted(edge, conn, bytes->at, bytes->len, &taken);
 		if (used == 0)
 			break;
 		buf_use(bytes, used);
@@ -596,6 +611,7 @@ static void http_input(struct edge *edge, struct conn *conn, char *bytes, size_t
 	/* Nothing is kept from before: what can be used is, where it lies. */
 	bool has_held = conn->exchange != NULL && conn->exchange->held.len > 0;
 	struct buf all = {0};
+	unsigned taken = 0;
 	if (has_held)
 		conn_heard(edge, conn);
 	if (is_put_aside(conn) && !registry_asks(edge, conn)) {
@@ -606,7 +622,7 @@ static void http_input(struct edge *edge, struct conn *conn, char *bytes, size_t
 		return;
 	}
 	while (!has_held && len > 0 && takes_requests(edge, conn)) {
-		size_t used = step(edge, conn, bytes, len);
+		size_t used = step_counted(edge, conn, bytes, len, &taken);
 		if (used == 0)
 			break;
 		bytes += used;

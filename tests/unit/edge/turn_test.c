@@ -4,6 +4,7 @@
  * request after another and counts the turns till each answer has come. The crowd is of this
  * thread, too.
  */
+#include "auth/key.h"
 #include "edge_loop.h"
 
 struct letter {
@@ -19,10 +20,13 @@ struct letter {
 static struct buf request;                   /* what is still to be sent */
 static uint64_t turns;                       /* since the request was begun */
 static uint64_t published, published_a_turn; /* in all, and at most */
+static uint64_t refused, refused_a_turn;     /* the same of requests */
 
 #define CHANNELS 1000 /* a request may name so many */
 #define ROUNDS 20
 #define LINES 50000
+#define REQUESTS 2000 /* at once */
+#define TOKENS 100
 #define CROWD (2 * TURN_ENDS_MAX + 10)
 
 static int crowd[CROWD];
@@ -31,6 +35,8 @@ static uint64_t closed, closed_a_turn; /* of the crowd, in all, and at most */
 enum step {
 	STEP_CHANNELS = 0, /* and ROUNDS - 1 more */
 	STEP_LIST = ROUNDS,
+	STEP_REQUESTS,
+	STEP_TOKENS,
 	STEP_STREAM,
 	STEP_CROWD,
 	STEP_COUNT
@@ -62,6 +68,12 @@ static void stream_lines(void)
 	           LINES);
 	memset(buf_room(&request, LINES), '\n', LINES);
 	buf_grew(&request, LINES);
+}
+
+static void pipeline(const char *path, size_t count)
+{
+	while (count-- > 0)
+		buf_format(&request, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path);
 }
 
 /* They come, and say nothing. */
@@ -97,21 +109,31 @@ static bool crowd_is_gone(void)
 	return closed == CROWD;
 }
 
-static bool has_answer(void)
+static bool has_answer(size_t step)
 {
+	if (step == STEP_REQUESTS)
+		return refused == REQUESTS;
+	if (step == STEP_TOKENS)
+		return refused == TOKENS;
+	if (step == STEP_CROWD)
+		return crowd_is_gone();
 	return answer.len > 0 && was_told("\r\n\r\n{") && answer.at[answer.len - 1] == '}';
 }
 
 static void begin_step(size_t step)
 {
 	buf_clear(&answer);
-	turns = published_a_turn = 0;
+	turns = published_a_turn = refused = refused_a_turn = 0;
 	if (step < STEP_LIST)
 		make_channels(step);
 	else if (step == STEP_LIST)
 		list_channels();
 	else if (step == STEP_STREAM)
 		stream_lines();
+	else if (step == STEP_REQUESTS)
+		pipeline("/nothing", REQUESTS);
+	else if (step == STEP_TOKENS)
+		pipeline("/poll?channel=c&token=e30.e30.e30", TOKENS);
 	else
 		crowd_open();
 }
@@ -127,6 +149,13 @@ static void check_step(size_t step)
 		printf("turn: a stream of many lines is published some at a time\n");
 		CHECK(was_told("{\"published\":50000,"));
 		CHECK(published_a_turn <= 2 * 4096); /* what it reads, and what it had kept */
+	} else if (step == STEP_REQUESTS) {
+		printf("turn: of many requests at once some are answered at a time\n");
+		CHECK(refused_a_turn > 1);
+		CHECK(refused_a_turn <= 2 * 32); /* as it came, and of what is kept */
+	} else if (step == STEP_TOKENS) {
+		printf("turn: of many tokens at once one is looked at at a time\n");
+		CHECK(refused_a_turn <= 2);
 	} else if (step == STEP_CROWD) {
 		printf("turn: of a crowd that leaves some are closed at a time\n");
 		CHECK(closed_a_turn > 1);
@@ -142,13 +171,18 @@ static void move_bytes(void)
 	hear();
 }
 
-static void count_published(void)
+static void count(void)
 {
+	static uint64_t refused_before;
 	struct edge_stats stats;
 	edge_count(edge, &stats);
 	uint64_t now = stats.hub.published - published;
 	published = stats.hub.published;
 	published_a_turn = now > published_a_turn ? now : published_a_turn;
+	now = stats.errors[ERROR_NOT_FOUND] + stats.errors[ERROR_UNAUTHORIZED] - refused_before;
+	refused_before += now;
+	refused += now;
+	refused_a_turn = now > refused_a_turn ? now : refused_a_turn;
 }
 
 /* Its turn comes behind the worker's. */
@@ -156,9 +190,9 @@ static void client_turn(void)
 {
 	static size_t step;
 	move_bytes();
-	count_published();
+	count();
 	CHECK(++turns < TURNS_MAX);
-	if (step == STEP_CROWD ? !crowd_is_gone() : !has_answer())
+	if (!has_answer(step))
 		return;
 	check_step(step);
 	if (++step < STEP_COUNT)
@@ -254,10 +288,16 @@ static struct edge_up up = {.post = post,
 
 int main(void)
 {
+	const char *why;
+	settings.token_keys = key_set_create();
+	CHECK(settings.token_keys != NULL);
+	CHECK(key_set_add_secret(settings.token_keys,
+	                         SLICE("a secret that is long enough, as it is 32"), &why) == 0);
 	open_all(&up, 1, sizeof(struct letter));
 	begin_step(STEP_CHANNELS);
 	loop_run(loop);
 	close_all();
 	buf_free(&request);
+	key_set_destroy(settings.token_keys);
 	return 0;
 }
