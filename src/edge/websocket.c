@@ -110,17 +110,20 @@ static void welcome(struct edge *edge, struct conn *conn)
 	conn->transport->event(edge, conn, &event);
 }
 
+/* Is there room for one more? */
+static enum error_code enter(struct edge *edge, struct conn *conn, const char **why)
+{
+	*why = "this node is going down";
+	return edge->is_draining ? ERROR_DRAINING : registry_enter(edge, conn, why);
+}
+
 void websocket_open(struct edge *edge, struct conn *conn, const struct http_request *request,
                     struct slice body)
 {
 	const char *why;
 	enum error_code error = check_handshake(request, body, &why);
-	if (error == ERROR_NONE && edge->is_draining) {
-		error = ERROR_DRAINING;
-		why = "this node is going down";
-	}
 	if (error == ERROR_NONE)
-		error = registry_enter(edge, conn, &why);
+		error = enter(edge, conn, &why);
 	if (error == ERROR_NONE)
 		error = access_identify(edge, conn, request, &why);
 	if (error == ERROR_NONE)
@@ -141,7 +144,7 @@ void echo_open(struct edge *edge, struct conn *conn, const struct http_request *
 	if (edge->settings->has_echo || edge->settings->is_open)
 		error = check_handshake(request, body, &why);
 	if (error == ERROR_NONE)
-		error = registry_enter(edge, conn, &why);
+		error = enter(edge, conn, &why);
 	if (error == ERROR_NONE)
 		error = registry_sit(edge, conn, request, &why);
 	if (error != ERROR_NONE)

@@ -48,7 +48,7 @@ describe("drain: who comes while a node drains", () => {
 			const upgrade = { connection: "Upgrade", upgrade: "websocket",
 				"sec-websocket-version": "13", "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==" };
 			for (const [method, target, headers] of [["GET", "/ws", upgrade],
-				["GET", "/events?channel=a"], ["GET", "/poll?channel=a"],
+				["GET", "/echo", upgrade], ["GET", "/events?channel=a"], ["GET", "/poll?channel=a"],
 				["POST", "/publish?channel=a"]]) {
 				const answer = await call(server, method, target, { headers });
 				assertError(answer, 503, "draining");
