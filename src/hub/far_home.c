@@ -260,6 +260,24 @@ void hub_revoke(struct hub *hub, uint32_t number)
 	far_is_due(hub, slot);
 }
 
+void home_forget(struct hub *hub, struct hub_slot *slot)
+{
+	struct list_node *node;
+	CHECK(slot->proposed == slot->committed);
+	while ((node = list_first(&slot->proposals)) != NULL) {
+		struct proposal *proposal = CONTAINER_OF(node, struct proposal, in_slot);
+		struct publish_result result = {.epoch = proposal->epoch, .seq = proposal->seq};
+		list_remove(node);
+		if (proposal->record != NULL) {
+			record_drop(proposal->record);
+			proposal->channel->far->proposals--;
+		}
+		waiters_answer(hub, proposal->waiters, slot->number, &result);
+		slab_release(&hub->far->proposals, proposal);
+	}
+	slot->proposed = slot->committed = 0;
+}
+
 /* ---- to become home, and to be it no more ---- */
 
 static void channel_begin(struct hub *hub, const struct hub_slot *slot, struct channel *channel)

@@ -109,26 +109,26 @@ static void apply_close(struct hub *hub, const struct hub_entry *entry)
 		hub_close(hub, channel);
 }
 
-/* The stream is being left. */
-static bool is_unsure(const struct hub *hub, struct slice channel)
+static struct hub_slot *slot_of(const struct hub *hub, const struct hub_entry *entry)
 {
-	return far_slot(hub, hub_slot_of(channel))->is_leaving;
+	bool has_record = entry->kind == ENTRY_RECORD;
+	return far_slot(hub, hub_slot_of(has_record ? record_channel(entry->record) : entry->name));
 }
 
 bool hub_apply(struct hub *hub, const struct hub_entry *entry)
 {
-	switch ((enum hub_entry_kind)entry->kind) {
-	case ENTRY_RECORD:
-		return is_unsure(hub, record_channel(entry->record))
-		               ? order_apply_unsure(hub, entry->record)
-		               : apply_record(hub, entry);
-	case ENTRY_CLOSE:
-		if (!is_unsure(hub, entry->name))
-			apply_close(hub, entry);
-		return true;
-	default:
+	if (entry->kind != ENTRY_RECORD && entry->kind != ENTRY_CLOSE)
 		return true; /* of a later version: nothing that is known here */
-	}
+	const struct hub_slot *slot = slot_of(hub, entry);
+	if (slot->committed > 0) /* of this home as it was: that goes first */
+		return false;
+	bool is_unsure = slot->is_leaving; /* the stream is */
+	if (entry->kind == ENTRY_RECORD)
+		return is_unsure ? order_apply_unsure(hub, entry->record)
+		                 : apply_record(hub, entry);
+	if (!is_unsure)
+		apply_close(hub, entry);
+	return true;
 }
 
 /* ---- to save ---- */
@@ -376,6 +376,7 @@ void hub_clear(struct hub *hub, uint32_t number)
 {
 	struct hub_slot *slot = far_slot(hub, number);
 	CHECK(slot->home != HOME_HERE);
+	home_forget(hub, slot);
 	restoring_drop(slot);
 	struct list_node *node = list_first(&slot->channels), *next;
 	for (; node != NULL; node = next) {

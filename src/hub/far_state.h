@@ -256,6 +256,8 @@ void home_tell_nodes(struct hub *hub, struct channel *channel, struct record *re
 MUST_CHECK bool home_propose_end(struct hub *hub, struct channel *channel);
 void home_begin(struct hub *hub, struct hub_slot *slot);
 void home_end(struct hub *hub, struct hub_slot *slot);
+/* What was committed here, and waits for memory or room, is with its copies: this is none now. */
+void home_forget(struct hub *hub, struct hub_slot *slot);
 void home_node_changed(struct hub_slot *slot, uint32_t node);
 void home_receive(struct hub *hub, uint32_t node, const struct far_mail *mail);
 /* What the home believes of that node, of which it knows something. */

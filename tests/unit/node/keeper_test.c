@@ -26,7 +26,7 @@ static struct relay_codec codec;
 static struct places places;
 static struct keeper keeper;
 static uint16_t slot;
-static uint64_t lsn;
+static uint64_t lsn, epoch = EPOCH;
 
 static bool out_has_room(struct hub_out *out)
 {
@@ -88,7 +88,7 @@ static void apply(uint64_t seq, bool is_short)
 		record_make(&(struct publication){.channel = SLICE(NAME), .payload = SLICE("1")},
 	                    hub_hash(keeper.hub, SLICE(NAME)));
 	CHECK(record != NULL);
-	record_settle(record, EPOCH, seq, 1, 0);
+	record_settle(record, epoch, seq, 1, 0);
 	struct buf bytes = {0};
 	relay_write_entry(&codec, &bytes,
 	                  &(struct hub_entry){.kind = ENTRY_RECORD, .record = record});
@@ -182,7 +182,8 @@ static enum hub_proposed cluster_propose(struct hub_cluster *from, uint32_t numb
 
 static void out_event(struct hub_out *out, struct session *session, const struct hub_event *event)
 {
-	CHECK(out == &hub_out && session != NULL && event->type == EVENT_ERROR);
+	CHECK(out == &hub_out && session != NULL);
+	CHECK(event->type == EVENT_ERROR || event->type == EVENT_ACK);
 }
 
 static void out_answered(struct hub_out *out, struct session *session)
@@ -226,6 +227,65 @@ static void refused(void)
 	end();
 }
 
+static struct session session;
+
+static struct session *out_find(struct hub_out *out, struct slab_handle handle)
+{
+	CHECK(out == &hub_out && handle.generation == 1);
+	return &session;
+}
+
+/* Publishes at home, and has it committed without memory. */
+static void commit_without_memory(void)
+{
+	struct hub_command command = {
+		.type = COMMAND_PUBLISH,
+		.channel = SLICE(NAME),
+		.publication = {.payload = SLICE("1"), .idempotency_key = SLICE("a")}};
+	session = (struct session){.is_backend = true};
+	hub_out.event = out_event;
+	hub_out.find = out_find;
+	hub_out.answered = out_answered;
+	hub_out.handle = out_handle;
+	cluster.propose = cluster_propose;
+	told(SLOTS_HERE, first);
+	CHECK(far_slot(keeper.hub, slot)->home == HOME_HERE);
+	hub_execute(keeper.hub, &session, &command);
+	failing_arm(1, FAILING_ALL_FROM);
+	keeper.out.apply(&keeper.out, slot, ++lsn, NULL, keeper.cookie);
+	CHECK(failing_disarm() > 0);
+	CHECK(far_slot(keeper.hub, slot)->committed == 1);
+}
+
+static void committed_while_it_waits(void)
+{
+	printf("keeper: what was committed at home is not overtaken when it is home no more\n");
+	begin();
+	const struct hub_slot *in_hub = far_slot(keeper.hub, slot);
+	commit_without_memory();
+	told(SLOTS_THERE, first);
+	CHECK(in_hub->committed == 1);
+	const struct channel *channel =
+		hub_find(keeper.hub, SLICE(NAME), hub_hash(keeper.hub, SLICE(NAME)));
+	epoch = channel->epoch;
+	apply(2, false);
+	CHECK(keeper.counters.waited == 1);
+	(void)hub_far_turn(keeper.hub, 100, 100);
+	CHECK(in_hub->committed == 0);
+	keeper_turn(&keeper);
+	CHECK(next() == 3 && log_first(&channel->log) == 1);
+	hub_session_close(keeper.hub, &session);
+	end();
+	begin();
+	commit_without_memory();
+	told(SLOTS_NOWHERE, first);
+	keeper.out.clear(&keeper.out, slot); /* others have it */
+	CHECK(far_slot(keeper.hub, slot)->proposed == 0);
+	hub_session_close(keeper.hub, &session);
+	epoch = EPOCH;
+	end();
+}
+
 static void saved_without_memory(void)
 {
 	struct buf whole = {0};
@@ -262,6 +322,7 @@ int main(void)
 	leaves_while_it_waits();
 	cleared_while_it_waits();
 	refused();
+	committed_while_it_waits();
 	saved_without_memory();
 	return 0;
 }
