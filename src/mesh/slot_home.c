@@ -54,7 +54,7 @@ void slot_lead(struct slots *slots, struct slot *slot, struct takeover *takeover
 	CHECK(slot_term_equals(&slot->promised, &takeover->entry.term));
 	slot->lead = lead;
 	slot->entry = takeover->entry;
-	slot->calm_ms = slots->now_ms;
+	slot->calm_ms = slots->news_ms = slots->now_ms;
 	slot->need_ms = 0;
 	slot->contests = 0;
 	slot->retry_ms = 0;

@@ -1,11 +1,16 @@
 /*
- * The slot map: what each node knows of who has a slot. Who becomes home tells all; and everybody
- * tells one node after the other which terms it knows, so that what was missed is found.
+ * The slot map: what each node knows of who has a slot. Who becomes home tells all; who was just
+ * linked is told all; and everybody tells one node after the other which terms it knows, so that
+ * what was missed is found. Frames arrive as long as a link stands: what can be missed over one is
+ * what there was no memory for. So where nothing has changed for a while there is little to find,
+ * and no hurry.
  */
 #include "mesh/slots_state.h"
 
 #define DIGESTS_TO_NEW 256u /* a tick, to one that was just linked */
 #define ROUND_TICKS 100u    /* in which each slot's digest is sent to somebody */
+#define CALM_MS 30000u      /* without news; then some are sent not each tick, but */
+#define CALM_EACH_MS 600u   /* so often: a round takes a minute */
 
 void slot_say_map(struct slots *slots, const struct slot *slot, struct boot_id to)
 {
@@ -59,7 +64,7 @@ void slot_adopt(struct slots *slots, struct slot *slot, const struct slot_entry 
 		slot_abandon(slots, slot, 0);
 	slot_step_down(slots, slot);
 	slot->entry = *entry;
-	slot->calm_ms = slots->now_ms;
+	slot->calm_ms = slots->news_ms = slots->now_ms;
 	slot->need_ms = 0;
 	slot->contests = 0;
 	slot->retry_ms = 0;
@@ -117,6 +122,10 @@ static void greet(struct slots *slots, struct known_member *member)
 /* The next few slots, to anybody. */
 static void tell_one(struct slots *slots)
 {
+	bool is_calm = slots->now_ms - slots->news_ms >= CALM_MS;
+	if (is_calm && slots->now_ms - slots->gossip_ms < CALM_EACH_MS)
+		return;
+	slots->gossip_ms = slots->now_ms;
 	uint32_t few = (slots->count - 1) / ROUND_TICKS + 1;
 	const struct slots_member *member =
 		&slots->members[random_below(&slots->random, slots->member_count)].said;

@@ -28,7 +28,7 @@ struct slots *slots_create(const struct slots_options *options)
 	slots->out = options->out;
 	slots->options = *options;
 	slots->random.state = options->seed;
-	slots->now_ms = slots->settled_ms = options->now_ms;
+	slots->now_ms = slots->settled_ms = slots->news_ms = options->now_ms;
 	list_init(&slots->dirty);
 	if (make_slots(slots))
 		return slots;
@@ -146,7 +146,7 @@ static struct known_member know(const struct slots *slots, const struct slots_me
 static void members_changed(struct slots *slots)
 {
 	slots->version++;
-	slots->settled_ms = slots->now_ms;
+	slots->settled_ms = slots->news_ms = slots->now_ms;
 	slots->living = slots->electorate = 0;
 	for (uint32_t i = 0; i < slots->member_count; i++) {
 		const struct slots_member *member = &slots->members[i].said;
@@ -205,9 +205,12 @@ struct buf *slots_begin(struct slots *slots)
 	return &slots->scratch;
 }
 
-struct blob *slots_take_body(const struct slots *slots)
+struct blob *slots_take_body(struct slots *slots)
 {
-	return slots->scratch.is_broken ? NULL : blob_copy(buf_view(&slots->scratch));
+	struct blob *body = slots->scratch.is_broken ? NULL : blob_copy(buf_view(&slots->scratch));
+	if (body == NULL)
+		slots->news_ms = slots->now_ms; /* somebody may miss it */
+	return body;
 }
 
 void slots_send(struct slots *slots, struct boot_id to, enum frame_type type, uint16_t slot)

@@ -185,6 +185,8 @@ struct slots {
 	struct buf scratch;
 	uint32_t moving, pulls, takeovers;
 	uint32_t gossip;    /* the slot whose digest is sent next */
+	uint64_t gossip_ms; /* when some were sent last */
+	uint64_t news_ms;   /* when an entry or a member changed here, or memory was short */
 	uint64_t forks;     /* made so far */
 	uint32_t answer_us; /* what an answer takes, smoothed */
 	struct slots_counters counters;
@@ -213,7 +215,7 @@ uint64_t slots_repair_ms(const struct slots *slots); /* SLOTS_REPAIR_MS, or more
 /* A body is written into the scratch between begin and send. */
 struct buf *slots_begin(struct slots *slots);
 /* It; NULL: there was no memory, nothing is sent, and it will be said again. */
-struct blob *slots_take_body(const struct slots *slots);
+struct blob *slots_take_body(struct slots *slots);
 void slots_send(struct slots *slots, struct boot_id to, enum frame_type type, uint16_t slot);
 void slots_send_all(struct slots *slots, enum frame_type type, uint16_t slot);
 void slot_is_due(struct slot *slot);

@@ -125,6 +125,51 @@ static void quiet(uint64_t seed)
 	rest(world, false);
 }
 
+static uint32_t digests;
+
+static bool count_digests(struct world *world, uint32_t from, uint32_t to, enum frame_type type,
+                          uint32_t slot)
+{
+	(void)world;
+	(void)from;
+	(void)to;
+	(void)slot;
+	digests += type == FRAME_MAP_DIGEST;
+	return false;
+}
+
+/* No word of a new home gets through, but for what digests find. */
+static bool lose_map(struct world *world, uint32_t from, uint32_t to, enum frame_type type,
+                     uint32_t slot)
+{
+	(void)world;
+	(void)from;
+	(void)to;
+	(void)slot;
+	return type == FRAME_MAP && world->steps++ < 100;
+}
+
+/* Where nothing happens little is asked; and after news as much as ever. */
+static void calm(uint64_t seed)
+{
+	struct world *world = standing(5, 4, seed);
+	world->meddle = count_digests;
+	run(world, 30000);
+	digests = 0;
+	run(world, 10000);
+	uint32_t in_calm = digests;
+	CHECK(in_calm > 0);
+	world->meddle = lose_map;
+	world->steps = 0;
+	crash(world, home_number(world, 0));
+	run(world, 5000);
+	world->meddle = count_digests;
+	digests = 0;
+	run(world, 10000);
+	CHECK(digests > 5 * in_calm);
+	rest(world, false);
+}
+
 /* S29, S42 */
 static void twice_is_once(uint64_t seed)
 {
@@ -1255,6 +1300,7 @@ int main(int argc, char **argv)
 		{"everything at once, two", everything, 2},
 		{"everything at once, five", everything, 5},
 		{"everything at once, seven", everything, 7},
+		{"calm", calm, 3},
 	};
 	unsigned from = 0, to = COUNT_OF(cases);
 	uint64_t first = 0, count = SEEDS_HERE;
