@@ -14,16 +14,11 @@
 #include "edge/exchange.h"
 #include "edge/registry.h"
 #include "edge/route.h"
-#include "wire/ws_frame.h"
+#include "edge/websocket.h"
 #include "wire/ws_handshake.h"
 
 #define RECONNECT_MS_MAX 5000
 #define RESUME_EXTRA_MAX 256 /* channels of a `resume`, above channels_per_connection */
-
-struct socket_input {
-	struct ws_reader reader;
-	struct buf held; /* came and waits */
-};
 
 /* ---- handshake: RFC 6455 section 4.2 ---- */
 
