@@ -3,12 +3,13 @@
  *
  * Its first two bytes pick the settings. Then steps, each a turn of the worker: a byte whose upper
  * half says what (enum step) and whose lower two bits which client, and what that needs: mostly a
- * length and so many bytes. There are requests and frames as they should be, so that much gets past
- * the parsers, and bytes as they are. The clock is the script's.
+ * length and so many bytes. With the third bit (MUCH) it is said many times. There are requests and
+ * frames as they should be, so that much gets past the parsers, and bytes as they are. The clock is
+ * the script's.
  *
  * Whatever was asked, what clients hear is HTTP, and behind 101 frames, each text of them JSON;
- * nothing comes behind the answer or the frame that is the last one. And when all have gone nothing
- * of them is left.
+ * nothing comes behind the answer or the frame that is the last one. After each turn what is kept
+ * of a client, and for it, is within the limits. And when all have gone nothing of them is left.
  *
  * What else there is beside clients is the target's: struct script_world.
  */
@@ -24,9 +25,12 @@
 #include "base/text.h"
 #include "edge/access.h"
 #include "edge/conn.h"
+#include "edge/exchange.h"
 #include "edge/peer.h"
+#include "edge/websocket.h"
 #include "http/answer.h"
 #include "http/body.h"
+#include "hub/channel.h"
 #include "node/letter.h"
 #include "wire/json.h"
 #include "wire/ws_client.h"
@@ -35,6 +39,11 @@
 #define INPUT_MAX 2048
 #define HEARD_MAX (1u << 20) /* of one client; then it hears no more */
 #define LAST_TURNS 100
+#define MUCH 4
+#define MUCH_TIMES 200
+#define SOCKET_BYTES 4096     /* that a client's socket takes and it has not read, SET_SMALL */
+#define ANSWER_MAX 100000     /* bytes of what any request here is answered with */
+#define UNASKED_MAX INPUT_MAX /* bytes of a message of others */
 #define API_KEY "key"
 #define SECRET "the secret that tokens are signed with"
 
@@ -316,7 +325,7 @@ static void set(struct edge_settings *to, uint8_t first, uint8_t second)
 		.token_keys = (first & SET_TOKENS) != 0 ? keys : NULL,
 		.token_policy = {.audience = "", .issuer = ""},
 		.connections_max = second & 4 ? 3 : 100,
-		.channels_max = second & 8 ? 2 : 100,
+		.channels_max = second & 8 ? 2 : 20,
 		.connections_per_user = (first & SET_TALLIES) != 0,
 		.connections_per_address = first & SET_TALLIES ? 3 : 0,
 		.message_rate = second & 16 ? 5 : 0,
@@ -344,9 +353,17 @@ enum hears {
 	HEARS_NOTHING, /* that was the last */
 };
 
+/* Of all settings since it came the largest. */
+struct most {
+	size_t message_bytes, outbound_bytes, header_bytes;
+	uint32_t channels;
+};
+
 static struct client {
 	int fd; /* -1: closed */
 	struct slab_handle handle;
+	struct most most;
+	bool has_asked; /* since all that waited for it had gone */
 	bool is_deaf, is_shut, may_be_head, is_last, may_be_echo;
 	enum hears hears;
 	size_t heard;
@@ -355,15 +372,32 @@ static struct client {
 	struct ws_client_reader frames;
 } clients[CLIENTS];
 
+#define RAISE(most, to)                                                                            \
+	do {                                                                                       \
+		if ((most) < (to))                                                                 \
+			(most) = (to);                                                             \
+	} while (0)
+
+static void raise_most(struct most *most, const struct edge_settings *to)
+{
+	RAISE(most->message_bytes, to->message_bytes_max);
+	RAISE(most->outbound_bytes, to->outbound_bytes_max);
+	RAISE(most->header_bytes, to->header_bytes_max);
+	RAISE(most->channels, to->channels_max);
+}
+
 static void client_open(struct client *client)
 {
 	struct listen_address from;
-	int pair[2];
+	int pair[2], room = SOCKET_BYTES;
 	if (client->fd >= 0)
 		return;
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
 	CHECK(listen_ip(&from, "10.1.2.3", 1234));
+	if (settings[current].outbound_bytes_max < (size_t)1 << 20)
+		CHECK(setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)) == 0);
 	*client = (struct client){.fd = pair[0]};
+	raise_most(&client->most, &settings[current]);
 	struct conn *conn = conn_open(edge, pair[1], false);
 	CHECK(conn != NULL);
 	client->handle = slab_handle_of(&edge->conns, conn);
@@ -383,8 +417,18 @@ static void client_close(struct client *client)
 static void client_say(struct client *client, struct slice bytes)
 {
 	client_open(client);
+	client->has_asked = true;
 	if (!client->is_shut && bytes.len > 0)
 		(void)!send(client->fd, bytes.at, bytes.len, MSG_NOSIGNAL);
+}
+
+static void client_say_times(struct client *client, struct slice bytes, unsigned times)
+{
+	struct buf out = {0};
+	for (; times > 0; times--)
+		buf_slice(&out, bytes);
+	client_say(client, buf_view(&out));
+	buf_free(&out);
 }
 
 /* ---- what they hear ---- */
@@ -488,6 +532,117 @@ static void client_hear(struct client *client)
 	}
 }
 
+/* ---- what they cost ---- */
+
+static size_t head_bytes_max(const struct client *client)
+{
+	return 2 * client->most.header_bytes + HTTP_LINE_MAX;
+}
+
+/* A body that came in part, and what of it is still to come as far as that is known. */
+static void check_body(const struct exchange *exchange)
+{
+	CHECK(exchange->body.len <= exchange->body_max);
+	CHECK(exchange->framing.left <= exchange->body_max - exchange->body.len);
+}
+
+static void check_input(const struct client *client, const struct conn *conn)
+{
+	size_t unread_max = TURN_READ_BYTES + head_bytes_max(client);
+	bool is_http =
+		conn->transport != &transport_websocket && conn->transport != &transport_echo;
+	if (is_http && conn->exchange != NULL) {
+		const struct exchange *exchange = conn->exchange;
+		bool is_looked_at = conn->state == CONN_HEAD && !list_is_linked(&conn->in_list) &&
+		                    !conn->is_paused && !conn->is_served;
+		CHECK(exchange->head.len <= head_bytes_max(client));
+		CHECK(exchange->held.len <= (is_looked_at ? head_bytes_max(client) : unread_max));
+		CHECK(exchange->poll.messages.len <= HISTORY_BYTES_MAX + ANSWER_MAX);
+		if (conn->state == CONN_BODY)
+			check_body(exchange);
+	} else if (!is_http && conn->socket != NULL) {
+		const struct ws_reader *reader = &conn->socket->reader;
+		CHECK(reader->buf.len <= client->most.message_bytes + WS_CONTROL_MAX);
+		CHECK(conn->socket->held.len <= unread_max);
+	}
+}
+
+/* All that it said was read and looked at, and answered here. */
+static bool has_been_answered(const struct conn *conn)
+{
+	bool is_ws = conn->transport == &transport_websocket || conn->transport == &transport_echo;
+	return (conn->state == CONN_SOCKET || conn->state == CONN_STREAM) &&
+	       conn->session.request_count == 0 && !list_is_linked(&conn->in_list) &&
+	       !conn->is_readable && !conn->is_paused && (!is_ws || conn->socket == NULL);
+}
+
+/* Answers wait for who asked. Of what others say there is no more than may wait; in its log or in
+ * its outbox, where the first message may be of any length. */
+static void check_output(struct client *client, const struct conn *conn)
+{
+	size_t waiting = outbox_bytes(conn_out(conn));
+	uint64_t lag = 0;
+	const struct follower *follower = conn->session.first;
+	for (; follower != NULL; follower = follower->next_of_session) {
+		if (follower->state == FOLLOWER_STUCK)
+			lag += channel_lag(follower->channel, follower);
+	}
+	CHECK(lag <= client->most.outbound_bytes + UNASKED_MAX);
+	CHECK(waiting <= client->most.outbound_bytes + CONN_OUT_PAUSE_BYTES + ANSWER_MAX);
+	if (waiting == 0 && has_been_answered(conn))
+		client->has_asked = false;
+	if (!client->has_asked)
+		CHECK(waiting <= client->most.outbound_bytes + UNASKED_MAX);
+}
+
+static bool is_same_user(const struct conn *a, const struct conn *b)
+{
+	struct slice user = session_user(&a->session);
+	return user.len > 0 && slice_equals(user, session_user(&b->session));
+}
+
+/* Those that were there before a limit stay. */
+static bool is_limited;
+
+static void check_counts(void)
+{
+	const struct edge_settings *now = &settings[current];
+	uint32_t clients_now = 0;
+	for (size_t i = 0; i < CLIENTS; i++) {
+		const struct conn *conn = slab_at(&edge->conns, clients[i].handle);
+		uint32_t of_user = 0;
+		if (clients[i].fd < 0 || !conn_is_client(conn))
+			continue;
+		clients_now++;
+		for (size_t j = 0; j <= i; j++) {
+			const struct conn *other = slab_at(&edge->conns, clients[j].handle);
+			of_user += clients[j].fd >= 0 && conn_is_client(other) &&
+			           is_same_user(conn, other);
+		}
+		if (is_limited && world->workers == 1 && now->connections_per_user > 0)
+			CHECK(of_user <= now->connections_per_user);
+	}
+	if (is_limited && world->workers == 1 && now->connections_per_address > 0 &&
+	    now->proxy_count == 0)
+		CHECK(clients_now <= now->connections_per_address);
+	if (is_limited)
+		CHECK(edge->options.common->clients <= now->connections_max);
+	CHECK(edge->conns.count <= now->connections_max + EDGE_CONN_RESERVE || !is_limited);
+}
+
+static void check_bounds(void)
+{
+	for (size_t i = 0; i < CLIENTS; i++) {
+		const struct conn *conn = slab_at(&edge->conns, clients[i].handle);
+		if (clients[i].fd < 0 || conn == NULL || conn->session.is_ended)
+			continue;
+		CHECK(conn->session.follower_count <= clients[i].most.channels);
+		check_input(&clients[i], conn);
+		check_output(&clients[i], conn);
+	}
+	check_counts();
+}
+
 /* ---- what they say ---- */
 
 static struct slice script;
@@ -561,7 +716,7 @@ static void write_target(struct buf *out, const char *target)
 	}
 }
 
-static void ask(struct client *client)
+static void ask(struct client *client, unsigned times)
 {
 	const char *request = requests[next_byte() % COUNT_OF(requests)];
 	uint8_t with = next_byte();
@@ -597,7 +752,7 @@ static void ask(struct client *client)
 	buf_slice(&out, body);
 	if ((with & WITH_CHUNKS) != 0)
 		buf_string(&out, body.len > 0 ? "\r\n0\r\n\r\n" : "0\r\n\r\n");
-	client_say(client, buf_view(&out));
+	client_say_times(client, buf_view(&out), times);
 	buf_free(&out);
 }
 
@@ -620,12 +775,12 @@ static const char *const commands[] = {
 	"{\"type\":\"publish\",\"channel\":\"mine:293\",\"data\":[]}",
 };
 
-static void tell(struct client *client, uint8_t first, struct slice payload)
+static void tell(struct client *client, uint8_t first, struct slice payload, unsigned times)
 {
 	struct buf out = {0};
 	ws_client_append(&out, WS_OPCODE_TEXT, payload, "mask");
 	out.at[0] = (char)first;
-	client_say(client, buf_view(&out));
+	client_say_times(client, buf_view(&out), times);
 	buf_free(&out);
 }
 
@@ -637,6 +792,9 @@ static void adopt(uint8_t first, uint8_t second) WORKER_ONLY
 		return;
 	current = 1 - current;
 	set(&settings[current], first, second);
+	for (size_t i = 0; i < CLIENTS; i++)
+		raise_most(&clients[i].most, &settings[current]);
+	is_limited = false;
 	edge_adopt(edge, &settings[current]);
 }
 
@@ -644,19 +802,20 @@ static void take_step(void) WORKER_ONLY
 {
 	uint8_t what = next_byte();
 	struct client *client = &clients[what & 3];
+	unsigned times = what & MUCH ? MUCH_TIMES : 1;
 	switch ((enum step)(what >> 4)) {
 	case STEP_SAY:
-		client_say(client, next_bytes());
+		client_say_times(client, next_bytes(), times);
 		break;
 	case STEP_ASK:
-		ask(client);
+		ask(client, times);
 		break;
 	case STEP_TELL:
 		what = next_byte();
-		tell(client, what, next_bytes());
+		tell(client, what, next_bytes(), times);
 		break;
 	case STEP_COMMAND:
-		tell(client, 0x81, slice_string(commands[next_byte() % COUNT_OF(commands)]));
+		tell(client, 0x81, slice_string(commands[next_byte() % COUNT_OF(commands)]), times);
 		break;
 	case STEP_WAIT:
 		what = next_byte();
@@ -771,6 +930,7 @@ static bool on_after(struct loop_handler *handler)
 	(void)edge_after(edge);
 	if (world->flush != NULL)
 		world->flush();
+	check_bounds();
 	for (size_t i = 0; i < CLIENTS; i++)
 		client_hear(&clients[i]);
 	go_on();
@@ -801,6 +961,7 @@ static void run(void)
 	if (world->ready != NULL)
 		world->ready();
 	last_turns = 0;
+	is_limited = true;
 	for (size_t i = 0; i < CLIENTS; i++)
 		clients[i] = (struct client){.fd = -1};
 	loop_run(loop);
