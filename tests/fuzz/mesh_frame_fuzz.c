@@ -1,9 +1,12 @@
 /*
  * Any bytes on the control lane of a member: frames are read or refused, never beyond their end,
  * and a membership takes what they say without losing its bounds. The first byte says whether HELLO
- * is read, or what follows it.
+ * is read ('h'), or what follows it: of two members ('f'), or of many that come and go ('m'), as
+ * the upper bits of each frame's flags say.
  */
 #include "mesh/membership.h"
+
+#define MANY 40u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,11 +25,17 @@ static void out_dial(struct membership_out *out, struct slice address)
 	CHECK(address.len <= MEMBER_TEXT_MAX);
 }
 
+/* Links that are to end, and do when it is done with what it does. */
+static struct boot_id closing[2 * MEMBERS_MAX];
+static size_t closing_count;
+
 static void out_close(struct membership_out *out, struct member *member, enum bye why)
 {
 	(void)out;
 	CHECK(member->is_linked);
 	CHECK(why < BYE_COUNT);
+	if (closing_count < COUNT_OF(closing))
+		closing[closing_count++] = member->boot;
 }
 
 static void out_changed(struct membership_out *out, const struct member *member)
@@ -58,40 +67,110 @@ static struct membership *make(struct membership_out *out)
 	return membership;
 }
 
-static struct member *join(struct membership *membership, uint64_t number, const char *name)
+/* NULL: it is sent away, as one that has ended may be. */
+static struct member *join(struct membership *membership, uint64_t number, uint64_t boots,
+                           uint64_t now)
 {
+	char name[2] = {(char)('A' + number)};
 	struct hello hello = {.version_min = 1,
 	                      .version_max = 1,
-	                      .boot = {{number, 0}},
-	                      .incarnation = 5,
+	                      .boot = {{number, boots}},
+	                      .incarnation = 5 + boots,
+	                      .state = MEMBER_READY,
 	                      .cluster = SLICE("c"),
 	                      .name = slice_string(name),
 	                      .address = slice_string(name),
 	                      .release = SLICE("1")};
 	struct member *member = NULL;
-	CHECK(membership_link_up(membership, &hello, 1000, &member) == BYE_COUNT);
+	if (membership_link_up(membership, &hello, now, &member) != BYE_COUNT)
+		return NULL;
+	CHECK(member != NULL && member->is_linked);
 	return member;
 }
 
-static void take_frames(struct slice bytes)
+enum turn {
+	TURN_NONE = 0,
+	TURN_CLOSED,
+	TURN_LOST,
+	TURN_REFUSED,
+	TURN_AGAIN,
+	TURN_ANEW,
+	TURN_DRAIN
+};
+
+/* Its link ends, or comes; its process may be another one. */
+static void turn(struct membership *membership, struct boot_id *boot, enum turn how, uint64_t now)
+{
+	const struct member *found = membership_find(membership, *boot);
+	/* Those of the membership's own are not to be changed; this is the one that was given out.
+	 */
+	struct member *member = (struct member *)(uintptr_t)found;
+	char name[2] = {(char)('A' + boot->word[0])};
+	bool is_linked = member != NULL && member->is_linked;
+	if (how == TURN_DRAIN)
+		membership_drain(membership, now);
+	else if (how == TURN_REFUSED && !is_linked)
+		membership_dial_failed(membership, slice_string(name), true, now);
+	else if ((how == TURN_CLOSED || how == TURN_LOST) && is_linked)
+		membership_link_down(membership, member,
+		                     how == TURN_LOST ? LINK_END_LOST : LINK_END_CLOSED, now);
+	else if ((how == TURN_AGAIN || how == TURN_ANEW) && !is_linked) {
+		boot->word[1] += how == TURN_ANEW;
+		(void)join(membership, boot->word[0], boot->word[1], now);
+	}
+}
+
+static void end_closing(struct membership *membership, uint64_t now)
+{
+	for (size_t i = 0; i < closing_count; i++)
+		turn(membership, &closing[i], TURN_LOST, now);
+	closing_count = 0;
+}
+
+static void count_check(const struct membership *membership)
+{
+	size_t linked = 0, count = membership_count(membership);
+	CHECK(count < 2 * MEMBERS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		const struct member *member = membership_member(membership, i);
+		CHECK(member != NULL);
+		CHECK(!boot_id_equals(member->boot, (struct boot_id){{1, 1}}));
+		CHECK(membership_find(membership, member->boot) == member);
+		linked += member->is_linked;
+	}
+	CHECK(linked <= MEMBERS_MAX);
+}
+
+static void take_frames(struct slice bytes, size_t count, bool come_and_go)
 {
 	struct membership_out out = {out_send, out_dial, out_close, out_changed, out_accused};
 	struct membership *membership = make(&out);
-	struct member *members[2] = {join(membership, 2, "a"), join(membership, 3, "b")};
+	struct boot_id boots[MANY];
 	uint64_t now = 1000;
 	struct frame frame;
 	size_t used;
 	const char *why;
-	for (unsigned i = 0;
-	     frame_read(bytes, FRAME_LANE_CONTROL, &frame, &used, &why) == FRAME_DONE; i++) {
+	closing_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		boots[i] = (struct boot_id){{2 + i, 0}};
+		CHECK(join(membership, 2 + i, 0, now) != NULL);
+	}
+	for (size_t i = 0; frame_read(bytes, FRAME_LANE_CONTROL, &frame, &used, &why) == FRAME_DONE;
+	     i++) {
 		CHECK(used <= bytes.len);
 		bytes = slice_after(bytes, used);
-		if (frame.type != FRAME_NONE &&
-		    !membership_take(membership, members[i & 1], &frame, now))
+		struct boot_id *boot = &boots[come_and_go ? frame.slot % count : i % count];
+		const struct member *from = membership_find(membership, *boot);
+		if (frame.type != FRAME_NONE && from != NULL && from->is_linked &&
+		    !membership_take(membership, (struct member *)(uintptr_t)from, &frame, now) &&
+		    !come_and_go)
 			break;
+		if (come_and_go)
+			turn(membership, boot, (enum turn)(frame.flags >> 4), now);
 		now += frame.slot; /* as good a clock as any */
 		membership_tick(membership, now);
-		CHECK(membership_count(membership) < 2 * MEMBERS_MAX);
+		end_closing(membership, now);
+		count_check(membership);
 	}
 	membership_destroy(membership);
 }
@@ -127,6 +206,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (bytes.at[0] == 'h')
 		take_hello(slice_after(bytes, 1));
 	else
-		take_frames(slice_after(bytes, 1));
+		take_frames(slice_after(bytes, 1), bytes.at[0] == 'm' ? MANY : 2,
+		            bytes.at[0] == 'm');
 	return 0;
 }
