@@ -1132,14 +1132,24 @@ static void look_at_strangers(struct links *links)
 	}
 }
 
-/* This node did not run for a while: nobody else is late. */
+static void give_time(const struct links *links, uint64_t *due_ms, uint64_t late, uint64_t most)
+{
+	*due_ms += late;
+	if (*due_ms > links->now_ms + most)
+		*due_ms = links->now_ms + most;
+}
+
+/* This node did not run for a while: nobody else is late. What has begun since was not late either,
+ * and has the time from now on that it would have had. */
 static void forgive(struct links *links, uint64_t late)
 {
 	struct list_node *node = list_first(&links->pending);
 	for (; node != NULL; node = list_after(&links->pending, node))
-		CONTAINER_OF(node, struct conn_of_link, node)->due_ms += late;
+		give_time(links, &CONTAINER_OF(node, struct conn_of_link, node)->due_ms, late,
+		          LINK_HELLO_MS);
 	for (struct link *link = first_link(links); link != NULL; link = link_after(links, link)) {
-		link->due_ms += late;
+		give_time(links, &link->due_ms, late,
+		          link->state == LINK_HALF ? LINK_BOTH_MS : LINK_HELLO_MS);
 		for (int i = 0; i < FRAME_LANE_EITHER; i++) {
 			if (link->lanes[i] != NULL)
 				link->lanes[i]->moved_ms = links->now_ms;

@@ -473,6 +473,25 @@ static void time_that_was_slept_is_nobodys_fault(void)
 	end();
 }
 
+static void what_begins_after_a_sleep_has_its_time(void)
+{
+	begin("what begins before the first tick after a sleep has its time, and no more");
+	struct conn_of_link *control, *data;
+	link_up(&control, &data);
+	pass(1000);
+	now += 3600 * 1000;
+	accept_open();
+	links_ended(links, data, CONN_CLOSED, now);
+	CHECK(is_linked);
+	pass(LINK_BOTH_MS + MEMBERSHIP_TICK_MS);
+	CHECK(!is_linked);
+	CHECK(closed_count == 2);
+	pass(LINK_HELLO_MS);
+	CHECK(counters[MESH_REFUSED_TIMEOUT] == 1);
+	CHECK(closed_count == 3);
+	end();
+}
+
 static void nothing_long_is_collected(void)
 {
 	begin("from a stranger nothing is collected that is longer than a HELLO may be");
@@ -898,6 +917,7 @@ int main(void)
 	no_more_than_so_many_knock();
 	who_knocks_has_so_long();
 	time_that_was_slept_is_nobodys_fault();
+	what_begins_after_a_sleep_has_its_time();
 	nothing_long_is_collected();
 	nothing_comes_before_hello();
 	a_node_that_is_dialled_accepts();
