@@ -239,7 +239,7 @@ enum set {
 static struct rule rule_list[] = {
 	{.pattern = "room:*",
          .history_size = 3,
-         .history_ttl_ms = 2000,
+         .history_ttl_ms = 20000,
          .presence = RULE_PRESENCE_FULL,
          .presence_grace_ms = 500},
 	{.pattern = "count:*",
