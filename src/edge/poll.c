@@ -187,6 +187,10 @@ static void poll_input(struct edge *edge, struct conn *conn, char *bytes, size_t
 
 static void poll_timer(struct edge *edge, struct conn *conn)
 {
+	if (poll_of(conn)->why != NULL) { /* its turn has not come yet */
+		refuse_if_complete(edge, conn);
+		return;
+	}
 	if (!conn_has_expired(edge, conn)) {
 		answer(edge, conn);
 		return;

@@ -101,6 +101,10 @@ static void say(const char *request)
 	CHECK(send(client, request, strlen(request), 0) == (ssize_t)strlen(request));
 }
 
+static const char upgrade[] = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+			      "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+			      "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+
 static void answer_all(void)
 {
 	for (size_t i = 0; i < asked_count; i++)
@@ -219,18 +223,25 @@ static bool poll_refused_in_part(void)
 	return true;
 }
 
-/* The same where other settings do not let it go on. */
-static bool poll_turned_out(void) WORKER_ONLY;
-static bool poll_turned_out(void)
+/* Nobody may follow anything any more. */
+static void forbid_all(void) WORKER_ONLY;
+static void forbid_all(void)
 {
 	static struct rule none = {.pattern = "*", .subscribe = RULE_NONE};
 	static const struct rules closed = {&none, 1};
 	static struct edge_settings next;
+	next = settings;
+	next.is_open = false;
+	next.rules = &closed;
+	edge_adopt(edge, &next);
+}
+
+/* The same where other settings do not let it go on. */
+static bool poll_turned_out(void) WORKER_ONLY;
+static bool poll_turned_out(void)
+{
 	if (has_passed(1)) {
-		next = settings;
-		next.is_open = false;
-		next.rules = &closed;
-		edge_adopt(edge, &next);
+		forbid_all();
 	} else if (has_passed(100)) {
 		CHECK(answer.len == 0);
 		CHECK(edge_has_adopted(edge));
@@ -243,6 +254,28 @@ static bool poll_turned_out(void)
 	return true;
 }
 
+/* It is to be told so in its next turn, and is sent away, as if its time were over, before. */
+static bool poll_turned_out_first(void) WORKER_ONLY;
+static bool poll_turned_out_first(void)
+{
+	static bool is_forbidden;
+	if (has_passed(1)) {
+		answer_all();
+		forbid_all();
+		is_forbidden = true;
+	} else if (is_forbidden) {
+		CHECK(answer.len == 0);
+		CHECK(edge_has_adopted(edge));
+		edge_drain(edge);
+		edge_send_away(edge, 0);
+		is_forbidden = false;
+	}
+	if (answer.len == 0)
+		return false;
+	CHECK(was_told("HTTP/1.1 403 "));
+	return true;
+}
+
 /* Whoever its connection serves next is not held back. */
 static bool poll_refused_then_upgraded(void) WORKER_ONLY;
 static bool poll_refused_then_upgraded(void)
@@ -252,9 +285,7 @@ static bool poll_refused_then_upgraded(void)
 	if (has_passed(1))
 		answer_all();
 	if (!is_asked_again && was_told("HTTP/1.1 503 ")) {
-		say("GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
-		    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-		    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n");
+		say(upgrade);
 		is_asked_again = true;
 	}
 	if (!was_told("HTTP/1.1 101 "))
@@ -326,6 +357,8 @@ static const struct scene {
 	{"a poll is refused when all its channels have answered", "/poll?wait=60&",
          poll_refused_in_part, false},
 	{"so is a poll that other settings end", "/poll?wait=60&", poll_turned_out, false},
+	{"other settings come before the end of its time", "/poll?wait=60&", poll_turned_out_first,
+         false},
 	{"a poll that was refused holds back nobody after it", "/poll?wait=60&",
          poll_refused_then_upgraded, false},
 	{"a stream of what cannot be followed is closed", "/events?", stream_refused, false},
