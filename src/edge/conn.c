@@ -532,6 +532,14 @@ static void beat_listener(struct edge *edge, struct conn *conn, struct slice bea
 	set_heartbeat(edge, conn, edge->settings->heartbeat_interval_ms);
 }
 
+/* It may have said something that was not looked at, since something of ours comes first: not since
+ * it takes nothing of what waits for it. */
+static bool is_unheard(const struct conn *conn)
+{
+	bool takes = outbox_own_bytes(conn_out(conn)) < CONN_OUT_PAUSE_BYTES;
+	return conn->is_waiting || (conn->is_paused && takes);
+}
+
 void conn_heartbeat(struct edge *edge, struct conn *conn, struct slice beat, bool expects_answer)
 {
 	uint64_t interval = edge->settings->heartbeat_interval_ms;
@@ -547,7 +555,7 @@ void conn_heartbeat(struct edge *edge, struct conn *conn, struct slice beat, boo
 		beat_listener(edge, conn, beat);
 		return;
 	}
-	if (conn->is_waiting) { /* it may have said something; that was not looked at */
+	if (is_unheard(conn)) {
 		set_heartbeat(edge, conn, interval);
 		return;
 	}

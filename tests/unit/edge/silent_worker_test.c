@@ -326,6 +326,44 @@ static bool client_not_looked_at(void)
 	return was_told("HTTP/1.1 200 ");
 }
 
+/* A frame of a client: masked with nothing. */
+static void say_frame(const char *text)
+{
+	char frame[2 + 4 + 125] = {(char)0x81, (char)(0x80 | strlen(text))};
+	CHECK(strlen(text) <= 125);
+	memcpy(frame + 6, text, strlen(text));
+	CHECK(send(client, frame, 6 + strlen(text), 0) == (ssize_t)(6 + strlen(text)));
+}
+
+/* It has asked for so much that nothing more is read from it: what it says, and that it is there,
+ * is not heard until that is answered. */
+static bool client_kept_waiting(void) WORKER_ONLY;
+static bool client_kept_waiting(void)
+{
+	static struct edge_settings next;
+	static uint64_t began_ms;
+	if (began_ms == 0 && was_told("HTTP/1.1 200 ")) {
+		began_ms = loop_now_ms(loop);
+		next = settings;
+		next.heartbeat_interval_ms = 20;
+		next.heartbeat_timeout_ms = 40;
+		edge_adopt(edge, &next);
+		say(upgrade);
+		for (int i = 0; i < CHANNELS; i++) {
+			char text[100];
+			snprintf(text, sizeof(text), "{\"type\":\"history\",\"channel\":\"c%d\"}",
+			         i);
+			say_frame(text);
+		}
+	}
+	if (!was_told("\"type\":\"welcome\""))
+		return false;
+	const struct conn *conn = slab_by_index(&edge->conns, 0);
+	CHECK(conn != NULL && conn->state == CONN_SOCKET);
+	CHECK(!conn->session.is_ended);
+	return loop_now_ms(loop) - began_ms > 10 * next.heartbeat_timeout_ms && conn->is_paused;
+}
+
 /* What a listener has, those that it accepts inherit. */
 static bool heartbeat_changed(void) WORKER_ONLY;
 static bool heartbeat_changed(void)
@@ -363,6 +401,8 @@ static const struct scene {
          poll_refused_then_upgraded, false},
 	{"a stream of what cannot be followed is closed", "/events?", stream_refused, false},
 	{"who comes after a reload has its heartbeats", "/events?", heartbeat_changed, false},
+	{"who is not read from for what it has asked is not silent", "/health?",
+         client_kept_waiting, false},
 	{"a client that is not looked at has its time later", "/poll?wait=0&", client_not_looked_at,
          true},
 };
