@@ -110,7 +110,7 @@ struct edge_mail {
 	union {
 		struct {
 			const struct survey_kind *kind; /* constant */
-			struct slab_handle asker;       /* the connection whose request it is */
+			struct slab_handle asker;       /* the survey: its token */
 			struct note *note; /* moves along; edge_mail_discard() frees it */
 		};
 		struct registry_mail registry;

@@ -55,7 +55,7 @@ struct hub_out {
 	void (*event)(struct hub_out *out, struct session *session, const struct hub_event *event);
 	size_t (*deliver)(struct hub_out *out, struct session *session,
 	                  const struct delivery *delivery);
-	/* One of its requests has been answered: session->request_count is one less. */
+	/* One of its requests has been answered: session->request_count is less by it. */
 	void (*answered)(struct hub_out *out, struct session *session);
 	/* The session is to be closed; sets is_ended. */
 	void (*end)(struct hub_out *out, struct session *session, enum hub_end why);
