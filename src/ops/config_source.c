@@ -63,6 +63,29 @@ static int open_section(struct config *config, unsigned line,
 	return 0;
 }
 
+/* Has it the bytes that keys have? Else the line may be the rest of a secret that ends with `=`. */
+static bool is_like_a_key(struct slice name)
+{
+	static const char bytes[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+	size_t i = 0;
+	while (i < name.len && memchr(bytes, name.at[i], sizeof(bytes) - 1) != NULL)
+		i++;
+	return i == name.len;
+}
+
+static int refuse_key(struct config *config, unsigned line, struct slice name, struct slice section,
+                      struct buf *error)
+{
+	if (!is_like_a_key(name))
+		return refuse_line(config, line, "unknown key in section", section, error);
+	config_line_blame(config, line, error);
+	buf_string(error, "unknown key ");
+	complaint_quote(error, name);
+	buf_string(error, " in section ");
+	complaint_quote(error, section);
+	return -EINVAL;
+}
+
 static int take_pair(struct config *config, unsigned line, const struct config_statement *statement,
                      const struct file_section *section, struct buf *error)
 {
@@ -70,14 +93,8 @@ static int take_pair(struct config *config, unsigned line, const struct config_s
 	if (section->name.at == NULL)
 		return refuse_line(config, line,
 		                   "a key before the first [section]:", statement->name, error);
-	if (!config_key_find(section->name, statement->name, &id)) {
-		config_line_blame(config, line, error);
-		buf_string(error, "unknown key ");
-		complaint_quote(error, statement->name);
-		buf_string(error, " in section ");
-		complaint_quote(error, section->name);
-		return -EINVAL;
-	}
+	if (!config_key_find(section->name, statement->name, &id))
+		return refuse_key(config, line, statement->name, section->name, error);
 	struct config_setting setting = config_setting_of_rule(id, section->rule);
 	return config_setting_assign(config, setting, statement->value, CONFIG_FROM_FILE, line,
 	                             error);
