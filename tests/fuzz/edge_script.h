@@ -962,6 +962,7 @@ static void run(void)
 		world->ready();
 	last_turns = 0;
 	is_limited = true;
+	wants_drain = false; /* the last request of the script before may have been for that */
 	for (size_t i = 0; i < CLIENTS; i++)
 		clients[i] = (struct client){.fd = -1};
 	loop_run(loop);
