@@ -218,8 +218,9 @@ static bool take_secrets(const struct tls_handshake *handshake, struct tls_agree
 static uint16_t find_plain_max(const SSL *ssl)
 {
 	unsigned code = SSL_SESSION_get_max_fragment_length(SSL_get_session(ssl));
-	return (uint16_t)(code == TLSEXT_max_fragment_length_DISABLED ? TLS_PLAIN_MAX
-	                                                              : 256u << code);
+	bool is_agreed =
+		code >= TLSEXT_max_fragment_length_512 && code <= TLSEXT_max_fragment_length_4096;
+	return (uint16_t)(is_agreed ? 256u << code : TLS_PLAIN_MAX);
 }
 
 bool tls_handshake_agreed(const struct tls_handshake *handshake, struct tls_agreed *agreed)
