@@ -144,16 +144,25 @@ static size_t gather(char *out, size_t len_max, const struct iovec *parts, size_
 size_t tls_seal(struct tls_desk *desk, struct tls *tls, const struct iovec *parts, size_t count,
                 size_t skip)
 {
+	size_t done = 0, len;
 	CHECK(tls->is_ready);
 	CHECK(!tls->is_offloaded);
-	if (tls->suite.is_13 && tls->writing.next >= RECORDS_PER_KEY && !update_writing(desk, tls))
-		return 0;
-	char *record = buf_room(&desk->said, TLS_SEALED_MAX);
-	if (record == NULL)
-		return 0;
-	size_t len =
-		gather(tls_record_content(record, tls->suite), tls->plain_max, parts, count, skip);
-	return seal(desk, tls, TLS_TYPE_DATA, record, len) ? len : 0;
+	do {
+		if (tls->suite.is_13 && tls->writing.next >= RECORDS_PER_KEY &&
+		    !update_writing(desk, tls))
+			return 0;
+		char *record = buf_room(&desk->said, TLS_SEALED_MAX);
+		if (record == NULL)
+			return 0;
+		len = gather(tls_record_content(record, tls->suite), tls->plain_max, parts, count,
+		             skip + done);
+		if (len == 0 && done > 0)
+			return done;
+		if (!seal(desk, tls, TLS_TYPE_DATA, record, len))
+			return 0;
+		done += len;
+	} while (len == tls->plain_max && done < TLS_PLAIN_MAX);
+	return done;
 }
 
 bool tls_offload(struct tls_desk *desk, struct tls *tls, int fd)

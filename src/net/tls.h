@@ -73,8 +73,9 @@ char *tls_room(struct tls_desk *desk);
 enum tls_result tls_take(struct tls_desk *desk, struct tls *tls, struct ssl_ctx_st *context,
                          uint64_t now_ms, size_t len, char *plain, size_t *plain_len);
 
-/* Seals up to a record's worth of the parts, from `skip` on, into tls_said(). How many bytes; 0: no
- * memory, or OpenSSL failed. Only when is_ready and not is_offloaded. */
+/* Seals up to TLS_PLAIN_MAX bytes of the parts, from `skip` on, into tls_said(): one record, or
+ * several small ones, so that those cost no write each. How many bytes; 0: no memory, or OpenSSL
+ * failed. Only when is_ready and not is_offloaded. */
 size_t tls_seal(struct tls_desk *desk, struct tls *tls, const struct iovec *parts, size_t count,
                 size_t skip);
 /* The last record, once: sealed, or by way of `fd` where the kernel seals. */
