@@ -328,7 +328,7 @@ static size_t message_bytes(const unsigned char head[MESSAGE_HEAD_BYTES])
 }
 
 /* The bytes of all records of the hello that begins here; 0: more must come; SIZE_MAX: it is too
- * long. What is none is for OpenSSL to refuse. */
+ * long, or another record stands in it. What is none is for OpenSSL to refuse. */
 static size_t find_hello(struct slice rest)
 {
 	unsigned char head[MESSAGE_HEAD_BYTES];
@@ -336,14 +336,15 @@ static size_t find_hello(struct slice rest)
 	while (came < wanted) {
 		const char *record = rest.at + at;
 		size_t bytes = tls_record_bytes(record, rest.len - at);
-		if (bytes > TLS_RECORD_MAX || bytes == TLS_HEADER_BYTES)
+		if (bytes > TLS_RECORD_MAX || bytes == TLS_HEADER_BYTES ||
+		    (bytes > 0 && tls_record_type(record) != TLS_TYPE_HANDSHAKE))
 			return SIZE_MAX;
 		if (bytes == 0 || bytes > rest.len - at)
 			return rest.len < TLS_RECORD_MAX ? 0 : SIZE_MAX;
-		for (size_t i = TLS_HEADER_BYTES; i < bytes; i++, came++) {
-			if (came < MESSAGE_HEAD_BYTES)
-				head[came] = (unsigned char)record[i];
-		}
+		for (size_t i = came; i < MESSAGE_HEAD_BYTES && i - came < bytes - TLS_HEADER_BYTES;
+		     i++)
+			head[i] = (unsigned char)record[TLS_HEADER_BYTES + i - came];
+		came += bytes - TLS_HEADER_BYTES;
 		at += bytes;
 		if (came >= MESSAGE_HEAD_BYTES && head[0] == CLIENT_HELLO)
 			wanted = message_bytes(head);

@@ -641,6 +641,7 @@ static const struct {
 	{"a hello that will be long", "\x16\3\1\0\4\1\0\x3f\xfd", 9, TLS_BROKEN},
 	{"one that is as long as OpenSSL takes it", "\x16\3\1\0\4\1\2\1\x40", 9, TLS_BROKEN},
 	{"a hello with something between", "\x16\3\1\0\1\1\x16\3\1\0\0", 11, TLS_BROKEN},
+	{"one with a warning between", "\x16\3\1\0\1\1\x15\3\1\0\2\1\x5a", 13, TLS_BROKEN},
 };
 
 static void check_strange(size_t i)
