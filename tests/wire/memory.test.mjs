@@ -636,8 +636,9 @@ describe("memory: tokens over TLS", { skip }, () => {
 /* ---- a node of a mesh ---- */
 
 /* The mesh allocates all the time, so that no number is that of the same allocation twice: while a
- * session is under way one of the next thousand fails, and again one four times a second. What there is of a session at the
- * node goes with its connections; those at the other nodes hear everything. */
+ * session is under way one of the next thousand fails, and again one four times a second. What
+ * there is of a session at the node goes with its connections; those at the other nodes hear
+ * everything. */
 async function starving(failing, dice, body) {
 	let failed = 0;
 	const again = () => {
