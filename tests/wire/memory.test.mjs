@@ -538,8 +538,8 @@ describe("memory", { skip }, () => {
 			outcome = failing.disarm();
 			if (outcome.failed === 0)
 				assert.ok(heard.payload.equals(payload));
-			else
-				assert.ok(!heard || heard.opcode === opcodes.close);
+			else /* or it was an allocation of those before it, who are just being closed */
+				assert.ok(!heard || heard.opcode === opcodes.close || heard.payload.equals(payload));
 			slow.close();
 		} while (outcome.failed > 0);
 		assert.ok(number > 10, "so many allocations at least");
