@@ -684,7 +684,10 @@ async function meshSession(starved, other, name) {
 	return { book, channels };
 }
 
-describe("memory: a node of a mesh", { skip }, () => {
+/* With the thread sanitizer links that begin anew all the time are more than a machine can do. */
+const skipMesh = skip || (hasThreadSanitizer && "a thread sanitizer slows nodes too much");
+
+describe("memory: a node of a mesh", { skip: skipMesh }, () => {
 	const seed = Number(process.env.STARVED_SEED ?? Date.now() % 1e9);
 
 	it(`goes on whatever fails, and nothing acknowledged is lost (STARVED_SEED=${seed})`, async () => {
@@ -698,7 +701,7 @@ describe("memory: a node of a mesh", { skip }, () => {
 			await Promise.all(mesh.nodes.map((node) => node.start()));
 			await mesh.converged();
 			let failed = 0;
-			for (let round = 0; round < Number(process.env.STARVED ?? (hasThreadSanitizer ? 2 : 5)); round++) {
+			for (let round = 0; round < Number(process.env.STARVED ?? 5); round++) {
 				let seen;
 				failed += await starving(failing, dice, async () => {
 					seen = await meshSession(starved, dice.pick(others), `r${round}`);
