@@ -20,7 +20,7 @@
 
 #define PSK_BYTES 32
 #define ID_BYTES 8
-#define READ_BYTES 16384 /* a record's worth */
+#define RECORD_BYTES 16384 /* of plain text, at most */
 
 /* What a key is shown as: PREFIX, the secret's id and the cluster's, both in hexadecimal. */
 #define ID_TEXT (2 * ID_BYTES)
@@ -47,7 +47,8 @@ struct psk {
 	SSL *ssl;
 	struct psk_keys *keys;
 	size_t which;
-	size_t taken; /* bytes while shaking hands */
+	size_t taken;     /* bytes while shaking hands */
+	uint32_t records; /* sealed with the keys at hand */
 	bool is_ready, has_shown, is_over;
 	enum psk_fault fault;
 	struct tls_bio bytes; /* of this call */
@@ -330,11 +331,11 @@ static enum psk_answer shake(struct psk *psk)
 static enum psk_answer read_plain(struct psk *psk, struct buf *plain)
 {
 	for (;;) {
-		char *room = buf_room(plain, READ_BYTES);
+		char *room = buf_room(plain, RECORD_BYTES);
 		if (room == NULL)
 			return break_off(psk, PSK_FAULT_MEMORY);
 		ERR_clear_error();
-		int got = SSL_read(psk->ssl, room, READ_BYTES);
+		int got = SSL_read(psk->ssl, room, RECORD_BYTES);
 		if (got <= 0)
 			return judge(psk, got);
 		buf_grew(plain, (size_t)got);
@@ -373,16 +374,32 @@ enum psk_fault psk_fault(const struct psk *psk)
 	return psk->fault;
 }
 
+/* What is written next begins with the change: RFC 8446 section 4.6.3. */
+static bool renew_keys(struct psk *psk)
+{
+	psk->records = 0;
+	return SSL_key_update(psk->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1;
+}
+
+static bool seal(struct psk *psk, struct slice plain)
+{
+	uint32_t records = (uint32_t)((plain.len + RECORD_BYTES - 1) / RECORD_BYTES);
+	if (psk->records >= PSK_RECORDS_PER_KEY && !renew_keys(psk))
+		return false;
+	psk->records += records;
+	return SSL_write(psk->ssl, plain.at, (int)plain.len) == (int)plain.len;
+}
+
 bool psk_seal(struct psk *psk, struct slice plain, struct buf *out)
 {
 	CHECK(psk->is_ready);
 	CHECK(plain.len > 0 && plain.len <= INT32_MAX);
 	psk->bytes.out = out;
 	ERR_clear_error();
-	int put = SSL_write(psk->ssl, plain.at, (int)plain.len);
+	bool is_sealed = seal(psk, plain);
 	ERR_clear_error();
 	psk->bytes.out = NULL;
-	return put == (int)plain.len && !out->is_broken;
+	return is_sealed && !out->is_broken;
 }
 
 void psk_say_end(struct psk *psk, struct buf *out)

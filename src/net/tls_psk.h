@@ -14,8 +14,10 @@
  *            one thread's.
  * Ownership: keys are counted, a session holds a reference; they lie in memory that core dumps
  *            leave out. psk_open() gives what psk_close() takes back.
- * Limits:    PSK_SECRETS_MAX secrets. A session's handshake reads PSK_HANDSHAKE_BYTES_MAX.
- * Source:    RFC 8446 sections 2.2, 4.2.11 and 9.1; RFC 5869 (HKDF); RFC 9257 on external keys.
+ * Limits:    PSK_SECRETS_MAX secrets. A session's handshake reads PSK_HANDSHAKE_BYTES_MAX. What
+ *            is sealed has new keys after PSK_RECORDS_PER_KEY records, as links live for months.
+ * Source:    RFC 8446 sections 2.2, 4.2.11, 4.6.3, 5.5 and 9.1; RFC 5869 (HKDF); RFC 9257 on
+ * external keys.
  */
 #pragma once
 
@@ -26,6 +28,8 @@
 
 #define PSK_SECRETS_MAX 2
 #define PSK_HANDSHAKE_BYTES_MAX (16u * 1024) /* a peer has said all that it has to in less */
+/* RFC 8446 section 5.5 allows 2^24.5. A change costs some twenty records. */
+#define PSK_RECORDS_PER_KEY (1u << 16)
 
 struct psk_keys;
 

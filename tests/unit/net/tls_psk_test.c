@@ -169,6 +169,53 @@ static void bytes_go_both_ways(void)
 	}
 }
 
+#define RECORD_BYTES (5 + 1 + 1 + 16) /* of one byte: head, type, tag */
+
+/* A change of keys is a record of its own in front of the first with the new ones. */
+static void keys_are_renewed(void)
+{
+	printf("psk: keys change after as many records as they are good for, and again\n");
+	struct pair pair;
+	pair_open(&pair, keys_of(SECRET, NULL, "c"), 0, keys_of(SECRET, NULL, "c"));
+	pair_run(&pair, 4096);
+	for (int changes = 0; changes < 3; changes++) {
+		for (uint32_t i = 0; i < PSK_RECORDS_PER_KEY; i++) {
+			CHECK(psk_seal(pair.dialler, SLICE("x"), &pair.to_server));
+			CHECK((pair.to_server.len > RECORD_BYTES) == (changes > 0 && i == 0));
+			CHECK(feed(pair.server, &pair.to_server, &pair.server_plain,
+			           &pair.to_dialler, 4096) == PSK_MORE);
+			CHECK(slice_is(buf_view(&pair.server_plain), "x"));
+			buf_clear(&pair.server_plain);
+		}
+		/* The other way has keys of its own, and nothing is asked for. */
+		CHECK(pair.to_dialler.len == 0);
+		CHECK(psk_seal(pair.server, SLICE("y"), &pair.to_dialler));
+		CHECK(pair.to_dialler.len == RECORD_BYTES);
+		CHECK(feed(pair.dialler, &pair.to_dialler, &pair.dialler_plain, &pair.to_server,
+		           4096) == PSK_MORE);
+		CHECK(slice_is(buf_view(&pair.dialler_plain), "y"));
+		buf_clear(&pair.dialler_plain);
+	}
+	pair_close(&pair);
+}
+
+static void long_writes_count_as_their_records(void)
+{
+	static char large[1 << 20];
+	const uint32_t each = sizeof(large) / 16384;
+	printf("psk: a long write counts as the records that it becomes\n");
+	struct pair pair;
+	pair_open(&pair, keys_of(SECRET, NULL, "c"), 0, keys_of(SECRET, NULL, "c"));
+	pair_run(&pair, 4096);
+	for (uint32_t i = 0; i < PSK_RECORDS_PER_KEY / each; i++) {
+		CHECK(psk_seal(pair.dialler, slice_of(large, sizeof(large)), &pair.to_server));
+		buf_clear(&pair.to_server);
+	}
+	CHECK(psk_seal(pair.dialler, SLICE("x"), &pair.to_server));
+	CHECK(pair.to_server.len > RECORD_BYTES);
+	pair_close(&pair);
+}
+
 static void bytes_that_were_changed_are_not_taken(void)
 {
 	printf("psk: a byte changed on the way ends the session\n");
@@ -348,6 +395,8 @@ int main(void)
 	static const unsigned char guess[32] = "not the key";
 	who_holds_the_secret_gets_through();
 	bytes_go_both_ways();
+	keys_are_renewed();
+	long_writes_count_as_their_records();
 	bytes_that_were_changed_are_not_taken();
 	a_handshake_cannot_be_replayed();
 	what_is_said_is_not_reflected();
