@@ -17,7 +17,7 @@
  * Limits:    PSK_SECRETS_MAX secrets. A session's handshake reads PSK_HANDSHAKE_BYTES_MAX. What
  *            is sealed has new keys after PSK_RECORDS_PER_KEY records, as links live for months.
  * Source:    RFC 8446 sections 2.2, 4.2.11, 4.6.3, 5.5 and 9.1; RFC 5869 (HKDF); RFC 9257 on
- * external keys.
+ *            external keys.
  */
 #pragma once
 
