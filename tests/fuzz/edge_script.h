@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../unit/edge/edge_up.h"
 #include "base/text.h"
 #include "edge/access.h"
 #include "edge/conn.h"
@@ -31,7 +32,6 @@
 #include "http/answer.h"
 #include "http/body.h"
 #include "hub/channel.h"
-#include "node/letter.h"
 #include "wire/json.h"
 #include "wire/ws_client.h"
 
@@ -105,19 +105,14 @@ int clock_gettime(clockid_t which, struct timespec *now)
 /* ---- the worker ---- */
 
 static const struct script_world *world;
-static struct post_office *office;
-static struct loop *loop;
-static struct edge *edge;
 static bool wants_drain;
 
-static void up_post(struct edge_up *up, uint32_t worker, const struct hub_mail *mail)
+static void post(struct edge_up *from, uint32_t worker, const struct hub_mail *mail)
 {
-	struct letter letter = {.kind = LETTER_HUB, .hub = *mail};
-	(void)up;
 	if (worker == 0)
-		mailbox_post(office, 0, worker, &letter);
+		up_post(from, worker, mail);
 	else
-		letter_discard(&letter);
+		hub_mail_discard(mail);
 }
 
 /* Another worker knows nothing, and has place for everybody. */
@@ -132,96 +127,47 @@ static void answer(uint32_t worker, struct edge_mail *mail)
 	}
 }
 
-static void up_post_edge(struct edge_up *up, uint32_t worker, const struct edge_mail *mail)
+static void post_edge(struct edge_up *from, uint32_t worker, const struct edge_mail *mail)
 {
-	struct letter letter = {.kind = LETTER_EDGE, .edge = *mail};
-	(void)up;
+	struct edge_mail letter = *mail;
 	if (worker != 0 && mail->about == EDGE_ABOUT_REGISTRY &&
 	    mail->registry.type == REGISTRY_LEAVE)
 		return;
 	if (worker != 0)
-		answer(worker, &letter.edge);
-	mailbox_post(office, 0, 0, &letter);
+		answer(worker, &letter);
+	up_post_edge(from, 0, &letter);
 }
 
-static bool up_has_room(struct edge_up *up)
+static void drain(struct edge_up *from)
 {
-	(void)up;
-	return mailbox_has_room(office, 0, HUB_LETTERS_MAX);
-}
-
-static bool up_is_congested(struct edge_up *up)
-{
-	(void)up;
-	return mailbox_is_congested(office, 0);
-}
-
-static void up_drain(struct edge_up *up)
-{
-	(void)up;
+	(void)from;
 	wants_drain = true;
 }
 
-static void up_letters(struct edge_up *up, uint64_t *incoming, uint64_t *queued)
-{
-	(void)up;
-	*incoming = *queued = 0;
-}
-
-static bool up_write_cluster(struct edge_up *up, struct slab_handle asker, struct buf *out)
-{
-	(void)up;
-	(void)asker;
-	buf_string(out, "{}");
-	return true;
-}
-
-static uint32_t up_ask_nodes(struct edge_up *up, const struct survey_question *question,
-                             uint16_t *nodes)
-{
-	(void)up;
-	(void)question;
-	(void)nodes;
-	return 0;
-}
-
-static void up_write(struct edge_up *up, struct buf *out)
-{
-	(void)up;
-	(void)out;
-}
-
-static void up_log(struct edge_up *up, const struct edge_line *line)
+static void read_line(struct edge_up *from, const struct edge_line *line)
 {
 	const struct slice parts[] = {line->method, line->path, line->transport,
 	                              line->reason, line->user, line->connection};
 	struct buf all = {0};
-	(void)up;
+	(void)from;
 	for (size_t i = 0; i < COUNT_OF(parts); i++)
 		buf_slice(&all, parts[i]);
 	buf_free(&all);
 }
 
-static void up_warn(struct edge_up *up, const char *kind, const char *message)
+static void warn(struct edge_up *from, const char *kind, const char *message)
 {
-	(void)up;
+	(void)from;
 	CHECK(kind != NULL && message != NULL);
 }
 
-static struct edge_up up = {
-	.post = up_post,
-	.post_edge = up_post_edge,
-	.has_room = up_has_room,
-	.is_congested = up_is_congested,
-	.drain = up_drain,
-	.letters = up_letters,
-	.write_cluster = up_write_cluster,
-	.ask_nodes = up_ask_nodes,
-	.write_figures = up_write,
-	.write_metrics = up_write,
-	.log = up_log,
-	.warn = up_warn,
-};
+static void on_any_timer(struct loop_handler *by, struct timer *timer)
+{
+	if (timer->kind == SCRIPT_TIMER_OWN)
+		world->timer(timer);
+	else
+		on_timer(by, timer);
+}
 
 /* ---- settings ---- */
 
@@ -297,6 +243,12 @@ static void begin_once(void)
 	const char *why;
 	if (keys != NULL)
 		return;
+	up.post = post;
+	up.post_edge = post_edge;
+	up.drain = drain;
+	up.log = read_line;
+	up.warn = warn;
+	handler.timer = on_any_timer;
 	keys = key_set_create();
 	CHECK(keys != NULL && jwt_reader_init(&reader));
 	CHECK(key_set_add_secret(keys, SLICE(SECRET), &why) == 0);
@@ -880,50 +832,9 @@ static void go_on(void) WORKER_ONLY
 	CHECK(last_turns++ < LAST_TURNS);
 }
 
-static void on_begin(struct loop_handler *handler)
+static bool on_after(struct loop_handler *by)
 {
-	(void)handler;
-	edge_begin(edge);
-}
-
-static void on_ready(struct loop_handler *handler, uint64_t tag, unsigned ready)
-{
-	(void)handler;
-	role_enter_worker();
-	edge_ready(edge, tag, ready);
-}
-
-static uint32_t on_letters_max(struct loop_handler *handler)
-{
-	(void)handler;
-	return TURN_MAILS_MAX;
-}
-
-static void on_letter(struct loop_handler *handler, const void *bytes)
-{
-	const struct letter *letter = bytes;
-	(void)handler;
-	role_enter_worker();
-	CHECK(letter->kind == LETTER_EDGE || letter->kind == LETTER_HUB);
-	if (letter->kind == LETTER_EDGE)
-		edge_receive_mail(edge, &letter->edge);
-	else
-		edge_receive(edge, &letter->hub);
-}
-
-static void on_timer(struct loop_handler *handler, struct timer *timer)
-{
-	(void)handler;
-	role_enter_worker();
-	if (timer->kind == SCRIPT_TIMER_OWN)
-		world->timer(timer);
-	else
-		edge_timer(edge, timer);
-}
-
-static bool on_after(struct loop_handler *handler)
-{
-	(void)handler;
+	(void)by;
 	role_enter_worker();
 	if (world->turn != NULL)
 		world->turn();
@@ -941,13 +852,8 @@ static void run(void)
 {
 	static const struct edge_node node = {
 		.name = "node", .cluster = "", .boot_id = 1, .hash_key = {{1, 2}}};
-	static struct loop_handler handler = {on_begin,  on_ready, on_letters_max,
-	                                      on_letter, on_timer, on_after};
 	static struct edge_common common;
-	office = post_office_create(2, sizeof(struct letter));
-	loop = loop_create(&(struct loop_options){
-		.handler = &handler, .office = office, .letter_bytes = sizeof(struct letter)});
-	CHECK(office != NULL && loop != NULL);
+	loop_open(2);
 	struct hub_cluster *cluster = world->begin == NULL ? NULL : world->begin();
 	edge = edge_create(&(struct edge_options){.node = &node,
 	                                          .common = &common,
@@ -970,11 +876,7 @@ static void run(void)
 	edge_destroy(edge);
 	if (world->end != NULL)
 		world->end();
-	struct letter letter;
-	while (mailbox_take(office, 0, &letter))
-		letter_discard(&letter);
-	loop_destroy(loop);
-	post_office_destroy(office);
+	loop_close();
 }
 
 static void script_run(const uint8_t *data, size_t size, const struct script_world *beside)

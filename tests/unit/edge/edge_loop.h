@@ -1,20 +1,17 @@
 /*
  * edge_loop.h - an edge on a loop, in the test's own thread, with one client: a socket whose other
- * end is the edge's. The test defines what is declared here; it is called from within loop_run().
+ * end is the edge's. The test defines client_turn(); it is called from within loop_run().
  */
 #pragma once
 
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "edge/edge.h"
-#include "net/listen.h"
+#include "edge_up.h"
 
 #define TURNS_MAX 100000
 
 static void client_turn(void); /* at the end of each turn of the worker */
-static uint32_t letters_max(void);
-static void take_letter(const void *letter);
 
 static struct rule rule = {.pattern = "*", .history_size = 1, .history_ttl_ms = 60000};
 static const struct rules rules = {&rule, 1};
@@ -34,11 +31,13 @@ static struct edge_settings settings = {
 };
 
 static struct edge_common common;
-static struct post_office *office;
-static struct loop *loop;
-static struct edge *edge;
 static int client;
 static struct buf answer; /* what came */
+
+static inline void say(const char *request)
+{
+	CHECK(send(client, request, strlen(request), 0) == (ssize_t)strlen(request));
+}
 
 static void hear(void)
 {
@@ -53,69 +52,27 @@ static bool was_told(const char *what)
 	return answer.len > 0 && memmem(answer.at, answer.len, what, strlen(what)) != NULL;
 }
 
-/* ---- the loop ---- */
-
-static void on_begin(struct loop_handler *handler)
+static bool on_after(struct loop_handler *by)
 {
-	(void)handler;
-	edge_begin(edge);
-}
-
-static void on_ready(struct loop_handler *handler, uint64_t tag, unsigned ready)
-{
-	(void)handler;
-	role_enter_worker();
-	edge_ready(edge, tag, ready);
-}
-
-static uint32_t on_letters_max(struct loop_handler *handler)
-{
-	(void)handler;
-	return letters_max();
-}
-
-static void on_letter(struct loop_handler *handler, const void *letter)
-{
-	(void)handler;
-	take_letter(letter);
-}
-
-static void on_timer(struct loop_handler *handler, struct timer *timer)
-{
-	(void)handler;
-	role_enter_worker();
-	edge_timer(edge, timer);
-}
-
-static bool on_after(struct loop_handler *handler)
-{
-	(void)handler;
+	(void)by;
 	role_enter_worker();
 	(void)edge_after(edge);
 	client_turn();
 	return true; /* nobody rings when the client has something to do */
 }
 
-static struct loop_handler handler = {on_begin,  on_ready, on_letters_max,
-                                      on_letter, on_timer, on_after};
-
-/* ---- all of it ---- */
-
-static void open_all(struct edge_up *up, uint32_t workers, uint32_t letter_bytes)
+static void open_all(uint32_t workers)
 {
 	struct listen_address address;
 	CHECK(listen_ip(&address, "127.0.0.1", 0));
 	CHECK(listen_claim(&address) == 0);
 	int listener = listen_open(&address, 60000);
 	CHECK(listener >= 0);
-	office = post_office_create(1, letter_bytes);
-	loop = loop_create(&(struct loop_options){
-		.handler = &handler, .office = office, .letter_bytes = letter_bytes});
-	CHECK(loop != NULL);
+	loop_open(1);
 	edge = edge_create(&(struct edge_options){.node = &node,
 	                                          .common = &common,
 	                                          .settings = &settings,
-	                                          .up = up,
+	                                          .up = &up,
 	                                          .loop = loop,
 	                                          .workers = workers,
 	                                          .descriptors_max = 1000});
@@ -131,6 +88,5 @@ static void close_all(void)
 	close(client);
 	buf_free(&answer);
 	edge_destroy(edge);
-	loop_destroy(loop);
-	post_office_destroy(office);
+	loop_close();
 }

@@ -2,16 +2,9 @@
  * What the server API asks of other nodes where memory is short: a loop with an edge, whose client
  * asks one question after another on one connection. The other nodes are this test.
  */
+#include "../../failing.h"
 #include "edge/survey.h"
 #include "edge_loop.h"
-
-struct letter {
-	bool is_edge;
-	union {
-		struct hub_mail hub;
-		struct edge_mail edge;
-	};
-};
 
 enum step {
 	STEP_UNASKED = 0, /* there is no memory to ask the other node */
@@ -37,16 +30,15 @@ static void node_answers(void);
 static size_t step;
 static bool is_asked;         /* the other node */
 static struct edge_mail held; /* the answer to the first question */
-static bool is_holding, is_full;
+static bool is_holding;
 static uint32_t starved_count;
 
 static void begin_step(void)
 {
 	char request[200];
 	buf_clear(&answer);
-	int len = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: x\r\n\r\n",
-	                   steps[step].path);
-	CHECK(send(client, request, (size_t)len, 0) == len);
+	snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", steps[step].path);
+	say(request);
 }
 
 /* Its turn comes behind the worker's. */
@@ -69,62 +61,18 @@ static void client_turn(void)
 
 /* ---- letters ---- */
 
-static uint32_t letters_max(void)
+static void post_edge(struct edge_up *from, uint32_t worker, const struct edge_mail *mail)
 {
-	return mailbox_has_room(office, 0, 2 * TURN_MAILS_MAX) ? TURN_MAILS_MAX : 0;
-}
-
-static void take_letter(const void *bytes)
-{
-	const struct letter *letter = bytes;
-	role_enter_worker();
-	if (letter->is_edge)
-		edge_receive_mail(edge, &letter->edge);
-	else
-		edge_receive(edge, &letter->hub);
-}
-
-static void post(struct edge_up *up, uint32_t worker, const struct hub_mail *mail)
-{
-	struct letter letter = {.hub = *mail};
-	(void)up;
-	mailbox_post(office, 0, worker, &letter);
-}
-
-static void post_edge(struct edge_up *up, uint32_t worker, const struct edge_mail *mail)
-{
-	struct letter letter = {.is_edge = true, .edge = *mail};
-	(void)up;
 	if (mail->is_answer && slice_is(buf_view(&mail->note->text), "ann")) {
 		held = *mail;
 		is_holding = true;
 		return;
 	}
 	if (mail->is_answer && is_holding) { /* letters keep their order */
-		struct letter first = {.is_edge = true, .edge = held};
 		is_holding = false;
-		mailbox_post(office, 0, worker, &first);
+		up_post_edge(from, worker, &held);
 	}
-	mailbox_post(office, 0, worker, &letter);
-}
-
-static bool has_room(struct edge_up *up)
-{
-	(void)up;
-	return !is_full && mailbox_has_room(office, 0, HUB_LETTERS_MAX);
-}
-
-static bool is_congested(struct edge_up *up)
-{
-	(void)up;
-	return mailbox_is_congested(office, 0);
-}
-
-static void letters(struct edge_up *up, uint64_t *incoming, uint64_t *queued)
-{
-	(void)up;
-	*incoming = mailbox_incoming(office, 0);
-	*queued = mailbox_queued(office, 0);
+	up_post_edge(from, worker, mail);
 }
 
 /* ---- other nodes ---- */
@@ -148,10 +96,10 @@ static void node_answers(void)
 	edge_node_answered(edge, NODE, asked.token, asked.kind, 1, note);
 }
 
-static uint32_t ask_nodes(struct edge_up *up, const struct survey_question *question,
+static uint32_t ask_nodes(struct edge_up *from, const struct survey_question *question,
                           uint16_t *nodes)
 {
-	(void)up;
+	(void)from;
 	if (step == STEP_UNASKED)
 		return SURVEY_NO_MEMORY;
 	if (step != STEP_STARVED && step != STEP_THERE)
@@ -162,9 +110,9 @@ static uint32_t ask_nodes(struct edge_up *up, const struct survey_question *ques
 	return 1;
 }
 
-static void answer_node(struct edge_up *up, uint8_t kind, const struct note *note)
+static void answer_node(struct edge_up *from, uint8_t kind, const struct note *note)
 {
-	(void)up;
+	(void)from;
 	CHECK(kind == SURVEY_USER);
 	CHECK(note->far.node == NODE && note->far.token.index == 7);
 	CHECK(note->body.is_broken);
@@ -176,31 +124,19 @@ static void node_asks(void)
 	struct survey_question question = {.kind = SURVEY_USER, .text = SLICE("eve")};
 	struct far_asker asker = {.node = NODE, .use = 1, .token = {7, 8}};
 	role_enter_worker();
-	is_full = true;
+	printf("far_survey: a node that asks is told that there is no memory for its question\n");
+	failing_arm(1, FAILING_ONE);
 	CHECK(edge_survey_for_node(edge, &question, &asker));
-	is_full = false;
+	CHECK(failing_disarm() == 1);
 	CHECK(starved_count == 1);
-	printf("far_survey: a node that asks is told that there is no room for its question\n");
 }
-
-static void log_line(struct edge_up *up, const struct edge_line *line)
-{
-	(void)up;
-	(void)line;
-}
-
-static struct edge_up up = {.post = post,
-                            .post_edge = post_edge,
-                            .has_room = has_room,
-                            .is_congested = is_congested,
-                            .letters = letters,
-                            .ask_nodes = ask_nodes,
-                            .answer_node = answer_node,
-                            .log = log_line};
 
 int main(void)
 {
-	open_all(&up, 1, sizeof(struct letter));
+	up.post_edge = post_edge;
+	up.ask_nodes = ask_nodes;
+	up.answer_node = answer_node;
+	open_all(1);
 	node_asks();
 	begin_step();
 	loop_run(loop);

@@ -53,39 +53,6 @@ static void client_turn(void)
 		loop_stop(loop);
 }
 
-static uint32_t letters_max(void)
-{
-	return 0;
-}
-
-static void take_letter(const void *letter)
-{
-	(void)letter;
-	CHECK(false);
-}
-
-/* ---- nobody else is there ---- */
-
-static bool has_room(struct edge_up *up)
-{
-	(void)up;
-	return true;
-}
-
-static bool is_congested(struct edge_up *up)
-{
-	(void)up;
-	return false;
-}
-
-static void letters(struct edge_up *up, uint64_t *incoming, uint64_t *queued)
-{
-	(void)up;
-	*incoming = *queued = 0;
-}
-
-static struct edge_up up = {.has_room = has_room, .is_congested = is_congested, .letters = letters};
-
 int main(void)
 {
 	static const char handshake[] =
@@ -98,9 +65,8 @@ int main(void)
 		printf("heartbeat: %s\n", scene->claim);
 		was_away = scene->away_ms == 0;
 		asked_ms = 0;
-		open_all(&up, 1, LOOP_LETTER_MAX);
-		CHECK(send(client, handshake, sizeof(handshake) - 1, 0) ==
-		      (ssize_t)sizeof(handshake) - 1);
+		open_all(1);
+		say(handshake);
 		loop_run(loop);
 		CHECK(pings > 0);
 		/* Who is asked in time is so a little later, where others are asked, too. */

@@ -21,9 +21,9 @@ static bool is_full;          /* no letter can be posted now */
 
 /* ---- the other worker ---- */
 
-static void post(struct edge_up *up, uint32_t worker, const struct hub_mail *mail)
+static void post(struct edge_up *from, uint32_t worker, const struct hub_mail *mail)
 {
-	(void)up;
+	(void)from;
 	CHECK(worker == 1);
 	if (mail->kind == MAIL_FOLLOW) {
 		CHECK(asked_count < CHANNELS);
@@ -49,37 +49,11 @@ static void answer_follow(const struct hub_mail *mail)
 	hub_mail_discard(mail);
 }
 
-static void post_edge(struct edge_up *up, uint32_t worker, const struct edge_mail *mail)
+static bool is_congested(struct edge_up *from)
 {
-	(void)up;
-	(void)worker;
-	(void)mail;
-	CHECK(false);
-}
-
-static bool has_room(struct edge_up *up)
-{
-	(void)up;
-	return true;
-}
-
-static bool is_congested(struct edge_up *up)
-{
-	(void)up;
+	(void)from;
 	return is_full;
 }
-
-static void letters(struct edge_up *up, uint64_t *incoming, uint64_t *queued)
-{
-	(void)up;
-	*incoming = *queued = 0;
-}
-
-static struct edge_up up = {.post = post,
-                            .post_edge = post_edge,
-                            .has_room = has_room,
-                            .is_congested = is_congested,
-                            .letters = letters};
 
 /* ---- the client ---- */
 
@@ -94,11 +68,6 @@ static void ask_for(const char *path)
 	buf_string(&request, " HTTP/1.1\r\nHost: x\r\n\r\n");
 	CHECK(send(client, request.at, request.len, 0) == (ssize_t)request.len);
 	buf_free(&request);
-}
-
-static void say(const char *request)
-{
-	CHECK(send(client, request, strlen(request), 0) == (ssize_t)strlen(request));
 }
 
 static const char upgrade[] = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
@@ -417,19 +386,10 @@ static void client_turn(void)
 		loop_stop(loop);
 }
 
-static uint32_t letters_max(void)
-{
-	return 0;
-}
-
-static void take_letter(const void *letter)
-{
-	(void)letter;
-	CHECK(false);
-}
-
 int main(void)
 {
+	up.post = post;
+	up.is_congested = is_congested;
 	settings.header_timeout_ms = HEADER_TIMEOUT_MS;
 	for (size_t i = 0; i < COUNT_OF(scenes); i++) {
 		scene = &scenes[i];
@@ -437,7 +397,7 @@ int main(void)
 		turns = 0;
 		error = ERROR_NONE;
 		is_full = scene->begins_full;
-		open_all(&up, 2, LOOP_LETTER_MAX);
+		open_all(2);
 		ask_for(scene->path);
 		loop_run(loop);
 		while (asked_count > 0)

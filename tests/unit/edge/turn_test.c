@@ -7,14 +7,6 @@
 #include "auth/key.h"
 #include "edge_loop.h"
 
-struct letter {
-	bool is_edge;
-	union {
-		struct hub_mail hub;
-		struct edge_mail edge;
-	};
-};
-
 /* ---- the client ---- */
 
 static struct buf request;                   /* what is still to be sent */
@@ -201,91 +193,6 @@ static void client_turn(void)
 		loop_stop(loop);
 }
 
-/* ---- letters ---- */
-
-static uint32_t letters_max(void)
-{
-	return mailbox_has_room(office, 0, 2 * TURN_MAILS_MAX) ? TURN_MAILS_MAX : 0;
-}
-
-static void take_letter(const void *bytes)
-{
-	const struct letter *letter = bytes;
-	role_enter_worker();
-	if (letter->is_edge)
-		edge_receive_mail(edge, &letter->edge);
-	else
-		edge_receive(edge, &letter->hub);
-}
-
-/* ---- the edge ---- */
-
-static void post(struct edge_up *up, uint32_t worker, const struct hub_mail *mail)
-{
-	struct letter letter = {.hub = *mail};
-	(void)up;
-	mailbox_post(office, 0, worker, &letter);
-}
-
-static void post_edge(struct edge_up *up, uint32_t worker, const struct edge_mail *mail)
-{
-	struct letter letter = {.is_edge = true, .edge = *mail};
-	(void)up;
-	mailbox_post(office, 0, worker, &letter);
-}
-
-static bool has_room(struct edge_up *up)
-{
-	(void)up;
-	return mailbox_has_room(office, 0, HUB_LETTERS_MAX);
-}
-
-static bool is_congested(struct edge_up *up)
-{
-	(void)up;
-	return mailbox_is_congested(office, 0);
-}
-
-static void letters(struct edge_up *up, uint64_t *incoming, uint64_t *queued)
-{
-	(void)up;
-	*incoming = mailbox_incoming(office, 0);
-	*queued = mailbox_queued(office, 0);
-}
-
-static bool write_cluster(struct edge_up *up, struct slab_handle asker, struct buf *out)
-{
-	(void)up;
-	(void)asker;
-	buf_string(out, "{}");
-	return true;
-}
-
-static void write_figures(struct edge_up *up, struct buf *out)
-{
-	(void)up;
-	(void)out;
-}
-
-static uint32_t ask_nodes(struct edge_up *up, const struct survey_question *question,
-                          uint16_t *nodes)
-{
-	(void)up;
-	(void)question;
-	(void)nodes;
-	return 0;
-}
-
-static struct edge_up up = {.post = post,
-                            .post_edge = post_edge,
-                            .has_room = has_room,
-                            .is_congested = is_congested,
-                            .letters = letters,
-                            .write_cluster = write_cluster,
-                            .ask_nodes = ask_nodes,
-                            .write_figures = write_figures,
-                            .write_metrics = write_figures};
-
 int main(void)
 {
 	const char *why;
@@ -293,7 +200,7 @@ int main(void)
 	CHECK(settings.token_keys != NULL);
 	CHECK(key_set_add_secret(settings.token_keys,
 	                         SLICE("a secret that is long enough, as it is 32"), &why) == 0);
-	open_all(&up, 1, sizeof(struct letter));
+	open_all(1);
 	begin_step(STEP_CHANNELS);
 	loop_run(loop);
 	close_all();
