@@ -56,7 +56,7 @@ enum config_from {
 /* Where a value comes from, and its text there. */
 struct config_entry {
 	enum config_from from;
-	unsigned line; /* in the file */
+	unsigned line; /* in the file; 0: it was there at the start, and is so no more */
 	char *text;
 };
 

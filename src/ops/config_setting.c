@@ -101,11 +101,16 @@ int config_setting_copy(struct config *config, const struct config *from,
 	const struct config_entry *given = config_setting_entry(from, setting);
 	struct config_entry *entry = config_setting_entry(config, setting);
 	struct slice text = slice_string(given->text);
+	bool is_other = !slice_is(text, entry->text);
 	char *copy = config_copy(text);
 	if (copy == NULL)
 		return -ENOMEM;
 	config_text_free(entry->text);
-	*entry = (struct config_entry){.from = given->from, .line = given->line, .text = copy};
+	entry->text = copy;
+	if (is_other) {
+		entry->from = given->from;
+		entry->line = 0;
+	}
 	int result = config_value_parse(key->kind, key->limits, text,
 	                                config_setting_value(config, setting));
 	CHECK(result == 0 || result == -ENOMEM); /* it was good before */
@@ -141,8 +146,12 @@ void config_setting_blame(const struct config *config, struct config_setting set
 {
 	CHECK(error->len == 0); /* there is one complaint */
 	const struct config_entry *entry = config_setting_entry(config, setting);
-	if (entry->from == CONFIG_FROM_FILE)
+	if (entry->from == CONFIG_FROM_FILE && entry->line > 0) {
 		config_line_blame(config, entry->line, error);
+	} else if (entry->from == CONFIG_FROM_FILE) {
+		complaint_text(error, slice_string(config->sources.file));
+		buf_string(error, " as it was at the start: ");
+	}
 	if (entry->from == CONFIG_FROM_OPTION)
 		buf_string(error, "-o ");
 	if (entry->from == CONFIG_FROM_ENVIRONMENT)

@@ -43,7 +43,8 @@ MUST_CHECK int config_setting_assign(struct config *config, struct config_settin
 MUST_CHECK int config_setting_reset(struct config *config, struct config_setting setting,
                                     const char *text);
 
-/* As `from` has it, and where that had it from; 0 or -ENOMEM. */
+/* As `from` has it: 0 or -ENOMEM. What says the same in both is where `config` has it; another
+ * value has no line there. */
 MUST_CHECK int config_setting_copy(struct config *config, const struct config *from,
                                    struct config_setting setting);
 

@@ -632,6 +632,10 @@ static void check_files(const char *path)
 
 /* Reading again. */
 
+#define NO_KEY                                                                                     \
+	" is not on loopback and no key is set: set auth.jwt_secret, auth.jwt_public_key_file or " \
+	"auth.api_key, or auth.open = yes"
+
 static const struct {
 	const char *name;
 	const char *old, *next;
@@ -682,9 +686,14 @@ static const struct {
 		"[listen]\nhttp=0.0.0.0:1\n[auth]\napi_key=k\n",
 		"[listen]\nhttp=127.0.0.1:1\n",
 		.restarts = "listen.http",
-		.complaint = ":2: listen.http: 0.0.0.0:1 is not on loopback and no key is set: "
-			     "set auth.jwt_secret, auth.jwt_public_key_file or auth.api_key, or "
-			     "auth.open = yes",
+		.complaint = " as it was at the start: listen.http: 0.0.0.0:1" NO_KEY,
+	},
+	{
+		"read again, a line is the one where the value stands now",
+		"[listen]\nhttp=0.0.0.0:1\n[auth]\napi_key=k\n",
+		"# no key\n\n[listen]\nhttp=0.0.0.0:1\n",
+		.restarts = "",
+		.complaint = ":4: listen.http: 0.0.0.0:1" NO_KEY,
 	},
 };
 
