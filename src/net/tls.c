@@ -327,20 +327,29 @@ static size_t message_bytes(const unsigned char head[MESSAGE_HEAD_BYTES])
 	return MESSAGE_HEAD_BYTES + ((size_t)head[1] << 16 | (size_t)head[2] << 8 | head[3]);
 }
 
+static size_t refuse(int *alert, enum tls_alert why)
+{
+	*alert = (int)why;
+	return SIZE_MAX;
+}
+
 /* The bytes of all records of the hello that begins here; 0: more must come; SIZE_MAX: it is too
- * long, or another record stands in it. What is none is for OpenSSL to refuse. */
-static size_t find_hello(struct slice rest)
+ * long, or another record stands in it: `alert` says why. What is none is for OpenSSL to refuse. */
+static size_t find_hello(struct slice rest, int *alert)
 {
 	unsigned char head[MESSAGE_HEAD_BYTES];
 	size_t came = 0, wanted = MESSAGE_HEAD_BYTES, at = 0;
 	while (came < wanted) {
 		const char *record = rest.at + at;
 		size_t bytes = tls_record_bytes(record, rest.len - at);
-		if (bytes > TLS_RECORD_MAX || bytes == TLS_HEADER_BYTES ||
+		if (bytes > TLS_RECORD_MAX)
+			return refuse(alert, TLS_ALERT_RECORD_OVERFLOW);
+		if (bytes == TLS_HEADER_BYTES ||
 		    (bytes > 0 && tls_record_type(record) != TLS_TYPE_HANDSHAKE))
-			return SIZE_MAX;
+			return refuse(alert, TLS_ALERT_UNEXPECTED_MESSAGE);
 		if (bytes == 0 || bytes > rest.len - at)
-			return rest.len < TLS_RECORD_MAX ? 0 : SIZE_MAX;
+			return rest.len < TLS_RECORD_MAX ? 0
+			                                 : refuse(alert, TLS_ALERT_DECODE_ERROR);
 		for (size_t i = came; i < MESSAGE_HEAD_BYTES && i - came < bytes - TLS_HEADER_BYTES;
 		     i++)
 			head[i] = (unsigned char)record[TLS_HEADER_BYTES + i - came];
@@ -349,29 +358,38 @@ static size_t find_hello(struct slice rest)
 		if (came >= MESSAGE_HEAD_BYTES && head[0] == CLIENT_HELLO)
 			wanted = message_bytes(head);
 		if (wanted > TLS_PLAIN_MAX)
-			return SIZE_MAX;
+			return refuse(alert, TLS_ALERT_DECODE_ERROR);
 	}
 	return at;
 }
 
 /* The bytes to be looked at next, a record or a hello; 0 and SIZE_MAX as above. */
-static size_t next_bytes(const struct tls *tls, struct slice rest)
+static size_t next_bytes(const struct tls *tls, struct slice rest, int *alert)
 {
 	size_t bytes = tls_record_bytes(rest.at, rest.len);
-	if (bytes > TLS_RECORD_MAX || (!tls->is_ready && bytes == TLS_HEADER_BYTES))
-		return SIZE_MAX;
+	if (bytes > TLS_RECORD_MAX)
+		return refuse(alert, TLS_ALERT_RECORD_OVERFLOW);
+	if (!tls->is_ready && bytes == TLS_HEADER_BYTES)
+		return refuse(alert, TLS_ALERT_UNEXPECTED_MESSAGE);
 	if (bytes == 0 || bytes > rest.len)
 		return 0;
 	bool is_hello = !tls->is_ready && tls_record_type(rest.at) == TLS_TYPE_HANDSHAKE &&
 	                tls_handshake_awaits_hello(tls->handshake);
-	return is_hello ? find_hello(rest) : bytes;
+	return is_hello ? find_hello(rest, alert) : bytes;
 }
 
-static enum tls_result refuse_length(struct tls_desk *desk, struct tls *tls)
+/* A first hello is answered as it came, unsealed. In a handshake that has begun only OpenSSL knows
+ * how: there the peer sees the connection end. */
+static enum tls_result refuse_records(struct tls_desk *desk, struct tls *tls, int alert)
 {
+	const char record[] = {TLS_TYPE_ALERT, 3, 3, 0, 2, LEVEL_FATAL, (char)alert};
+	if (tls->is_ready)
+		return fail(desk, tls, alert);
+	if (tls->handshake == NULL)
+		buf_append(&desk->said, record, sizeof(record));
 	end_handshake(tls);
 	tls->is_over = true;
-	return tls->is_ready ? fail(desk, tls, TLS_ALERT_RECORD_OVERFLOW) : TLS_BROKEN;
+	return TLS_BROKEN;
 }
 
 enum tls_result tls_take(struct tls_desk *desk, struct tls *tls, struct ssl_ctx_st *context,
@@ -384,9 +402,10 @@ enum tls_result tls_take(struct tls_desk *desk, struct tls *tls, struct ssl_ctx_
 	    tls_record_type(rest.at) != TLS_TYPE_HANDSHAKE)
 		return TLS_NOT_TLS;
 	while (result == TLS_GOES_ON) {
-		size_t bytes = next_bytes(tls, rest);
+		int alert = 0;
+		size_t bytes = next_bytes(tls, rest, &alert);
 		if (bytes == SIZE_MAX)
-			return refuse_length(desk, tls);
+			return refuse_records(desk, tls, alert);
 		if (bytes == 0)
 			return hold(tls, rest);
 		if (tls->is_ready)

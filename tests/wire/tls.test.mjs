@@ -169,6 +169,12 @@ describe("tls: what is no TLS", () => {
 		await answerTo(Buffer.from([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]));
 	});
 
+	it("is told by an alert that its hello is too long", async () => {
+		const hello = Buffer.from([22, 3, 1, 0, 4, 1, 0, 0x40, 0]);
+		const decode_error = Buffer.from([21, 3, 3, 0, 2, 2, 50]);
+		assert.equal(await answerTo(hello), decode_error.toString("latin1"));
+	});
+
 	it("is closed after header_timeout where a handshake stops half-way", async () => {
 		await answerTo(Buffer.from([22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]));
 		const stats = (await call(server, "GET", "/api/stats")).json();

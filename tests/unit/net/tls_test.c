@@ -627,22 +627,40 @@ static const struct {
 	const char *bytes;
 	size_t len;
 	enum tls_result result;
+	int alert; /* -1: none */
 } strange[] = {
-	{"a request in plain text", "GET / HTTP/1.1\r\n", 16, TLS_NOT_TLS},
-	{"an alert first", "\x15\3\3\0\2\1\0", 7, TLS_NOT_TLS},
-	{"a zero", "", 1, TLS_NOT_TLS},
-	{"a record in part", "\x16\3\1\0\x50\1\0", 7, TLS_GOES_ON},
-	{"a header in part", "\x16\3\1", 3, TLS_GOES_ON},
-	{"a record too long", "\x16\3\1\xff\xff", 5, TLS_BROKEN},
-	{"a hello that is none", "\x16\3\1\0\5hello", 10, TLS_BROKEN},
-	{"an empty record", "\x16\3\1\0\0", 5, TLS_BROKEN},
-	{"a hello in part", "\x16\3\1\0\4\1\0\x3f\xfc", 9, TLS_GOES_ON},
-	{"less of it", "\x16\3\1\0\1\1", 6, TLS_GOES_ON},
-	{"a hello that will be long", "\x16\3\1\0\4\1\0\x3f\xfd", 9, TLS_BROKEN},
-	{"one that is as long as OpenSSL takes it", "\x16\3\1\0\4\1\2\1\x40", 9, TLS_BROKEN},
-	{"a hello with something between", "\x16\3\1\0\1\1\x16\3\1\0\0", 11, TLS_BROKEN},
-	{"one with a warning between", "\x16\3\1\0\1\1\x15\3\1\0\2\1\x5a", 13, TLS_BROKEN},
+	{"a request in plain text", "GET / HTTP/1.1\r\n", 16, TLS_NOT_TLS, -1},
+	{"an alert first", "\x15\3\3\0\2\1\0", 7, TLS_NOT_TLS, -1},
+	{"a zero", "", 1, TLS_NOT_TLS, -1},
+	{"a record in part", "\x16\3\1\0\x50\1\0", 7, TLS_GOES_ON, -1},
+	{"a header in part", "\x16\3\1", 3, TLS_GOES_ON, -1},
+	{"a record too long", "\x16\3\1\xff\xff", 5, TLS_BROKEN, TLS_ALERT_RECORD_OVERFLOW},
+	{"a hello that is none", "\x16\3\1\0\5hello", 10, TLS_BROKEN, TLS_ALERT_UNEXPECTED_MESSAGE},
+	{"an empty record", "\x16\3\1\0\0", 5, TLS_BROKEN, TLS_ALERT_UNEXPECTED_MESSAGE},
+	{"a hello in part", "\x16\3\1\0\4\1\0\x3f\xfc", 9, TLS_GOES_ON, -1},
+	{"less of it", "\x16\3\1\0\1\1", 6, TLS_GOES_ON, -1},
+	{"a hello that will be long", "\x16\3\1\0\4\1\0\x3f\xfd", 9, TLS_BROKEN,
+         TLS_ALERT_DECODE_ERROR},
+	{"one that is as long as OpenSSL takes it", "\x16\3\1\0\4\1\2\1\x40", 9, TLS_BROKEN,
+         TLS_ALERT_DECODE_ERROR},
+	{"a second record too long", "\x16\3\1\0\1\1\x16\3\1\xff\xff", 11, TLS_BROKEN,
+         TLS_ALERT_RECORD_OVERFLOW},
+	{"a hello with something between", "\x16\3\1\0\1\1\x16\3\1\0\0", 11, TLS_BROKEN,
+         TLS_ALERT_UNEXPECTED_MESSAGE},
+	{"one with a warning between", "\x16\3\1\0\1\1\x15\3\1\0\2\1\x5a", 13, TLS_BROKEN,
+         TLS_ALERT_UNEXPECTED_MESSAGE},
 };
+
+/* What OpenSSL says to a client that has said no version is of the oldest. */
+static int alert_said(void)
+{
+	const struct buf *said = tls_said(desk);
+	if (said->len == 0)
+		return -1;
+	CHECK(said->len == 7);
+	CHECK(memcmp(said->at, "\x15\3", 2) == 0 && memcmp(said->at + 3, "\0\2\2", 3) == 0);
+	return said->at[6];
+}
 
 static void check_strange(size_t i)
 {
@@ -654,6 +672,7 @@ static void check_strange(size_t i)
 		to_ours(strange[i].bytes, strange[i].len);
 		CHECK(result == strange[i].result);
 		CHECK(heard.len == 0);
+		CHECK(alert_said() == strange[i].alert);
 		/* Whoever has not said what it wants costs what it sent. */
 		CHECK(tls->handshake == NULL);
 		close_client();
@@ -732,6 +751,7 @@ static void hello_in_crumbs(void)
 	CHECK(result == TLS_BROKEN);
 	CHECK(tls->handshake == NULL);
 	CHECK(sent > TLS_RECORD_MAX - 6 && sent <= TLS_RECORD_MAX + 6);
+	CHECK(alert_said() == TLS_ALERT_DECODE_ERROR);
 	close_client();
 }
 
