@@ -62,6 +62,7 @@
 #define TURN_ENDS_MAX 128     /* connections that are over: a last word, and closing, are 30 us */
 #define TURN_HANDSHAKES_MAX 4 /* steps of TLS handshakes: each may sign, a millisecond with RSA */
 #define TURN_READ_BYTES (64 * 1024) /* from one connection */
+#define TURN_REQUESTS_MAX 32        /* of one client; behind a token to verify none */
 #define TURN_MAILS_MAX 256          /* letters of other workers */
 #define TURN_DELIVERIES_MAX 1024    /* followers walked: about 8 ms of system calls */
 #define TURN_TIMERS_MAX 1024        /* each may send a ping: about 8 ms of system calls */

@@ -13,10 +13,6 @@
  * many publications, and so many may be sent to other workers before the client has to wait. */
 #define STREAM_STEP_BYTES 4096
 
-/* Requests of one client that came at once are carried out so many a turn, and after one that had a
- * signature verified no more: that may cost as much as a hundred others. */
-#define STEP_REQUESTS_MAX 32
-
 const char *const why_no_memory = "the server is out of memory";
 
 /* ---- memory ---- */
@@ -576,7 +572,7 @@ static size_t step(struct edge *edge, struct conn *conn, const char *at, size_t 
 static size_t step_counted(struct edge *edge, struct conn *conn, const char *at, size_t len,
                            unsigned *taken)
 {
-	if (++*taken == STEP_REQUESTS_MAX)
+	if (++*taken == TURN_REQUESTS_MAX)
 		conn->is_served = true;
 	return step(edge, conn, at, len);
 }

@@ -144,7 +144,7 @@ static void check_step(size_t step)
 	} else if (step == STEP_REQUESTS) {
 		printf("turn: of many requests at once some are answered at a time\n");
 		CHECK(refused_a_turn > 1);
-		CHECK(refused_a_turn <= 2 * 32); /* as it came, and of what is kept */
+		CHECK(refused_a_turn <= 2 * TURN_REQUESTS_MAX); /* as it came, and what is kept */
 	} else if (step == STEP_TOKENS) {
 		printf("turn: of many tokens at once one is looked at at a time\n");
 		CHECK(refused_a_turn <= 2);
