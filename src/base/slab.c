@@ -117,6 +117,8 @@ static struct slab_chunk *chunk_add(struct slab *slab)
 
 	chunk->number = number;
 	slab->chunks[number] = chunk;
+	if (number >= slab->chunk_end)
+		slab->chunk_end = number + 1;
 	list_append(&slab->open, &chunk->in_open);
 	return chunk;
 }
@@ -125,6 +127,8 @@ static void chunk_remove(struct slab *slab, struct slab_chunk *chunk)
 {
 	list_remove(&chunk->in_open);
 	slab->chunks[chunk->number] = NULL;
+	while (slab->chunk_end > 0 && slab->chunks[slab->chunk_end - 1] == NULL)
+		slab->chunk_end--;
 	munmap(chunk, SLAB_CHUNK_BYTES);
 }
 
@@ -195,13 +199,16 @@ struct slab_handle slab_handle_of(const struct slab *slab, const void *item)
 
 uint32_t slab_span(const struct slab *slab)
 {
-	return slab->chunk_slots * slab->per_chunk;
+	if (slab->chunk_end == 0)
+		return 0;
+	uint32_t last = slab->chunk_end - 1;
+	return last * slab->per_chunk + slab->chunks[last]->fresh;
 }
 
 void *slab_by_index(const struct slab *slab, uint32_t index)
 {
 	uint32_t number = index / slab->per_chunk, i = index % slab->per_chunk;
-	if (number >= slab->chunk_slots || slab->chunks[number] == NULL)
+	if (number >= slab->chunk_end || slab->chunks[number] == NULL)
 		return NULL;
 	if (i >= slab->chunks[number]->fresh)
 		return NULL;

@@ -33,6 +33,7 @@ struct slab {
 	uint32_t item_bytes, per_chunk, count, count_max;
 	uint32_t generation;        /* of the object taken last */
 	uint32_t chunk_slots;       /* room in `chunks` */
+	uint32_t chunk_end;         /* behind the last one that is there */
 	struct slab_chunk **chunks; /* by number; NULL where there is none now */
 	struct list open;           /* chunks with a free place, fullest first, roughly */
 };
@@ -50,6 +51,6 @@ struct slab_handle slab_handle_of(const struct slab *slab, const void *item);
 void *slab_at(const struct slab *slab, struct slab_handle handle); /* NULL: stale */
 
 /* The object at `index`, or NULL when that place is free: for walks over all of them,
- * index 0 .. slab_span() - 1. */
+ * index 0 .. slab_span() - 1. It grows and shrinks with them. */
 uint32_t slab_span(const struct slab *slab);
 void *slab_by_index(const struct slab *slab, uint32_t index);

@@ -168,6 +168,25 @@ static void fills_chunks_that_came_free(void)
 	CHECK(slab_by_index(&slab, 2 * per_chunk - 1) != NULL);
 }
 
+/* Nobody walks over places that no object has reached. */
+static void span_is_what_was_reached(void)
+{
+	uint32_t per_chunk = slab.per_chunk;
+	for (uint32_t i = 0; i < 3; i++)
+		take(i);
+	CHECK(slab_span(&slab) == 3);
+	for (uint32_t i = 3; i < 2 * per_chunk + 5; i++)
+		take(i);
+	CHECK(slab_span(&slab) == 2 * per_chunk + 5);
+	for (uint32_t i = per_chunk; i < 2 * per_chunk; i++)
+		slab_release(&slab, slab_by_index(&slab, i));
+	CHECK(slab_span(&slab) == 2 * per_chunk + 5); /* the last one is behind a gap */
+	slab_release(&slab, slab_by_index(&slab, 0)); /* so that no empty chunk is to stay */
+	for (uint32_t i = 2 * per_chunk; i < 2 * per_chunk + 5; i++)
+		slab_release(&slab, slab_by_index(&slab, i));
+	CHECK(slab_span(&slab) == per_chunk);
+}
+
 /* Handles of all objects, and of some that have died; each in a slot of its own. */
 static struct {
 	struct slab_handle handle, stale;
@@ -232,6 +251,7 @@ static const struct {
 	{"the bound may be moved, below what there is too", bound_may_move},
 	{"chunks without objects are given back, but one", gives_chunks_back},
 	{"free places are used before there are new chunks", fills_chunks_that_came_free},
+	{"its span ends where no object was, however many may come", span_is_what_was_reached},
 	{"any mix of calls finds the living, and only them", any_steps},
 };
 
