@@ -41,8 +41,9 @@
 #define LAST_TURNS 100
 #define MUCH 4
 #define MUCH_TIMES 200
-#define SOCKET_BYTES 4096     /* that a client's socket takes and it has not read, SET_SMALL */
-#define ANSWER_MAX 100000     /* bytes of what any request here is answered with */
+#define SOCKET_BYTES 4096 /* that a client's socket takes and it has not read, SET_SMALL */
+/* Bytes of what any request here is answered with: pages that show each worker are the longest. */
+#define ANSWER_MAX (100000u + 2000u * world->workers)
 #define UNASKED_MAX INPUT_MAX /* bytes of a message of others */
 #define API_KEY "key"
 #define SECRET "the secret that tokens are signed with"
