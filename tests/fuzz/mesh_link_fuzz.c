@@ -98,9 +98,10 @@ static const char *const addresses[NODES] = {"h0:1", "h1:1"};
 static struct {
 	uint64_t now_ms, counters[MESH_COUNTER_COUNT];
 	uint32_t rounds, stranger_count;
-	size_t large_left; /* bytes */
-	bool is_hostile;   /* something was said that a node does not say */
-	bool is_rough;     /* or a link may have been lost by what was done */
+	uint32_t wire_end, stranger_end; /* behind the last one in use */
+	size_t large_left;               /* bytes */
+	bool is_hostile;                 /* something was said that a node does not say */
+	bool is_rough;                   /* or a link may have been lost by what was done */
 	struct node nodes[NODES];
 	struct wire wires[WIRES];
 	struct stranger strangers[STRANGERS];
@@ -141,6 +142,8 @@ static struct stranger *stranger_add(uint32_t node, struct conn_of_link *conn)
 	for (uint32_t i = 0; i < STRANGERS && stranger == NULL; i++)
 		stranger = all.strangers[i].conn == NULL ? &all.strangers[i] : NULL;
 	CHECK(stranger != NULL);
+	if (stranger >= all.strangers + all.stranger_end)
+		all.stranger_end = (uint32_t)(stranger - all.strangers) + 1;
 	*stranger = (struct stranger){node, conn};
 	conn->edge = stranger;
 	all.stranger_count++;
@@ -160,6 +163,8 @@ static void out_connect(struct links_out *out, struct conn_of_link *conn, struct
 	while (i < WIRES && all.wires[i].stage != WIRE_FREE)
 		i++;
 	CHECK(i < WIRES);
+	if (i >= all.wire_end)
+		all.wire_end = i + 1;
 	all.wires[i] = (struct wire){
 		.stage = WIRE_CONNECTING, .node = {node_of(out)->number, to}, .conn = {conn, NULL}};
 	conn->edge = &all.wires[i];
@@ -176,6 +181,16 @@ static void wire_forget(struct wire *wire)
 	buf_free(&wire->on_way[0]);
 	buf_free(&wire->on_way[1]);
 	*wire = (struct wire){0};
+	while (all.wire_end > 0 && all.wires[all.wire_end - 1].stage == WIRE_FREE)
+		all.wire_end--;
+}
+
+static void stranger_forget(struct stranger *stranger)
+{
+	stranger->conn = NULL;
+	all.stranger_count--;
+	while (all.stranger_end > 0 && all.strangers[all.stranger_end - 1].conn == NULL)
+		all.stranger_end--;
 }
 
 static void out_close(struct links_out *out, struct conn_of_link *conn)
@@ -187,8 +202,7 @@ static void out_close(struct links_out *out, struct conn_of_link *conn)
 	if (is_strange(conn)) {
 		struct stranger *stranger = conn->edge;
 		CHECK(stranger->conn == conn);
-		stranger->conn = NULL;
-		all.stranger_count--;
+		stranger_forget(stranger);
 		return;
 	}
 	struct wire *wire = conn->edge;
@@ -317,7 +331,7 @@ static void node_start(struct node *node)
 /* Its kernel closes what it had, and it says nothing. */
 static void node_end(struct node *node)
 {
-	for (uint32_t i = 0; i < WIRES; i++) {
+	for (uint32_t i = 0; i < all.wire_end; i++) {
 		for (int side = 0; side < 2; side++) {
 			struct conn_of_link *conn = all.wires[i].conn[side];
 			if (conn != NULL && all.wires[i].node[side] == node->number)
@@ -327,12 +341,12 @@ static void node_end(struct node *node)
 	links_destroy(node->links);
 	node->links = NULL;
 	node->is_up = false;
-	for (uint32_t i = 0; i < WIRES; i++) {
+	for (uint32_t i = 0; i < all.wire_end; i++) {
 		for (int side = 0; side < 2; side++)
 			CHECK(all.wires[i].conn[side] == NULL ||
 			      all.wires[i].node[side] != node->number);
 	}
-	for (uint32_t i = 0; i < STRANGERS; i++)
+	for (uint32_t i = 0; i < all.stranger_end; i++)
 		CHECK(all.strangers[i].conn == NULL || all.strangers[i].node != node->number);
 }
 
@@ -372,7 +386,9 @@ static void wire_give(struct wire *wire, int side, size_t max)
 	struct conn_of_link *conn = wire->conn[side];
 	if (wire->stage != WIRE_OPEN || conn == NULL || !lane_can_give(&conn->lane))
 		return;
-	size_t before = wire->on_way[!side].len;
+	size_t before = wire->on_way[!side].len, waiting = lane_waiting(&conn->lane);
+	if (max > waiting)
+		max = waiting; /* room is made for as much */
 	size_t count = links_give(links_at(wire, side), conn, &wire->on_way[!side],
 	                          FRAME_HEAD_BYTES + 1 + max, all.now_ms);
 	CHECK(count > 0);
@@ -393,12 +409,23 @@ static void check_conn(const struct conn_of_link *conn)
 		CHECK(unread <= LANE_WINDOW + 2 * FRAME_HEAD_BYTES);
 }
 
-static void hear(struct links *links, struct conn_of_link **conn, struct slice bytes)
+static void hear(struct links *links, struct conn_of_link **conn)
 {
-	buf_slice(&(*conn)->lane.in, bytes);
 	links_came(links, *conn, all.now_ms);
 	if (*conn != NULL) /* else it was closed */
 		check_conn(*conn);
+}
+
+/* Up to `max` bytes; large ones without a copy. */
+static void move(struct buf *to, struct buf *from, size_t max)
+{
+	size_t count = from->len < max ? from->len : max;
+	if (to->len == 0 && count == from->len) {
+		buf_swap(to, from);
+		return;
+	}
+	buf_append(to, from->at, count);
+	buf_use(from, count);
 }
 
 static void wire_deliver(struct wire *wire, int side, size_t max)
@@ -407,11 +434,8 @@ static void wire_deliver(struct wire *wire, int side, size_t max)
 	if (wire->conn[side] == NULL || wire->stage == WIRE_CONNECTING)
 		return;
 	if (on_way->len > 0 && wire->stage == WIRE_OPEN) {
-		struct buf some = {0};
-		buf_append(&some, on_way->at, on_way->len < max ? on_way->len : max);
-		buf_use(on_way, some.len);
-		hear(links_at(wire, side), &wire->conn[side], buf_view(&some));
-		buf_free(&some);
+		move(&wire->conn[side]->lane.in, on_way, max);
+		hear(links_at(wire, side), &wire->conn[side]);
 	} else if (wire->has_end[side]) {
 		links_ended(links_at(wire, side), wire->conn[side], CONN_CLOSED, all.now_ms);
 	}
@@ -436,7 +460,7 @@ static struct wire *next_wire(void)
 {
 	uint32_t wanted = next_byte() % 16;
 	struct wire *last = NULL;
-	for (uint32_t i = 0; i < WIRES; i++) {
+	for (uint32_t i = 0; i < all.wire_end; i++) {
 		if (all.wires[i].stage == WIRE_FREE)
 			continue;
 		last = &all.wires[i];
@@ -451,6 +475,7 @@ static struct wire *next_wire(void)
 static void round_pass(unsigned how, uint64_t ms)
 {
 	size_t max = how & PASS_PIECES ? 20 : (size_t)1 << 20;
+	size_t heard_max = how & PASS_PIECES ? 20 : SIZE_MAX;
 	all.now_ms += ms;
 	for (uint32_t i = 0; i < NODES; i++) {
 		struct node *node = &all.nodes[i];
@@ -459,14 +484,14 @@ static void round_pass(unsigned how, uint64_t ms)
 			links_tick(node->links, all.now_ms);
 		}
 	}
-	for (uint32_t i = 0; i < WIRES; i++) {
+	for (uint32_t i = 0; i < all.wire_end; i++) {
 		struct wire *wire = &all.wires[i];
 		if (wire->stage == WIRE_FREE || (how >> (i & 1) & 1) != 0)
 			continue;
 		wire_advance(wire);
 		for (int side = 0; side < 2; side++) {
 			wire_give(wire, side, max);
-			wire_deliver(wire, !side, max);
+			wire_deliver(wire, !side, heard_max);
 		}
 	}
 }
@@ -479,25 +504,26 @@ static void check_standing(const struct conn_of_link *conn)
 	CHECK(lane_waiting(&conn->lane) <= most + LINK_HELLO_MAX);
 }
 
-static void check_node(const struct node *node)
+static void check_nodes(void)
 {
-	uint32_t pending = 0;
-	for (uint32_t i = 0; i < 2 * WIRES; i++) {
+	uint32_t pending[NODES] = {0};
+	for (uint32_t i = 0; i < 2 * all.wire_end; i++) {
 		const struct wire *wire = &all.wires[i / 2];
 		const struct conn_of_link *conn = wire->conn[i & 1];
-		if (conn == NULL || wire->node[i & 1] != node->number)
+		if (conn == NULL)
 			continue;
 		check_standing(conn);
-		pending += conn->link == NULL;
+		pending[wire->node[i & 1]] += conn->link == NULL;
 	}
-	for (uint32_t i = 0; i < STRANGERS; i++) {
+	for (uint32_t i = 0; i < all.stranger_end; i++) {
 		const struct conn_of_link *conn = all.strangers[i].conn;
-		if (conn == NULL || all.strangers[i].node != node->number)
+		if (conn == NULL)
 			continue;
 		check_standing(conn);
-		pending += conn->link == NULL;
+		pending[all.strangers[i].node] += conn->link == NULL;
 	}
-	CHECK(pending <= LINK_PENDING_MAX);
+	for (uint32_t i = 0; i < NODES; i++)
+		CHECK(pending[i] <= LINK_PENDING_MAX);
 }
 
 /* ---- steps ---- */
@@ -507,7 +533,7 @@ static void send(struct node *node, enum frame_lane lane, bool is_lossy, uint8_t
 	struct node *other = &all.nodes[!node->number];
 	size_t len = how_large < 128 ? how_large : (size_t)1 << how_large % 21;
 	enum frame_type type = lane == FRAME_LANE_CONTROL ? FRAME_MAP : FRAME_APPEND;
-	struct buf body = {0};
+	struct buf head = {0};
 	if (!node->is_up)
 		return;
 	if (lane == FRAME_LANE_CONTROL && len > FRAME_CONTROL_MAX / 2)
@@ -516,15 +542,13 @@ static void send(struct node *node, enum frame_lane lane, bool is_lossy, uint8_t
 		len = 0;
 	all.is_rough |= lane == FRAME_LANE_CONTROL && len > 255;
 	all.large_left -= len;
-	pack_u32(&body, ++node->sent[lane]);
-	pack_u64(&body, node->boots);
-	char *rest = buf_room(&body, len + 1);
-	CHECK(rest != NULL);
-	memset(rest, 0, len);
-	buf_grew(&body, len);
-	struct blob *blob = blob_copy(buf_view(&body));
+	pack_u32(&head, ++node->sent[lane]);
+	pack_u64(&head, node->boots);
+	/* The bytes behind that mean nothing, and are not set. */
+	struct blob *blob = blob_make(head.len + len);
 	CHECK(blob != NULL);
-	buf_free(&body);
+	memcpy(blob->bytes, head.at, head.len);
+	buf_free(&head);
 	if (links_send(node->links, boot_of(other), type, how_large, blob, is_lossy, all.now_ms) ==
 	    LINK_LEFT_OUT) {
 		CHECK(is_lossy);
@@ -568,8 +592,10 @@ static void say(struct stranger *stranger, struct slice bytes)
 		stranger->conn->has_shown = true;
 		links_open(links, stranger->conn, all.now_ms);
 	}
-	if (stranger->conn != NULL)
-		hear(links, &stranger->conn, bytes);
+	if (stranger->conn != NULL) {
+		buf_slice(&stranger->conn->lane.in, bytes);
+		hear(links, &stranger->conn);
+	}
 	struct buf heard = {0};
 	if (stranger->conn != NULL && lane_can_give(&stranger->conn->lane))
 		(void)links_give(links, stranger->conn, &heard, 4096, all.now_ms);
@@ -741,7 +767,7 @@ static void take_step(void)
 /* Strangers are gone, and all run. */
 static void quiet_begin(void)
 {
-	for (uint32_t i = 0; i < STRANGERS; i++) {
+	for (uint32_t i = 0; i < all.stranger_end; i++) {
 		struct stranger *stranger = &all.strangers[i];
 		if (stranger->conn != NULL)
 			links_ended(all.nodes[stranger->node].links, stranger->conn, CONN_CLOSED,
@@ -762,15 +788,14 @@ static void quiet_pass(uint64_t ms)
 {
 	for (uint64_t end_ms = all.now_ms + ms; all.now_ms < end_ms;) {
 		round_pass(0, QUIET_ROUND_MS);
-		check_node(&all.nodes[0]);
-		check_node(&all.nodes[1]);
+		check_nodes();
 	}
 }
 
 static void check_one_link(void)
 {
 	uint32_t lanes[FRAME_LANE_EITHER] = {0};
-	for (uint32_t i = 0; i < WIRES; i++) {
+	for (uint32_t i = 0; i < all.wire_end; i++) {
 		const struct wire *wire = &all.wires[i];
 		if (wire->stage != WIRE_OPEN || wire->node[0] == wire->node[1])
 			continue;
@@ -807,8 +832,7 @@ static void run(void)
 	node_start(&all.nodes[1]);
 	while (script.len > 0) {
 		take_step();
-		check_node(&all.nodes[0]);
-		check_node(&all.nodes[1]);
+		check_nodes();
 	}
 	quiet_begin();
 	quiet_pass(QUIET_MS);
@@ -823,8 +847,7 @@ static void run(void)
 	node_end(&all.nodes[0]);
 	node_end(&all.nodes[1]);
 	CHECK(all.stranger_count == 0);
-	for (uint32_t i = 0; i < WIRES; i++)
-		CHECK(all.wires[i].stage == WIRE_FREE);
+	CHECK(all.wire_end == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
