@@ -3,6 +3,8 @@
  *
  * `same_thread` is the work itself. With two threads the cache lines travel; `there_and_back` is a
  * question and its answer between two members that sleep in poll() until their bell rings.
+ * `turn_while_one_is_stuck` is a turn of a member with BACKLOG letters for one that takes none: it
+ * writes to all others, and they take it.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -15,6 +17,9 @@
 
 #define LETTER_BYTES 48
 #define BURST 64
+#define STUCK_MEMBERS 10
+#define BACKLOG 300000
+#define ROOM 768 /* letters to each that a worker asks for, before it takes others in */
 
 struct letter {
 	uint64_t number;
@@ -156,6 +161,36 @@ static void mailbox_there_and_back(void *state, uint64_t operations)
 	CHECK(pthread_join(echo, NULL) == 0);
 }
 
+static void stuck_turns(void *state, uint64_t turns)
+{
+	struct pair *pair = state;
+	struct letter letter = {0}, answer;
+	for (; letter.number < turns; letter.number++) {
+		CHECK(mailbox_has_room(pair->office, 0, ROOM));
+		for (uint32_t to = 2; to < STUCK_MEMBERS; to++)
+			mailbox_post(pair->office, 0, to, &letter);
+		mailbox_flush(pair->office, 0);
+		for (uint32_t to = 2; to < STUCK_MEMBERS; to++)
+			CHECK(mailbox_take(pair->office, to, &answer));
+	}
+}
+
+static void measure_stuck(const char *name)
+{
+	struct pair pair = {.office = post_office_create(STUCK_MEMBERS, LETTER_BYTES)};
+	struct letter letter = {0};
+	CHECK(pair.office != NULL);
+	for (; letter.number < BACKLOG; letter.number++)
+		mailbox_post(pair.office, 0, 1, &letter);
+	micro_rounds(name, stuck_turns, &pair);
+	for (uint64_t i = 0; i < BACKLOG; i++) {
+		while (!mailbox_take(pair.office, 1, &letter))
+			mailbox_flush(pair.office, 0);
+		CHECK(letter.number == i);
+	}
+	post_office_destroy(pair.office);
+}
+
 int main(int argc, char **argv)
 {
 	static struct letter slots[4096];
@@ -168,6 +203,8 @@ int main(int argc, char **argv)
 	micro_measure("ring.two_threads", ring_two_threads, &pair);
 	micro_measure("mailbox.two_threads", mailbox_two_threads, &pair);
 	micro_measure("mailbox.there_and_back", mailbox_there_and_back, &pair);
+	if (micro_wants("mailbox.turn_while_one_is_stuck"))
+		measure_stuck("mailbox.turn_while_one_is_stuck");
 	post_office_destroy(pair.office);
 	return micro_end();
 }
