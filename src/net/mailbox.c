@@ -16,8 +16,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/ring.h"
+#include "net/backlog.h"
 #include "starling/limits.h"
 
 /* Letters of one member before it is the next one's turn, however fast it posts. */
@@ -39,14 +39,8 @@ struct member {
 	uint32_t taken_in_a_row;
 	struct member_set senders;   /* whose rings may hold letters */
 	struct member_set receivers; /* whom it has written to since the last flush */
-	uint32_t room;               /* letters to each member that `queue` can surely take */
-	uint32_t *queued_to;         /* by receiver: letters in `queue` */
-	struct buf queue;            /* what the rings did not take: entries, in order */
-};
-
-/* Of a queue; the letter is behind it. */
-struct entry {
-	uint32_t to;
+	struct member_set waiting;   /* receivers that `backlog` has letters for */
+	struct backlog backlog;      /* what the rings did not take */
 };
 
 struct post_office {
@@ -90,14 +84,13 @@ static struct ring *ring_between(const struct post_office *office, uint32_t from
 	return &office->rings[(size_t)from * office->members + to];
 }
 
-static int member_init(struct member *member, uint32_t members)
+static int member_init(const struct post_office *office, struct member *member)
 {
-	member->from = members - 1; /* the first one is next */
-	member->queued_to = calloc(members, sizeof(*member->queued_to));
+	member->from = office->members - 1; /* the first one is next */
 	member->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (member->queued_to == NULL)
-		return -ENOMEM;
-	return member->bell < 0 ? -errno : 0;
+	if (member->bell < 0)
+		return -errno;
+	return backlog_init(&member->backlog, office->members, office->letter_bytes);
 }
 
 static void *aligned_zero(size_t count, size_t bytes)
@@ -147,7 +140,7 @@ struct post_office *post_office_create(uint32_t members, uint32_t letter_bytes)
 	for (uint32_t i = 0; is_good && i < members; i++)
 		office->member[i].bell = -1;
 	for (uint32_t i = 0; is_good && i < members; i++)
-		is_good = member_init(&office->member[i], members) == 0;
+		is_good = member_init(office, &office->member[i]) == 0;
 	if (is_good && make_rings(office))
 		return office;
 	post_office_destroy(office);
@@ -156,8 +149,8 @@ struct post_office *post_office_create(uint32_t members, uint32_t letter_bytes)
 
 static void member_free(struct member *member)
 {
-	free(member->queued_to);
-	buf_free(&member->queue);
+	CHECK(member->backlog.count == 0); /* or what letters own is lost */
+	backlog_free(&member->backlog);
 	if (member->bell >= 0)
 		close(member->bell);
 }
@@ -170,7 +163,7 @@ void post_office_destroy(struct post_office *office)
 		member_free(&office->member[i]);
 	size_t rings = (size_t)office->members * office->members;
 	for (size_t i = 0; office->rings != NULL && i < rings; i++)
-		CHECK(ring_is_empty(&office->rings[i])); /* or what letters own is lost */
+		CHECK(ring_is_empty(&office->rings[i])); /* likewise */
 	free(office->member);
 	free(office->rings);
 	free(office->slots);
@@ -187,43 +180,25 @@ static bool offer(struct post_office *office, uint32_t from, uint32_t to, const 
 	return true;
 }
 
-static size_t entry_bytes(const struct post_office *office)
-{
-	return sizeof(struct entry) + office->letter_bytes;
-}
-
 void mailbox_post(struct post_office *office, uint32_t from, uint32_t to, const void *letter)
 {
 	struct member *sender = &office->member[from];
-	struct entry entry = {to};
 	CHECK(to < office->members);
 	/* What waits goes first. */
-	if (sender->queued_to[to] == 0 && offer(office, from, to, letter))
+	if (!set_has(&sender->waiting, to) && offer(office, from, to, letter))
 		return;
-	buf_append(&sender->queue, &entry, sizeof(entry));
-	buf_append(&sender->queue, letter, office->letter_bytes);
-	CHECK(!sender->queue.is_broken); /* mailbox_has_room() was asked */
-	sender->queued_to[to]++;
-	sender->room -= sender->room > 0;
+	backlog_append(&sender->backlog, to, letter); /* mailbox_has_room() was asked */
+	set_add(&sender->waiting, to);
 }
 
 bool mailbox_has_room(struct post_office *office, uint32_t me, uint32_t count)
 {
-	struct member *sender = &office->member[me];
-	if (sender->room >= count)
-		return true;
-	size_t bytes = (size_t)count * office->members * entry_bytes(office);
-	if (buf_room(&sender->queue, bytes) == NULL) {
-		sender->queue.is_broken = false; /* it holds what it held */
-		return false;
-	}
-	sender->room = count;
-	return true;
+	return backlog_reserve(&office->member[me].backlog, (uint64_t)count * office->members);
 }
 
 bool mailbox_is_congested(const struct post_office *office, uint32_t me)
 {
-	return office->member[me].queue.len > 0;
+	return office->member[me].backlog.count > 0;
 }
 
 uint64_t mailbox_incoming(const struct post_office *office, uint32_t me)
@@ -236,35 +211,28 @@ uint64_t mailbox_incoming(const struct post_office *office, uint32_t me)
 
 uint64_t mailbox_queued(const struct post_office *office, uint32_t me)
 {
-	return office->member[me].queue.len / entry_bytes(office);
+	return office->member[me].backlog.count;
 }
 
 uint64_t mailbox_untaken(const struct post_office *office, uint32_t me, uint32_t to)
 {
-	return ring_count(ring_between(office, me, to)) + office->member[me].queued_to[to];
+	return ring_count(ring_between(office, me, to)) +
+	       backlog_count(&office->member[me].backlog, to);
 }
 
-/* Those that wait, in order; who follows one that must stay for the same receiver stays too. */
-static void queue_move_on(struct post_office *office, uint32_t from)
+static void move_on(struct post_office *office, uint32_t from)
 {
 	struct member *sender = &office->member[from];
-	struct member_set full = {{0}};
-	size_t kept = 0, each = entry_bytes(office);
-	for (size_t at = 0; at < sender->queue.len; at += each) {
-		struct entry entry;
-		char *bytes = sender->queue.at + at;
-		memcpy(&entry, bytes, sizeof(entry));
-		uint32_t to = entry.to;
-		if (!set_has(&full, to) && offer(office, from, to, bytes + sizeof(entry))) {
-			sender->queued_to[to]--;
-			continue;
-		}
-		set_add(&full, to);
-		if (kept < at)
-			memcpy(sender->queue.at + kept, bytes, each);
-		kept += each;
+	struct backlog *backlog = &sender->backlog;
+	uint32_t to = set_next(&sender->waiting, 0);
+	for (; to < office->members; to = set_next(&sender->waiting, to + 1)) {
+		while (backlog_count(backlog, to) > 0 &&
+		       offer(office, from, to, backlog_first(backlog, to)))
+			backlog_remove_first(backlog, to);
+		if (backlog_count(backlog, to) == 0)
+			set_remove(&sender->waiting, to);
 	}
-	buf_cut_to(&sender->queue, kept);
+	backlog_shrink(backlog);
 }
 
 static void bell_ring(const struct member *member)
@@ -286,8 +254,8 @@ static void tell(struct post_office *office, uint32_t me, uint32_t to)
 void mailbox_flush(struct post_office *office, uint32_t me)
 {
 	struct member *sender = &office->member[me];
-	if (sender->queue.len > 0)
-		queue_move_on(office, me);
+	if (sender->backlog.count > 0)
+		move_on(office, me);
 	uint32_t to = set_next(&sender->receivers, 0);
 	for (; to < office->members; to = set_next(&sender->receivers, to)) {
 		set_remove(&sender->receivers, to);

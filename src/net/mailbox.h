@@ -13,8 +13,10 @@
  * Limits:    MAILBOX_MEMBERS_MAX members, letters of RING_ITEM_MAX bytes. A ring has room for
  *            MAILBOX_CAPACITY letters, or fewer where all rings would else have it for more
  *            than MAILBOX_LETTERS_MAX. A full ring is no error: letters then queue up with the
- *            sender, in order, until the receiver has made room. mailbox_has_room() says whether
- *            a sender's queue can take more, and makes room for it: who asks before it takes on
+ *            sender, in order, until the receiver has made room, and hold up none to others: a
+ *            flush costs what moves on, and a look at each receiver for whom something stays.
+ *            The memory for them goes again when they have gone. mailbox_has_room() says whether
+ *            a sender's queues can take more, and makes room for it: who asks before it takes on
  *            work can post what follows from that work, and must, because a letter that finds
  *            no memory is a failed check. mailbox_is_congested() asks a sender to take on
  *            nothing new while some of its letters wait.
@@ -37,7 +39,9 @@ void mailbox_post(struct post_office *office, uint32_t from, uint32_t to, const 
 /* The next letter for `me`, from all members in turn. False: none now. */
 MUST_CHECK bool mailbox_take(struct post_office *office, uint32_t me, void *letter);
 
-/* Room for `count` more letters to every member, whatever the rings say. False: no memory. */
+/* Room for `count` more letters to every member, or as many in all to some of them, whatever the
+ * rings say. It is there until so many have queued up; what the rings take uses up none of it. Who
+ * asks again is told of all the room there is: it is not added up. False: no memory. */
 MUST_CHECK bool mailbox_has_room(struct post_office *office, uint32_t me, uint32_t count);
 bool mailbox_is_congested(const struct post_office *office, uint32_t me);
 /* Letters under way to `me`, and those of `me` that wait for room. */

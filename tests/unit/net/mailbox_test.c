@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../../failing.h"
@@ -17,6 +18,7 @@
 #define LETTERS 1000000   /* between the threads, in all */
 #define TURNS 20000       /* of a letter that goes to and fro */
 #define WAIT_MS_MAX 20000 /* longer, and a wake-up was lost */
+#define BACKLOG 200000    /* letters that wait for one who takes none */
 
 struct letter {
 	uint64_t number;
@@ -211,6 +213,88 @@ static void no_memory(void)
 	expect_none(1);
 }
 
+static void take_all(uint32_t from, uint32_t to, uint64_t first, uint64_t last)
+{
+	struct letter letter;
+	for (uint64_t i = first; i <= last; i++) {
+		while (!mailbox_take(office, to, &letter))
+			mailbox_flush(office, from);
+		CHECK(letter.from == from);
+		CHECK(letter.to == to);
+		CHECK(letter.number == i);
+	}
+	expect_none(to);
+}
+
+/* All rings are full: all that was promised for must queue up. */
+static void room_for_all(void)
+{
+	for (uint32_t to = 0; to < MEMBERS; to++)
+		post_many(1, to, 1, MAILBOX_CAPACITY);
+	for (uint64_t round = 0; round < 3; round++) {
+		CHECK(mailbox_has_room(office, 1, 1000));
+		failing_arm(1, FAILING_ALL_FROM);
+		for (uint64_t i = 1; i <= 1000; i++) {
+			for (uint32_t to = 0; to < MEMBERS; to++)
+				post(1, to, MAILBOX_CAPACITY + round * 1000 + i);
+		}
+		mailbox_flush(office, 1);
+		CHECK(failing_disarm() == 0);
+	}
+	for (uint32_t to = 0; to < MEMBERS; to++)
+		take_all(1, to, 1, MAILBOX_CAPACITY + 3000);
+	CHECK(!mailbox_is_congested(office, 1));
+}
+
+/* What a turn may post is there without an allocation; what so many letters took is not. */
+static void memory_returns(void)
+{
+	CHECK(mailbox_has_room(office, 0, 100));
+	for (uint64_t i = 1; i <= BACKLOG; i++)
+		post(0, 1, i);
+	take_all(0, 1, 1, BACKLOG);
+	mailbox_flush(office, 0);
+	failing_arm(1, FAILING_ALL_FROM);
+	CHECK(mailbox_has_room(office, 0, 100));
+	CHECK(failing_disarm() == 0);
+	failing_arm(1, FAILING_ALL_FROM);
+	CHECK(!mailbox_has_room(office, 0, 1000));
+	CHECK(failing_disarm() == 1);
+}
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec now;
+	CHECK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* What turns cost in which 0 writes to 2, which takes it. */
+static uint64_t turns_ns(uint64_t count)
+{
+	uint64_t before = cpu_ns();
+	for (uint64_t i = 1; i <= count; i++) {
+		CHECK(mailbox_has_room(office, 0, 3));
+		post(0, 2, i);
+		mailbox_flush(office, 0);
+		expect(0, 2, i);
+	}
+	return cpu_ns() - before;
+}
+
+/* A look at each letter that waits would be BACKLOG times as much; a hundred times, and time for
+ * whatever else the machine does, are far from both. */
+static void backlog_costs_nothing(void)
+{
+	uint64_t alone = turns_ns(1000);
+	post_many(0, 1, 1, MAILBOX_CAPACITY + BACKLOG);
+	CHECK(mailbox_queued(office, 0) == BACKLOG);
+	uint64_t beside = turns_ns(1000);
+	CHECK(mailbox_queued(office, 0) == BACKLOG);
+	CHECK(beside < 100 * alone + 50000000);
+	take_all(0, 1, 1, MAILBOX_CAPACITY + BACKLOG);
+}
+
 static int next_fd(void)
 {
 	int fd = dup(STDOUT_FILENO);
@@ -275,6 +359,32 @@ static void many_members(void)
 	CHECK(heard[1] == 200);
 	expect(last, last, 1);
 	CHECK(mailbox_sleep(office, 0));
+	post_office_destroy(office);
+	office = small;
+}
+
+/* One of many takes nothing: what is posted to the others, more than their rings hold, arrives. */
+static void one_of_many_is_stuck(void)
+{
+	const uint32_t stuck = 100;
+	struct post_office *small = office;
+	office = post_office_create(MAILBOX_MEMBERS_MAX, sizeof(struct letter));
+	CHECK(office != NULL);
+	for (uint64_t turn = 0; turn < 30; turn++) {
+		CHECK(mailbox_has_room(office, 7, 50));
+		for (uint32_t i = 0; i < 50 * MAILBOX_MEMBERS_MAX; i++)
+			post(7, i % MAILBOX_MEMBERS_MAX, turn * 50 + i / MAILBOX_MEMBERS_MAX);
+		for (uint32_t to = 0; to < MAILBOX_MEMBERS_MAX; to++) {
+			if (to != stuck)
+				take_all(7, to, turn * 50, turn * 50 + 49);
+		}
+		CHECK(mailbox_queued(office, 7) <= (turn + 1) * 50);
+		CHECK(mailbox_untaken(office, 7, stuck) == (turn + 1) * 50);
+		CHECK(mailbox_untaken(office, 7, stuck + 1) == 0);
+	}
+	CHECK(mailbox_is_congested(office, 7));
+	take_all(7, stuck, 0, 30 * 50 - 1);
+	CHECK(!mailbox_is_congested(office, 7));
 	post_office_destroy(office);
 	office = small;
 }
@@ -404,11 +514,27 @@ static void *work(void *argument)
 	}
 }
 
-static void nothing_lost(void)
+/* Posts all it has at once, then moves it on until it is gone, and takes what comes. */
+static void *flood(void *argument)
+{
+	struct worker *worker = argument;
+	for (uint32_t to = 0; to < MEMBERS; to++) {
+		CHECK(mailbox_has_room(office, worker->me, (uint32_t)each));
+		for (; to != worker->me && worker->sent[to] < each; worker->sent[to]++)
+			post(worker->me, to, worker->sent[to]);
+	}
+	while (mailbox_is_congested(office, worker->me) || !is_done(worker->got, worker->me)) {
+		mailbox_flush(office, worker->me);
+		(void)take_some(worker);
+	}
+	return NULL;
+}
+
+static void all_in_threads(void *(*run)(void *))
 {
 	struct worker workers[MEMBERS] = {{.me = 0}, {.me = 1}, {.me = 2}};
 	for (uint32_t i = 0; i < MEMBERS; i++)
-		CHECK(pthread_create(&workers[i].thread, NULL, work, &workers[i]) == 0);
+		CHECK(pthread_create(&workers[i].thread, NULL, run, &workers[i]) == 0);
 	for (uint32_t i = 0; i < MEMBERS; i++)
 		CHECK(pthread_join(workers[i].thread, NULL) == 0);
 	for (uint32_t i = 0; i < MEMBERS; i++) {
@@ -416,6 +542,16 @@ static void nothing_lost(void)
 		CHECK(is_done(workers[i].got, i));
 		expect_none(i);
 	}
+}
+
+static void nothing_lost(void)
+{
+	all_in_threads(work);
+}
+
+static void flooded(void)
+{
+	all_in_threads(flood);
 }
 
 /* One letter, and both sleep while the other one has it. */
@@ -462,13 +598,18 @@ static const struct {
 	{"letters under way are counted, and those that wait for room", counts_what_is_under_way},
 	{"one full ring holds up no other", one_full_blocks_no_other},
 	{"without memory there is no room, and what there was stays", no_memory},
+	{"there is room for as many to every member, all rings full", room_for_all},
+	{"memory of letters that waited comes back", memory_returns},
+	{"a turn costs no more for what waits", backlog_costs_nothing},
 	{"without memory there is no office, and nothing of it", not_created},
 	{"a busy sender does not keep others waiting", in_turn},
 	{"many members have short rings", many_members},
+	{"of many members one that is stuck holds up no other", one_of_many_is_stuck},
 	{"a sleeper is woken when a turn ends with mail for it", sleep_and_wake},
 	{"it is rung for once", rings_once},
 	{"it is woken by what had queued up too", rings_when_queue_moves},
 	{"a million letters between threads, none lost", nothing_lost},
+	{"a million letters that wait between threads, none lost", flooded},
 	{"no letter is slept over", always_woken},
 };
 
