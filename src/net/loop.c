@@ -187,20 +187,23 @@ static void handle_event(struct loop *loop, const struct epoll_event *event)
 	loop->handler->ready(loop->handler, event->data.u64, ready);
 }
 
-/* True: some may be left. */
+/* Each when there is room for what follows from it. True: some may be left. */
 static bool take_letters(struct loop *loop)
 {
+	const struct loop_options *options = &loop->options;
 	_Alignas(16) char letter[LOOP_LETTER_MAX];
-	uint32_t left = loop->handler->letters_max(loop->handler);
-	loop->takes_no_letters = left == 0;
-	if (left == 0)
-		return false;
-	for (; left > 0; left--) {
-		if (!mailbox_take(loop->options.office, loop->options.member, letter))
-			return false;
+	uint32_t max = loop->handler->letters_max(loop->handler), taken = 0;
+	bool has_room = max > 0;
+	while (taken < max) {
+		has_room =
+			mailbox_has_room(options->office, options->member, options->letters_follow);
+		if (!has_room || !mailbox_take(options->office, options->member, letter))
+			break;
 		loop->handler->letter(loop->handler, letter);
+		taken++;
 	}
-	return true;
+	loop->takes_no_letters = !has_room;
+	return taken > 0 && taken == max;
 }
 
 static void fire_timers(struct loop *loop)

@@ -36,7 +36,7 @@ struct loop;
 struct loop_handler {
 	void (*begin)(struct loop_handler *handler); /* of a turn: the time is read */
 	void (*ready)(struct loop_handler *handler, uint64_t tag, unsigned ready);
-	/* How many letters may be taken in now: see mailbox_has_room(). */
+	/* How many letters may be taken in now, as long as there is room for what follows. */
 	uint32_t (*letters_max)(struct loop_handler *handler);
 	void (*letter)(struct loop_handler *handler, const void *letter);
 	void (*timer)(struct loop_handler *handler, struct timer *timer);
@@ -47,7 +47,8 @@ struct loop_options {
 	struct loop_handler *handler;
 	struct post_office *office;
 	uint32_t member;
-	uint32_t letter_bytes; /* at most LOOP_LETTER_MAX */
+	uint32_t letter_bytes;   /* at most LOOP_LETTER_MAX */
+	uint32_t letters_follow; /* to each member, from one letter: see mailbox_has_room() */
 };
 
 #define LOOP_LETTER_MAX 64

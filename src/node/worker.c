@@ -35,12 +35,7 @@ static void on_ready(struct loop_handler *handler, uint64_t tag, unsigned ready)
 static uint32_t on_letters_max(struct loop_handler *handler)
 {
 	role_enter_worker();
-	const struct worker *worker = worker_of(handler);
-	const struct worker_options *options = &worker->options;
-	bool takes = edge_takes_letters(worker->edge) &&
-	             mailbox_has_room(options->office, options->number,
-	                              HUB_LETTERS_MAX * TURN_MAILS_MAX);
-	return takes ? TURN_MAILS_MAX : 0;
+	return edge_takes_letters(worker_of(handler)->edge) ? TURN_MAILS_MAX : 0;
 }
 
 static void set_journal(struct worker *worker);
@@ -435,6 +430,7 @@ static int set_up(struct worker *worker)
 		.office = options->office,
 		.member = options->number,
 		.letter_bytes = sizeof(struct letter),
+		.letters_follow = HUB_LETTERS_MAX,
 	};
 	worker->loop = loop_create(&loop_options);
 	if (worker->loop == NULL)

@@ -110,7 +110,7 @@ static void on_ready(struct loop_handler *handler, uint64_t tag, unsigned ready)
 static uint32_t on_letters_max(struct loop_handler *handler)
 {
 	(void)handler;
-	return mailbox_has_room(office, 0, 2 * TURN_MAILS_MAX) ? TURN_MAILS_MAX : 0;
+	return TURN_MAILS_MAX;
 }
 
 static void on_letter(struct loop_handler *handler, const void *bytes)
@@ -139,8 +139,10 @@ static void loop_open(uint32_t members)
 {
 	office = post_office_create(members, sizeof(struct letter));
 	CHECK(office != NULL);
-	loop = loop_create(&(struct loop_options){
-		.handler = &handler, .office = office, .letter_bytes = sizeof(struct letter)});
+	loop = loop_create(&(struct loop_options){.handler = &handler,
+	                                          .office = office,
+	                                          .letter_bytes = sizeof(struct letter),
+	                                          .letters_follow = HUB_LETTERS_MAX});
 	CHECK(loop != NULL);
 }
 

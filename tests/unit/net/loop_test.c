@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "../../failing.h"
 #include "base/buf.h"
 #include "starling/limits.h"
 
@@ -22,6 +23,8 @@ static struct {
 	uint32_t turns, letters_max, letters_until_stop, work_left;
 	uint32_t turns_without_room; /* letters_max() says so for so many turns */
 	bool waits_for_ring;         /* there is work, for which a ring must have room */
+	bool answers;                /* member 1 is written to for each letter */
+	uint32_t memory_from_turn;   /* until then there is none for letters; 0: there is */
 	uint32_t ready;              /* of MANY */
 	struct timer timer;
 } world;
@@ -36,7 +39,10 @@ static void say(const char *what)
 static void on_begin(struct loop_handler *handler)
 {
 	CHECK(handler == &world.handler);
-	world.turns++;
+	if (++world.turns == world.memory_from_turn) {
+		CHECK(failing_disarm() > 0);
+		say("memory");
+	}
 }
 
 static void on_ready(struct loop_handler *handler, uint64_t tag, unsigned ready)
@@ -66,7 +72,10 @@ static void on_letter(struct loop_handler *handler, const void *letter)
 	const uint32_t *number = letter;
 	char text[16];
 	snprintf(text, sizeof(text), "%u/%u", *number, world.turns);
-	say(text);
+	if (world.answers)
+		mailbox_post(world.office, 0, 1, number);
+	else
+		say(text);
 	if (--world.letters_until_stop == 0)
 		loop_stop(world.loop);
 }
@@ -148,6 +157,32 @@ static void no_room_for_long(void)
 	CHECK(mailbox_take(world.office, 0, &number));
 }
 
+/* More letters are there than slots for what follows: none is taken that has no slot, until there
+ * is memory again. */
+static void no_memory_for_what_follows(void)
+{
+	const uint32_t count = 1000;
+	uint32_t number, queued = 0;
+	for (; !mailbox_is_congested(world.office, 0); queued++) {
+		CHECK(mailbox_has_room(world.office, 0, 1));
+		mailbox_post(world.office, 0, 1, &queued);
+	}
+	for (uint32_t i = 0; i < count; i++)
+		post(queued + i);
+	world.answers = true;
+	world.letters_until_stop = count;
+	world.memory_from_turn = 5;
+	failing_arm(1, FAILING_ALL_FROM);
+	loop_run(world.loop);
+	CHECK(was_said("memory"));
+	CHECK(mailbox_queued(world.office, 0) == count + 1);
+	for (uint32_t i = 0; i < queued + count; i++) {
+		mailbox_flush(world.office, 0);
+		CHECK(mailbox_take(world.office, 1, &number));
+		CHECK(number == i);
+	}
+}
+
 static void work_left(void)
 {
 	world.work_left = 10;
@@ -212,6 +247,7 @@ static const struct {
 	{"so many letters a turn, and no sleep before the others", letters_in_parts},
 	{"letters wait while there is no room for what follows from them", letters_without_room},
 	{"and the loop sleeps meanwhile", no_room_for_long},
+	{"a letter waits while there is no memory for what follows", no_memory_for_what_follows},
 	{"while work is left it does not sleep", work_left},
 	{"what waited for room in a ring does not wait for more", room_in_a_ring},
 	{"a descriptor is ready, and watched once", descriptors},
@@ -226,11 +262,13 @@ int main(void)
 		                                      on_letter, on_timer, on_after};
 		world.turns = world.turns_without_room = world.work_left = 0;
 		world.letters_max = 100;
-		world.waits_for_ring = false;
+		world.waits_for_ring = world.answers = false;
+		world.memory_from_turn = 0;
 		CHECK((world.office = post_office_create(2, sizeof(uint32_t))) != NULL);
 		world.loop = loop_create(&(struct loop_options){.handler = &world.handler,
 		                                                .office = world.office,
-		                                                .letter_bytes = sizeof(uint32_t)});
+		                                                .letter_bytes = sizeof(uint32_t),
+		                                                .letters_follow = 1});
 		CHECK(world.loop != NULL);
 		cases[i].run();
 		loop_destroy(world.loop);
