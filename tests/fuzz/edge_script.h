@@ -53,7 +53,7 @@ struct script_world {
 	uint32_t workers;                   /* of which this is the first, and the only one here */
 	struct hub_cluster *(*begin)(void); /* before there is an edge */
 	void (*ready)(void);                /* behind that */
-	void (*step)(unsigned what, uint8_t which); /* 0: STEP_OWN, and so on; the lower bits */
+	void (*step)(unsigned what, uint8_t which); /* 0: STEP_OWN, and so on; three lower bits */
 	void (*timer)(struct timer *timer);         /* of the kind SCRIPT_TIMER_OWN */
 	void (*turn)(void), (*flush)(void); /* before the edge's part of a turn, and behind it */
 	void (*end)(void);                  /* the edge is gone, the loop is not */
@@ -797,7 +797,7 @@ static void take_step(void) WORKER_ONLY
 		break;
 	default:
 		if (world->step != NULL)
-			world->step((what >> 4) - STEP_OWN, what & 3);
+			world->step((what >> 4) - STEP_OWN, what & 7);
 	}
 	if (wants_drain) {
 		edge_drain(edge);

@@ -4,7 +4,8 @@
  * The script of edge_script.h has four steps more: a frame as it is; a letter between hubs, a
  * message about a slot and a report of places as they should be, their fields small numbers, or
  * those that this node said last; and news of a node. Lower two bits of the step: which node, and
- * whether the frame goes to the slot of the one channel or of the other.
+ * whether the frame goes to the slot of the one channel or of the other. With the third bit a frame
+ * is none: the node holds what it was sent of logs, and says so.
  *
  * Checked beyond crashes: whatever the two say, what this node says can be read.
  */
@@ -16,12 +17,12 @@
 
 #define WORKERS 128 /* so that a worker has few slots; names are of this one's */
 #define NODES 2
-#define BODY_MAX 512
+#define OWED_MAX 128
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum own_step {
-	OWN_FRAME = 0, /* its type, the bytes */
+	OWN_FRAME = 0, /* its type, the bytes; or what is owed */
 	OWN_LETTER,    /* its kind, and see next_letter() */
 	OWN_SLOT,      /* which message, and see next_slot_body() */
 	OWN_PLACES,    /* which, and its numbers */
@@ -42,6 +43,13 @@ static struct said {
 	uint64_t epoch, counter, stream;
 	struct slot_term term, slot_stream;
 	uint64_t lsn;
+	/* Of logs: what it is to say that it holds. */
+	uint32_t owed_count;
+	struct owed {
+		uint16_t slot;
+		struct slot_term term;
+		uint64_t lsn;
+	} owed[OWED_MAX];
 } said[NODES];
 
 static uint64_t now_ms(void)
@@ -74,16 +82,23 @@ static void check_letter(struct said *to, enum far_kind kind, uint16_t slot, str
 	relay_mail_free(&mail);
 }
 
-static void check_append(struct slice body)
+static void owe(struct said *to, uint16_t slot, const struct slot_term *term, uint64_t lsn)
+{
+	if (to->owed_count < OWED_MAX)
+		to->owed[to->owed_count++] = (struct owed){slot, *term, lsn};
+}
+
+static void check_append(struct said *to, uint16_t slot, struct slice body)
 {
 	struct wire_append append;
 	struct wire_item item;
 	CHECK(wire_append_read(body, &append));
+	owe(to, slot, &append.term, append.previous.lsn + append.count);
 	while (wire_item_next(&append, &item))
 		CHECK(item.term.counter > 0);
 }
 
-static void check_slot(struct said *to, enum frame_type type, struct slice body)
+static void check_slot(struct said *to, enum frame_type type, uint16_t slot, struct slice body)
 {
 	struct slot_entry entry;
 	struct wire_seal seal;
@@ -119,9 +134,10 @@ static void check_slot(struct said *to, enum frame_type type, struct slice body)
 		to->term = install.entry.term;
 		to->slot_stream = install.entry.stream;
 		to->lsn = install.last;
+		owe(to, slot, &install.entry.term, install.start.lsn);
 		break;
 	case FRAME_APPEND:
-		check_append(body);
+		check_append(to, slot, body);
 		break;
 	case FRAME_HOLDS:
 		CHECK(wire_holds_read(body, &holds));
@@ -179,7 +195,7 @@ static void check_frame(const struct mesh_mail *mail)
 	else if (type == FRAME_PLACES_AGAIN)
 		CHECK(body.len == 0);
 	else
-		check_slot(to, type, body);
+		check_slot(to, type, mail->slot, body);
 }
 
 static void take_what_it_says(void)
@@ -492,6 +508,20 @@ static enum frame_type next_slot_body(struct buf *out, const struct said *known,
 	return type;
 }
 
+static void say_holds(unsigned from)
+{
+	struct said *told = &said[from];
+	uint32_t count = told->owed_count;
+	told->owed_count = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		struct buf body = {0};
+		struct owed owed = told->owed[i];
+		wire_holds_write(&body, &(struct wire_holds){owed.term, owed.lsn});
+		give(from, FRAME_HOLDS, owed.slot, buf_view(&body));
+		buf_free(&body);
+	}
+}
+
 static void next_slot(unsigned from, uint8_t which)
 {
 	struct buf body = {0};
@@ -625,10 +655,14 @@ static void own_ready(void)
 static void own_step(unsigned what, uint8_t which)
 {
 	unsigned from = which & 1;
+	bool is_other = which & 4;
 	which = which >> 1 & 1;
 	switch ((enum own_step)what) {
 	case OWN_FRAME:
-		next_frame(from, which);
+		if (is_other)
+			say_holds(from);
+		else
+			next_frame(from, which);
 		break;
 	case OWN_LETTER:
 		next_letter(from);
