@@ -984,6 +984,21 @@ static inline void log_check_applied(void)
 
 /* ---- nodes ---- */
 
+static void out_post(struct hub_out *out, uint32_t to, const struct hub_mail *mail)
+{
+	struct sim_worker *from = CONTAINER_OF(out, struct sim_worker, out);
+	CHECK(to != from->number && mail->from == from->number);
+	failing_pause();
+	buf_append(&world.nodes[from->node].workers[to].letters[from->number], mail, sizeof(*mail));
+	failing_resume();
+}
+
+static bool out_has_room(struct hub_out *out)
+{
+	(void)out;
+	return !chance(world.scenario->full_percent);
+}
+
 static inline void node_begin(uint32_t number, const struct hub_out *out)
 {
 	struct sim_node *node = &world.nodes[number];

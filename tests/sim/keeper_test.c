@@ -19,21 +19,29 @@
  * one seed alone each thing that happens is printed. keeper_test [SEED [COUNT]]
  */
 #include "keeper_world.h"
-
-#define CHANNELS 8
-#include "orders.h"
-
 #include "seeds.h"
 
 #define SEEDS_DEFAULT 216
+#define CHANNELS 8
 #define CLIENTS 12
-#define REF_BYTES 24
 #define ASKED_MAX 2048 /* commands of one client */
+#define BLOCKED 50     /* of a thousand */
 #define STEPS 14       /* faults */
-#define KINDS 7
-#define NUMBER_BYTES 8
 #define NAME_BYTES 24
 #define PAYLOAD_MAX 300000u
+
+/* What was published under one number. */
+struct publication_said {
+	uint32_t channel;
+	bool has_once, is_unechoed;         /* it has an idempotency key */
+	uint64_t epoch, seq;                /* the place it was answered with last; 0: none */
+	uint64_t streams[STREAMS_MAX / 64]; /* those whose log has it */
+	uint64_t known[STREAMS_MAX / 64];   /* those that began with it */
+	uint64_t said_ms, applied_ms;       /* by the last one of them, first */
+	uint32_t stream;
+};
+
+#include "sim_client.h"
 
 static const struct scenario scenarios[] = {
 	{.name = "quiet", .nodes = 3, .workers = 2, .replicas = 3},
@@ -184,32 +192,6 @@ static const struct scenario scenarios[] = {
          .memory = 10},
 };
 
-static struct rule rule_list[] = {
-	{.pattern = "long:*", .history_size = 4000, .history_ttl_ms = 3600000, .max_keys = 9},
-	{.pattern = "few:*", .history_size = 4, .history_ttl_ms = 3600000, .max_keys = 9},
-	{.pattern = "brief:*", .history_size = 50, .history_ttl_ms = 700, .max_keys = 9},
-	{.pattern = "none:*", .history_size = 0, .history_ttl_ms = 1000, .max_keys = 9},
-	{.pattern = "last:*",
-         .history_size = 10,
-         .history_ttl_ms = 3600000,
-         .deliver_last = true,
-         .max_keys = 4},
-	{.pattern = "slow:*",
-         .history_size = 20,
-         .history_ttl_ms = 3600000,
-         .max_keys = 9,
-         .throttle_ms = 60},
-	{.pattern = "keys:*",
-         .history_size = 0,
-         .history_ttl_ms = 3600000,
-         .deliver_last = true,
-         .max_keys = 4},
-	{.pattern = "*"},
-};
-static const struct rules rules = {rule_list, COUNT_OF(rule_list)};
-
-static const char *const kinds[KINDS] = {"long", "few", "brief", "none", "last", "slow", "keys"};
-
 struct channel_said {
 	char name[NAME_BYTES];
 	uint16_t slot;
@@ -217,40 +199,25 @@ struct channel_said {
 };
 static struct channel_said channels[CHANNELS];
 
-static bool is_replicated(uint32_t channel)
-{
-	return channels[channel].rule->history_size > 0 || channels[channel].rule->deliver_last;
-}
-
-/* Along its keys a client is given some of what there is. */
-static bool is_keyed(uint32_t channel)
-{
-	return channels[channel].rule->deliver_last || channels[channel].rule->throttle_ms > 0;
-}
-
-static bool is_brief(uint32_t channel)
-{
-	return channels[channel].rule->history_ttl_ms < 10000;
-}
-
 static struct slice name_of(uint32_t channel)
 {
 	return slice_string(channels[channel].name);
 }
 
-static uint32_t channel_by_name(struct slice name)
+static const struct rule *rule_of(uint32_t channel)
 {
-	uint32_t i = 0;
-	while (!slice_is(name, channels[i].name)) {
-		i++;
-		CHECK(i < CHANNELS);
-	}
-	return i;
+	return channels[channel].rule;
+}
+
+static uint64_t now_ms(void)
+{
+	return world.net->now_ms;
 }
 
 /* Two long ones, and one of each other kind: each slot has two. */
 static void channels_name(void)
 {
+	rule_list[0].history_size = 4000; /* all that is said in a run */
 	for (uint32_t i = 0; i < CHANNELS; i++) {
 		struct channel_said *channel = &channels[i];
 		uint32_t kind = i < KINDS ? i : 0, number = 0;
@@ -264,35 +231,9 @@ static void channels_name(void)
 
 /* ---- what was said ---- */
 
-/* What was published under one number. */
-struct publication_said {
-	uint32_t channel;
-	bool has_once;                      /* it has an idempotency key */
-	uint64_t epoch, seq;                /* the place it was answered with last; 0: none */
-	uint64_t streams[STREAMS_MAX / 64]; /* those whose log has it */
-	uint64_t known[STREAMS_MAX / 64];   /* those that began with it */
-	uint64_t said_ms, applied_ms;       /* by the last one of them, first */
-	uint32_t stream;
-};
-
-static struct publication_said *said;
-static uint64_t said_count, said_room;
-
 static struct {
-	uint64_t delivered, gaps, recovered, not_recovered, acks, refusals, duplicates, pages,
-		compared, keys, looked;
-} told;
-
-static uint64_t said_in(const struct record *record)
-{
-	uint64_t number;
-	struct slice payload = record_payload(record);
-	CHECK(payload.len >= NUMBER_BYTES);
-	CHECK(text_to_u64(slice_of(payload.at, NUMBER_BYTES), &number));
-	number -= 10000000;
-	CHECK(number > 0 && number <= said_count);
-	return number;
-}
+	uint64_t compared, keys, looked;
+} checked;
 
 static bool has_stream(const uint64_t *streams, uint32_t stream)
 {
@@ -326,6 +267,12 @@ static void on_applied(struct sim_worker *worker, const struct record *record, u
 static struct channel *channel_on(struct sim_worker *worker, uint32_t channel)
 {
 	return hub_find(worker->hub, name_of(channel), hub_hash(worker->hub, name_of(channel)));
+}
+
+static struct channel *home_channel(uint32_t channel)
+{
+	uint32_t slot = channels[channel].slot;
+	return channel_on(worker_at(home_of(slot), slot), channel);
 }
 
 static void knows_order(uint32_t channel, uint64_t epoch, uint64_t seq, uint32_t stream)
@@ -365,7 +312,7 @@ static void check_log(const struct channel *channel, uint32_t number)
 /* I2, I6, I8: what was acknowledged in the stream is here. */
 static void on_begins_home(struct sim_worker *worker, uint32_t slot, uint32_t stream)
 {
-	told.looked++;
+	checked.looked++;
 	for (uint64_t number = 1; number <= said_count; number++) {
 		const struct publication_said *publication = &said[number];
 		uint32_t c = publication->channel;
@@ -387,66 +334,18 @@ static void on_begins_home(struct sim_worker *worker, uint32_t slot, uint32_t st
 	}
 }
 
-/* What is given out under that place. */
-static void hear(const struct record *record)
-{
-	uint32_t channel = channel_by_name(record_channel(record));
-	struct order *order = order_find(channel, record->epoch);
-	if (!is_replicated(channel)) {
-		order_say(order_at(channel, record->epoch, STREAMS_MAX), record->seq,
-		          said_in(record));
-		return;
-	}
-	CHECK(order != NULL && record->seq <= order->head); /* I7 */
-	CHECK(order->said[record->seq] == said_in(record));
-}
-
-/* ---- clients ---- */
-
-enum following_state { NOT_FOLLOWING = 0, ASKED, FOLLOWING };
-
-struct following {
-	enum following_state state;
-	uint64_t epoch, seq; /* the last one it was given, or its position */
-	bool is_in_prelude;
-	uint32_t ref;
-};
-
-struct asked {
-	enum command_type type;
-	uint32_t channel;
-	bool has_since, is_answered;
-	struct cursor since;
-	uint64_t number;
-};
-
-struct client {
-	struct session session;
-	uint32_t generation, node, worker;
-	bool is_open, is_ending; /* ending: there was no memory for it */
-	struct following following[CHANNELS];
-	struct cursor cursors[CHANNELS]; /* what it remembers when it comes again */
-	struct asked *asked;
-	uint32_t asked_count;
-};
-static struct client clients[CLIENTS];
-
-static struct client *client_of(const struct session *session)
-{
-	return CONTAINER_OF(session, struct client, session);
-}
+/* ---- what clients may be told ---- */
 
 static struct sim_worker *worker_of_client(const struct client *client)
 {
 	return &world.shells[client->node].workers[client->worker];
 }
 
-static void follows_from(struct client *client, uint32_t channel, uint64_t epoch, uint64_t seq)
+static struct hub *enter_hub_of(const struct client *client)
 {
-	struct following *following = &client->following[channel];
-	following->epoch = epoch;
-	following->seq = seq;
-	following->is_in_prelude = false;
+	struct sim_worker *worker = worker_of_client(client);
+	hub_enter(worker);
+	return worker->hub;
 }
 
 /* The order that the client was in goes on, and history reaches back to it. */
@@ -474,361 +373,61 @@ static bool may_be_deposed(void)
 	return scenario->cut + scenario->part + scenario->pause + scenario->stall > 0;
 }
 
-static void on_subscribed(struct client *client, const struct asked *asked,
-                          const struct hub_event *event)
+static bool may_be_lost(const struct asked *asked, const struct hub_event *event)
 {
-	struct following *following = &client->following[asked->channel];
-	CHECK(event->has_recovered == asked->has_since);
-	if (following->state == FOLLOWING)
-		return; /* again */
-	CHECK(following->state == ASKED);
-	following->state = FOLLOWING;
-	follows_from(client, asked->channel, event->epoch, event->seq);
-	following->is_in_prelude = channels[asked->channel].rule->deliver_last && !asked->has_since;
-	if (following->is_in_prelude)
-		following->seq = 0;
-	if (!asked->has_since)
-		return;
-	told.recovered += event->is_recovered;
-	told.not_recovered += !event->is_recovered;
-	if (event->is_recovered && !asked->since.is_start) {
-		CHECK(event->epoch == asked->since.epoch);
-		CHECK(event->seq == asked->since.seq);
-	} else if (!event->is_recovered) {
-		CHECK(is_hard() || may_be_deposed() ||
-		      !goes_on(asked->channel, asked->since, event->epoch));
-	}
+	return is_hard() || may_be_deposed() ||
+	       !goes_on(asked->channel, asked->since, event->epoch);
 }
 
-static void on_ack(const struct client *client, const struct asked *asked,
-                   const struct hub_event *event)
+static bool may_have_gap(const struct following *following, uint32_t channel,
+                         const struct hub_event *event)
 {
-	struct publication_said *publication = &said[asked->number];
-	struct order *order = order_find(asked->channel, event->epoch);
-	SAY(worker_of_client(client), "client %u: %llu is acknowledged at %llx-%llu",
-	    (unsigned)(client - clients), (unsigned long long)(asked->number + 10000000),
-	    (unsigned long long)event->epoch, (unsigned long long)event->seq);
-	told.acks++;
-	told.duplicates += event->is_duplicate;
-	if (!is_replicated(asked->channel)) {
-		order_say(order_at(asked->channel, event->epoch, STREAMS_MAX), event->seq,
-		          asked->number);
-		return;
-	}
-	CHECK(order != NULL && event->seq <= order->head);
-	CHECK(order->said[event->seq] == asked->number);
-	CHECK(publication->epoch != event->epoch || publication->seq == event->seq); /* I5 */
-	publication->epoch = event->epoch;
-	publication->seq = event->seq;
-}
-
-static void on_history(const struct asked *asked, const struct hub_event *event)
-{
-	told.pages++;
-	for (size_t i = 0; i < event->record_count; i++) {
-		hear(event->records[i]);
-		CHECK(event->records[i]->epoch == event->epoch);
-		CHECK(i == 0 || event->records[i]->seq == event->records[i - 1]->seq + 1);
-	}
-	CHECK(channel_by_name(event->channel) == asked->channel);
-}
-
-static void on_error(struct client *client, const struct asked *asked,
-                     const struct hub_event *event)
-{
-	struct following *following = &client->following[asked->channel];
-	CHECK(event->error == ERROR_UNAVAILABLE || event->error == ERROR_NOT_SUBSCRIBED);
-	told.refusals++;
-	if (asked->type == COMMAND_SUBSCRIBE && following->state == ASKED &&
-	    asked == &client->asked[following->ref])
-		following->state = NOT_FOLLOWING;
-}
-
-static void on_gap(struct client *client, const struct hub_event *event)
-{
-	uint32_t channel = channel_by_name(event->channel);
-	const struct following *following = &client->following[channel];
 	struct cursor since = {.epoch = following->epoch, .seq = following->seq};
-	SAY(worker_of_client(client), "client %u is told of a gap in %s: %llx-%llu, now %llx-%llu",
-	    (unsigned)(client - clients), channels[channel].name, (unsigned long long)since.epoch,
-	    (unsigned long long)since.seq, (unsigned long long)event->epoch,
-	    (unsigned long long)event->seq);
-	CHECK(following->state == FOLLOWING);
-	CHECK(is_hard() || is_keyed(channel) || !goes_on(channel, since, event->epoch));
-	told.gaps++;
-	follows_from(client, channel, event->epoch, event->seq);
+	return is_hard() || is_keyed(channel) || !goes_on(channel, since, event->epoch);
 }
 
-static void client_told(struct client *client, const struct hub_event *event)
+/* While slots move to nodes that have come. */
+static bool may_refuse(void)
 {
-	uint64_t ref;
-	CHECK(client->is_open);
-	if (event->type == EVENT_GAP) {
-		on_gap(client, event);
-		return;
-	}
-	CHECK(text_to_u64(event->ref, &ref) && ref < client->asked_count);
-	struct asked *asked = &client->asked[ref];
-	CHECK(!asked->is_answered); /* once */
-	asked->is_answered = true;
-	if (event->type == EVENT_ERROR)
-		on_error(client, asked, event);
-	else if (event->type == EVENT_SUBSCRIBED)
-		on_subscribed(client, asked, event);
-	else if (event->type == EVENT_ACK)
-		on_ack(client, asked, event);
-	else if (event->type == EVENT_HISTORY)
-		on_history(asked, event);
-	else
-		CHECK(event->type == EVENT_UNSUBSCRIBED);
+	return true;
 }
 
-static void out_event(struct hub_out *out, struct session *session, const struct hub_event *event)
+static bool homes_stay(void)
 {
-	(void)out;
-	failing_pause();
-	client_told(client_of(session), event);
-	failing_resume();
+	const struct scenario *s = world.scenario;
+	return s->crash + s->drain + s->full + s->loss + s->twice + s->left_out == 0 &&
+	       !is_hard() && !may_be_deposed();
 }
 
-static void given(struct client *client, uint32_t channel, const struct record *record)
+static void print_trace(const struct client *client, const char *what, uint32_t channel,
+                        uint64_t epoch, uint64_t seq)
 {
-	struct following *following = &client->following[channel];
-	CHECK(following->state == FOLLOWING);
-	hear(record);
-	told.delivered++;
-	CHECK(record->epoch == following->epoch);
-	if (is_keyed(channel))
-		CHECK(record->seq > following->seq);
-	else
-		CHECK(record->seq == following->seq + 1); /* I4 */
-	following->seq = record->seq;
+	SAY(worker_of_client(client), "client %u %s %s: %llx-%llu", (unsigned)(client - clients),
+	    what, channels[channel].name, (unsigned long long)epoch, (unsigned long long)seq);
 }
-
-static size_t out_deliver(struct hub_out *out, struct session *session,
-                          const struct delivery *delivery)
-{
-	(void)out;
-	uint32_t channel = channel_by_name(channel_name(delivery->channel));
-	size_t count = delivery->count;
-	if (chance(50)) {
-		session->is_blocked = true;
-		count = below((uint32_t)count + 1);
-	}
-	failing_pause();
-	for (size_t i = 0; i < count; i++)
-		given(client_of(session), channel, delivery->records[i]);
-	failing_resume();
-	return count;
-}
-
-static void out_answered(struct hub_out *out, struct session *session)
-{
-	(void)out;
-	(void)session;
-}
-
-static void out_end(struct hub_out *out, struct session *session, enum hub_end why)
-{
-	(void)out;
-	CHECK(why == HUB_END_NO_MEMORY && world.is_short); /* nobody is slow */
-	session->is_ended = true;
-	client_of(session)->is_ending = true;
-}
-
-static struct slab_handle out_handle(struct hub_out *out, const struct session *session)
-{
-	(void)out;
-	const struct client *client = client_of(session);
-	return (struct slab_handle){(uint32_t)(client - clients), client->generation};
-}
-
-static struct session *out_find(struct hub_out *out, struct slab_handle handle)
-{
-	(void)out;
-	struct client *client = &clients[handle.index];
-	return client->is_open && client->generation == handle.generation ? &client->session : NULL;
-}
-
-static uint64_t out_now_us(struct hub_out *out)
-{
-	(void)out;
-	return (world.net->now_ms + UNIX_MS_AHEAD) * 1000;
-}
-
-static const struct hub_out hub_out = {
-	.now_us = out_now_us,
-	.event = out_event,
-	.deliver = out_deliver,
-	.answered = out_answered,
-	.end = out_end,
-	.handle = out_handle,
-	.find = out_find,
-	.post = out_post,
-	.has_room = out_has_room,
-};
 
 /* ---- what clients do ---- */
 
-static struct asked *ask(struct client *client, struct hub_command *command, char ref[REF_BYTES])
-{
-	CHECK(client->asked_count < ASKED_MAX);
-	struct asked *asked = &client->asked[client->asked_count];
-	command->ref = slice_of(ref, text_from_u64(ref, client->asked_count));
-	*asked = (struct asked){.type = command->type,
-	                        .channel = channel_by_name(command->channel),
-	                        .has_since = command->has_since,
-	                        .since = command->since};
-	client->asked_count++;
-	return asked;
-}
-
-static void execute(struct client *client, const struct hub_command *command)
-{
-	struct sim_worker *worker = worker_of_client(client);
-	hub_enter(worker);
-	memory_begin();
-	hub_execute(worker->hub, &client->session, command);
-	memory_end();
-}
-
-static void client_subscribe(struct client *client, uint32_t channel, bool has_since)
-{
-	char ref[REF_BYTES];
-	struct hub_command command = {.type = COMMAND_SUBSCRIBE,
-	                              .channel = name_of(channel),
-	                              .has_since = has_since && client->cursors[channel].epoch != 0,
-	                              .since = client->cursors[channel]};
-	(void)ask(client, &command, ref);
-	if (client->following[channel].state == NOT_FOLLOWING)
-		client->following[channel] =
-			(struct following){.state = ASKED, .ref = client->asked_count - 1};
-	execute(client, &command);
-}
-
-static void remember_cursor(struct client *client, uint32_t channel)
-{
-	const struct following *following = &client->following[channel];
-	if (following->state != FOLLOWING || following->is_in_prelude)
-		return;
-	client->cursors[channel] =
-		(struct cursor){.epoch = following->epoch, .seq = following->seq};
-}
-
-static void client_unsubscribe(struct client *client, uint32_t channel)
-{
-	char ref[REF_BYTES];
-	struct hub_command command = {.type = COMMAND_UNSUBSCRIBE, .channel = name_of(channel)};
-	if (client->following[channel].state != FOLLOWING)
-		return;
-	(void)ask(client, &command, ref);
-	remember_cursor(client, channel);
-	client->following[channel] = (struct following){0};
-	execute(client, &command);
-}
-
-static uint64_t say(uint32_t channel)
-{
-	if (said_count + 1 >= said_room) {
-		said_room = said_room == 0 ? 1024 : said_room * 2;
-		said = realloc(said, said_room * sizeof(*said));
-		CHECK(said != NULL);
-	}
-	said_count++;
-	said[said_count] = (struct publication_said){
-		.channel = channel, .has_once = said_count % 3 == 0, .said_ms = world.net->now_ms};
-	return said_count;
-}
-
-static void client_publish(struct client *client, uint32_t channel)
+static void publish(struct client *client, uint32_t channel)
 {
 	static char payload[PAYLOAD_MAX];
-	char ref[REF_BYTES], once[REF_BYTES], key[2] = {'k', 0};
 	bool is_again = said_count > 20 && below(100) < 10;
-	uint64_t number = is_again ? said_count - below(20) : said_count + 1;
-	if (is_again && (!said[number].has_once || said[number].channel != channel))
-		return;
-	if (!is_again)
-		number = say(channel);
+	uint64_t number = is_again ? say_again(channel) : say(channel, false);
 	size_t len = NUMBER_BYTES;
+	if (number == 0)
+		return;
 	if (world.scenario->payload_bytes > 0)
 		len += number * 2654435761u %
 		       (number % 20 == 0 ? world.scenario->payload_bytes - NUMBER_BYTES : 20000);
 	memset(payload, 'x', len);
-	(void)text_from_u64(payload, number + 10000000);
-	key[1] = (char)('0' + number % 6);
-	bool has_once = said[number].has_once;
-	struct hub_command command = {
-		.type = COMMAND_PUBLISH,
-		.channel = name_of(channel),
-		.publication = {.payload = slice_of(payload, len),
-	                        .key = slice_of(key, is_keyed(channel) ? 2 : 0),
-	                        .idempotency_key = slice_of(
-					once, has_once ? text_from_u64(once, number) : 0)}};
-	ask(client, &command, ref)->number = number;
-	execute(client, &command);
-}
-
-static void client_history(struct client *client, uint32_t channel)
-{
-	char ref[REF_BYTES];
-	struct hub_command command = {.type = COMMAND_HISTORY,
-	                              .channel = name_of(channel),
-	                              .has_since =
-	                                      client->cursors[channel].epoch != 0 && below(2) == 0,
-	                              .since = client->cursors[channel],
-	                              .has_limit = true,
-	                              .limit = 1 + below(20)};
-	(void)ask(client, &command, ref);
-	execute(client, &command);
-}
-
-static void client_close(struct client *client)
-{
-	struct sim_worker *worker = worker_of_client(client);
-	for (uint32_t channel = 0; channel < CHANNELS; channel++) {
-		remember_cursor(client, channel);
-		client->following[channel] = (struct following){0};
-	}
-	hub_enter(worker);
-	hub_session_close(worker->hub, &client->session);
-	client->is_open = client->is_ending = false;
-}
-
-static void client_open(struct client *client, uint32_t node)
-{
-	client->node = node;
-	client->worker = below(world.scenario->workers);
-	client->generation++;
-	client->asked_count = 0;
-	memset(&client->session, 0, sizeof(client->session));
-	client->session.is_backend = true;
-	client->is_open = true;
-	for (uint32_t channel = 0; channel < CHANNELS; channel++) {
-		if (below(100) < 50)
-			client_subscribe(client, channel, below(100) < 80);
-	}
-}
-
-static void on_node_ends(uint32_t node)
-{
-	for (struct client *client = clients; client < clients + CLIENTS; client++) {
-		if (client->is_open && client->node == node)
-			client_close(client);
-	}
+	client_publish(client, number, payload, len, 6);
 }
 
 static void client_turn(struct client *client)
 {
 	uint32_t channel = below(CHANNELS), what = below(1000);
-	if (client->session.is_blocked && (world.is_quiet || below(100) < 50)) {
-		struct sim_worker *worker = worker_of_client(client);
-		client->session.is_blocked = false;
-		hub_enter(worker);
-		memory_begin();
-		hub_session_ready(worker->hub, &client->session);
-		memory_end();
-	}
+	if (client->session.is_blocked && (world.is_quiet || below(100) < 50))
+		client_ready(client);
 	if (world.is_quiet)
 		return;
 	if (client->asked_count + 10 > ASKED_MAX || what < 4)
@@ -838,7 +437,7 @@ static void client_turn(struct client *client)
 	else if (what < 20)
 		client_unsubscribe(client, channel);
 	else if (what < 130)
-		client_publish(client, channel);
+		publish(client, channel);
 	else if (what < 140)
 		client_history(client, channel);
 }
@@ -866,24 +465,8 @@ static void check_keys(const struct duplicates *from, struct sim_worker *of,
 		CHECK(keys != NULL);
 		uint64_t hash = hash_bytes(&of->shell->codec.hash_key, shown.key);
 		CHECK(duplicates_find(keys, shown.key, hash, world.net->now_ms) == shown.seq);
-		told.keys++;
+		checked.keys++;
 	}
-}
-
-static void check_latest(const struct channel *a, const struct channel *b)
-{
-	CHECK((a->keyed == NULL) == (b->keyed == NULL));
-	if (a->keyed == NULL)
-		return;
-	const struct latest *of_a = &a->keyed->latest, *of_b = &b->keyed->latest;
-	const struct latest_entry *in_a = latest_from(of_a, 0), *in_b = latest_from(of_b, 0);
-	while (in_a != NULL && in_b != NULL) {
-		CHECK(in_a->record->seq == in_b->record->seq);
-		CHECK(said_in(in_a->record) == said_in(in_b->record));
-		in_a = latest_after(of_a, in_a);
-		in_b = latest_after(of_b, in_b);
-	}
-	CHECK(in_a == NULL && in_b == NULL);
 }
 
 static void check_copy(struct sim_worker *home, struct sim_worker *copy, uint32_t c)
@@ -902,7 +485,7 @@ static void check_copy(struct sim_worker *home, struct sim_worker *copy, uint32_
 		check_latest(a, b);
 	check_keys(a->duplicates, copy, b, c, false);
 	check_keys(a->far->retries, copy, b, c, true);
-	told.compared++;
+	checked.compared++;
 }
 
 /* Everything that is applied is in its channels. */
@@ -1100,27 +683,6 @@ static void faults(void)
 
 /* ---- when all is quiet ---- */
 
-/* Each that follows has come to the head of the present order. */
-static void check_readers(void)
-{
-	for (struct client *client = clients; client < clients + CLIENTS; client++) {
-		CHECK(!client->is_open || !client->session.is_blocked);
-		for (uint32_t c = 0; c < CHANNELS && client->is_open; c++) {
-			const struct following *following = &client->following[c];
-			const struct channel *channel = channel_on(
-				worker_at(home_of(channels[c].slot), channels[c].slot), c);
-			CHECK(following->state != ASKED);
-			if (following->state != FOLLOWING)
-				continue;
-			CHECK(channel != NULL && channel->epoch == following->epoch); /* I3 */
-			CHECK(following->is_in_prelude || is_keyed(c) ||
-			      following->seq == log_next(&channel->log) - 1);
-		}
-		for (uint32_t i = 0; i < client->asked_count && client->is_open; i++)
-			CHECK(client->asked[i].is_answered);
-	}
-}
-
 /* Its home, and all its copies, have what was said; and nobody else has anything. */
 static void check_slot(uint32_t slot)
 {
@@ -1185,7 +747,7 @@ static void quiet(void)
 	net_run(net, 6000);
 	for (uint32_t slot = 0; slot < SLOTS_SIM; slot++)
 		check_slot(slot);
-	check_readers();
+	check_clients();
 }
 
 /* ---- a run ---- */
@@ -1214,10 +776,7 @@ static void world_begin(const struct scenario *scenario, uint64_t seed, bool pri
 	first = slice_string(net->nodes[0].address);
 	net->seeds = &first;
 	net->seed_count = 1;
-	for (uint32_t c = 0; c < CLIENTS; c++) {
-		clients[c] = (struct client){.asked = calloc(ASKED_MAX, sizeof(struct asked))};
-		CHECK(clients[c].asked != NULL);
-	}
+	clients_begin();
 	world.is_quiet = true; /* till it stands */
 	for (uint32_t i = 0; i < scenario->nodes; i++)
 		start(i);
@@ -1235,10 +794,7 @@ static void world_end(void)
 			stop(i);
 	}
 	net_free(world.net);
-	orders_free();
-	for (uint32_t c = 0; c < CLIENTS; c++)
-		free(clients[c].asked);
-	said_count = 0;
+	clients_end();
 }
 
 static void world_run(uint64_t seed, bool prints)
@@ -1261,13 +817,14 @@ static void seen_check(void)
 	CHECK(seen.unclean > 0 && seen.handovers > 0 && seen.changes > 0 && seen.takeovers > 0);
 	CHECK(told.delivered > 0 && told.gaps > 0 && told.recovered > 0 && told.not_recovered > 0);
 	CHECK(told.acks > 0 && told.refusals > 0 && told.duplicates > 0 && told.pages > 0);
-	CHECK(told.compared > 0 && told.keys > 0 && told.looked > 0);
+	CHECK(checked.compared > 0 && checked.keys > 0 && checked.looked > 0);
 }
 
 int main(int argc, char **argv)
 {
 	struct seeds seeds = seeds_begin(argc, argv, SEEDS_DEFAULT);
 	channels_name();
+	client_trace = print_trace;
 	for (uint64_t i = 0; i < seeds.count; i++) {
 		if (i < COUNT_OF(scenarios))
 			printf("keeper: %s\n",

@@ -417,21 +417,6 @@ static struct session *out_find(struct hub_out *out, struct slab_handle handle)
 	return client->is_open && client->generation == handle.generation ? &client->session : NULL;
 }
 
-static void out_post(struct hub_out *out, uint32_t to, const struct hub_mail *mail)
-{
-	struct sim_worker *from = CONTAINER_OF(out, struct sim_worker, out);
-	CHECK(to != from->number);
-	failing_pause();
-	buf_append(&world.nodes[from->node].workers[to].letters[from->number], mail, sizeof(*mail));
-	failing_resume();
-}
-
-static bool out_has_room(struct hub_out *out)
-{
-	(void)out;
-	return !chance(world.scenario->full_percent);
-}
-
 static const struct hub_out hub_out = {
 	.event = out_event,
 	.deliver = out_deliver,
