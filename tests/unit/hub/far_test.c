@@ -165,14 +165,19 @@ static const struct channel *channel(void)
 
 static struct slice key; /* of the records that come */
 
-static struct record *placed(uint64_t seq)
+static struct record *placed_in(struct slice name, uint64_t seq)
 {
 	struct record *record = record_make(
-		&(struct publication){.channel = SLICE(NAME), .payload = SLICE("1"), .key = key},
-		hub_hash(hub, SLICE(NAME)));
+		&(struct publication){.channel = name, .payload = SLICE("1"), .key = key},
+		hub_hash(hub, name));
 	CHECK(record != NULL);
 	record_settle(record, EPOCH, seq, 1, 0);
 	return record;
+}
+
+static struct record *placed(uint64_t seq)
+{
+	return placed_in(SLICE(NAME), seq);
 }
 
 static void receive(uint64_t seq)
@@ -186,11 +191,16 @@ static void receive(uint64_t seq)
 	record_drop(record);
 }
 
-static void apply(uint64_t seq)
+static void apply_in(struct slice name, uint64_t seq)
 {
-	struct record *record = placed(seq);
+	struct record *record = placed_in(name, seq);
 	CHECK(hub_apply(hub, &(struct hub_entry){.kind = ENTRY_RECORD, .record = record}));
 	record_drop(record);
+}
+
+static void apply(uint64_t seq)
+{
+	apply_in(SLICE(NAME), seq);
 }
 
 static void tailed(uint64_t from, uint64_t head)
@@ -509,6 +519,74 @@ static void the_oldest_order_comes_back(void)
 	end();
 }
 
+static void next_is(struct hub_save *save, enum hub_entry_kind kind, struct slice name)
+{
+	struct hub_entry entry;
+	CHECK(hub_save_next(hub, save, &entry));
+	CHECK(entry.kind == kind);
+	struct slice of = kind == ENTRY_RECORD ? record_channel(entry.record) : entry.name;
+	CHECK(slice_equals(of, name));
+}
+
+static void ends_while_it_is_saved(void)
+{
+	char beside[20];
+	struct slice name;
+	uint32_t slot = hub_slot_of(SLICE(NAME)), number = 0;
+	struct hub_save save;
+	do {
+		name = slice_of(beside, (size_t)snprintf(beside, sizeof(beside), "%u", ++number));
+	} while (hub_slot_of(name) != slot);
+	printf("far: a channel that ends while its slot is saved does not hide the next one\n");
+	begin(HOME_ELSEWHERE);
+	apply(1);
+	apply(2);
+	apply_in(name, 1);
+	CHECK(hub_save_begin(hub, slot, &save));
+	next_is(&save, ENTRY_CHANNEL, SLICE(NAME));
+	next_is(&save, ENTRY_RECORD, SLICE(NAME));
+	CHECK(hub_apply(hub, &(struct hub_entry){
+				     .kind = ENTRY_CLOSE, .name = SLICE(NAME), .epoch = EPOCH}));
+	CHECK(hub_find(hub, SLICE(NAME), hub_hash(hub, SLICE(NAME))) == NULL);
+	next_is(&save, ENTRY_CHANNEL, name);
+	next_is(&save, ENTRY_RECORD, name);
+	hub_save_end(&save);
+	end();
+}
+
+/* The keys that are left of what is saved. */
+static uint32_t count_keys(struct hub_save *save)
+{
+	struct hub_entry entry;
+	uint32_t count = 0;
+	while (hub_save_next(hub, save, &entry))
+		count += entry.kind == ENTRY_KEY;
+	return count;
+}
+
+static void order_is_left_while_it_is_saved(void)
+{
+	uint32_t slot = hub_slot_of(SLICE(NAME));
+	struct hub_save save;
+	struct hub_entry entry = {.kind = ENTRY_RECORD};
+	printf("far: of an order that is begun while keys are saved all keys are\n");
+	begin(HOME_HERE);
+	for (int i = 0; i < 3; i++)
+		publish();
+	CHECK(hub_save_begin(hub, slot, &save));
+	CHECK(count_keys(&save) == 3);
+	hub_save_end(&save);
+	CHECK(hub_save_begin(hub, slot, &save));
+	while (entry.kind != ENTRY_KEY)
+		CHECK(hub_save_next(hub, &save, &entry));
+	set_role(HOME_HERE, STREAM + 1);
+	publish();
+	CHECK(channel()->far->pasts.count == 1);
+	CHECK(count_keys(&save) == 1);
+	hub_save_end(&save);
+	end();
+}
+
 int main(void)
 {
 	asked_from_nowhere();
@@ -519,5 +597,7 @@ int main(void)
 	behind_its_commits();
 	too_many_ask();
 	the_oldest_order_comes_back();
+	ends_while_it_is_saved();
+	order_is_left_while_it_is_saved();
 	return 0;
 }
