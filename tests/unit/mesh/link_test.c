@@ -20,7 +20,8 @@ static uint64_t counters[MESH_COUNTER_COUNT];
 static enum link_event last_event;
 static char last_why[256];
 static struct buf last_words; /* of the connection that was closed last */
-static bool is_high, is_linked;
+static enum bye last_said;    /* there, or before */
+static bool is_high, is_linked, is_short;
 static uint32_t taken;
 
 static void out_dial(struct links_out *out, struct slice address)
@@ -40,6 +41,21 @@ static void out_connect(struct links_out *out, struct conn_of_link *conn, struct
 	opened[opened_count++] = conn;
 }
 
+static enum bye last_bye(void)
+{
+	struct frame frame;
+	size_t used = 0;
+	const char *why;
+	enum bye bye;
+	struct slice words = buf_view(&last_words);
+	while (frame_read(words, FRAME_LANE_CONTROL, &frame, &used, &why) == FRAME_DONE) {
+		if (frame.type == FRAME_BYE && bye_read(frame.body, &bye))
+			return bye;
+		words = slice_after(words, used);
+	}
+	return BYE_COUNT;
+}
+
 static void out_close(struct links_out *out, struct conn_of_link *conn)
 {
 	(void)out;
@@ -49,6 +65,8 @@ static void out_close(struct links_out *out, struct conn_of_link *conn)
 	}
 	buf_clear(&last_words);
 	buf_slice(&last_words, buf_view(&conn->lane.out));
+	enum bye bye = last_bye();
+	last_said = bye == BYE_COUNT ? last_said : bye;
 	closed_count++;
 }
 
@@ -64,7 +82,7 @@ static bool out_take(struct links_out *out, const struct member *from, const str
 	CHECK(from->is_linked);
 	CHECK(frame->type >= FRAME_OF_WORKERS);
 	taken++;
-	return true;
+	return !is_short;
 }
 
 static void out_changed(struct links_out *out, const struct member *member)
@@ -128,7 +146,8 @@ static void begin(const char *claim)
 	printf("link: %s\n", claim);
 	opened_count = closed_count = dial_count = taken = 0;
 	memset(counters, 0, sizeof(counters));
-	is_high = is_linked = false;
+	is_high = is_linked = is_short = false;
+	last_said = BYE_COUNT;
 	last_why[0] = '\0';
 	now = START;
 	struct membership_options options = {.boot = {{6, 6}},
@@ -214,21 +233,6 @@ static enum frame_type hear(struct conn_of_link *conn, struct hello *hello)
 	if (hello == NULL)
 		buf_free(&heard);
 	return type;
-}
-
-static enum bye last_bye(void)
-{
-	struct frame frame;
-	size_t used = 0;
-	const char *why;
-	enum bye bye;
-	struct slice words = buf_view(&last_words);
-	while (frame_read(words, FRAME_LANE_CONTROL, &frame, &used, &why) == FRAME_DONE) {
-		if (frame.type == FRAME_BYE && bye_read(frame.body, &bye))
-			return bye;
-		words = slice_after(words, used);
-	}
-	return BYE_COUNT;
 }
 
 /* A link that the peer dialled. */
@@ -526,6 +530,137 @@ static void nothing_comes_before_hello(void)
 	end();
 }
 
+static enum frame_type data_type(void)
+{
+	for (unsigned type = FRAME_OF_WORKERS; type < 60; type++) {
+		if (!slice_is(slice_string(frame_name(type)), "NONE") &&
+		    frame_lane_of(type) == FRAME_LANE_DATA)
+			return type;
+	}
+	return FRAME_NONE;
+}
+
+static const struct {
+	const char *claim;
+	enum frame_type type;
+	struct slice body;
+} unreadable[] = {
+	{"a BYE without a reason ends the link", FRAME_BYE, {"", 0}},
+	{"so does credit in part", FRAME_CREDIT, {"\1\0\0", 3}},
+	{"and a heartbeat in part", FRAME_HEARTBEAT, {"\1\0\0", 3}},
+	{"and members that are none", FRAME_MEMBERS, {"\xff\xff\xff\xff", 4}},
+};
+
+static void what_cannot_be_read_ends_a_link(void)
+{
+	for (size_t i = 0; i < COUNT_OF(unreadable); i++) {
+		struct conn_of_link *control, *data;
+		begin(unreadable[i].claim);
+		link_up(&control, &data);
+		say(control, unreadable[i].type, unreadable[i].body);
+		CHECK(!is_linked);
+		CHECK(closed_count == 2);
+		CHECK(last_said == BYE_MALFORMED);
+		CHECK(counters[MESH_REFUSED_MALFORMED] == 1);
+		end();
+	}
+	begin("a HELLO that cannot be read ends the connection");
+	say(accept_open(), FRAME_HELLO, SLICE("hello"));
+	CHECK(closed_count == 1);
+	CHECK(last_said == BYE_MALFORMED);
+	CHECK(counters[MESH_REFUSED_MALFORMED] == 1);
+	end();
+	begin("who says BYE and no HELLO is gone, and nobody is told");
+	say(accept_open(), FRAME_BYE, SLICE("\1"));
+	CHECK(closed_count == 1);
+	CHECK(counters[MESH_REFUSED_MALFORMED] == 0);
+	CHECK(last_why[0] == '\0');
+	end();
+}
+
+static void who_knocks_again_is_knocking_once(void)
+{
+	begin("of one that knocks twice the first knock is forgotten");
+	struct hello first = peer_hello(FRAME_LANE_CONTROL), second = peer_hello(FRAME_LANE_DATA);
+	struct conn_of_link *former = accept_open();
+	say_hello(former, &first);
+	first.pair = second.pair = 2;
+	say_hello(accept_open(), &first);
+	CHECK(closed_count == 1);
+	CHECK(opened[0] == NULL);
+	CHECK(last_said == BYE_TWICE);
+	say_hello(accept_open(), &second);
+	CHECK(is_linked);
+	CHECK(closed_count == 1);
+	end();
+}
+
+/* The second one, by another. */
+static void knock_as(struct boot_id boot, struct slice name, struct slice address)
+{
+	struct hello hello = peer_hello(FRAME_LANE_CONTROL);
+	for (int lane = 0; lane < FRAME_LANE_EITHER && last_said == BYE_COUNT; lane++) {
+		hello.lane = (uint8_t)lane;
+		hello.boot = boot;
+		hello.name = name;
+		hello.address = address;
+		hello.stamp = 100 + (uint64_t)lane;
+		say_hello(accept_open(), &hello);
+	}
+}
+
+static void a_name_is_one_members(void)
+{
+	const struct boot_id peer = {{5, 5}}, other = {{77, 5}};
+	struct conn_of_link *control, *data;
+	const struct member *member;
+	begin("who comes under the name of a member that is linked is sent away");
+	link_up(&control, &data);
+	knock_as(other, SLICE("peer"), SLICE("1.2.3.4:5"));
+	CHECK(last_said == BYE_NAME_TAKEN);
+	CHECK(counters[MESH_REFUSED_NAME] == 1);
+	CHECK(is_linked && counters[MESH_LINKS_MADE] == 1);
+	CHECK(membership_find(links_membership(links), other) == NULL);
+	end();
+	begin("so is one from elsewhere, if that one's link has broken");
+	link_up(&control, &data);
+	links_ended(links, control, CONN_LOST, now);
+	knock_as(other, SLICE("peer"), SLICE("5.5.5.5:5"));
+	CHECK(last_said == BYE_NAME_TAKEN);
+	member = membership_find(links_membership(links), peer);
+	CHECK(member_state_of(member) != MEMBER_DEAD);
+	end();
+	begin("one at the same place is that one, started again");
+	link_up(&control, &data);
+	links_ended(links, control, CONN_LOST, now);
+	knock_as(other, SLICE("peer"), SLICE("1.2.3.4:5"));
+	CHECK(is_linked && counters[MESH_LINKS_MADE] == 2);
+	member = membership_find(links_membership(links), peer);
+	CHECK(member_state_of(member) == MEMBER_DEAD && member->is_gone);
+	end();
+	begin("a member that comes from another place is found there");
+	link_up(&control, &data);
+	links_ended(links, control, CONN_LOST, now);
+	knock_as(peer, SLICE("peer"), SLICE("5.5.5.5:5"));
+	CHECK(is_linked && counters[MESH_LINKS_MADE] == 2);
+	member = membership_find(links_membership(links), peer);
+	CHECK(slice_is(slice_string(member->address), "5.5.5.5:5"));
+	end();
+}
+
+static void what_there_is_no_memory_for_ends_a_link(void)
+{
+	struct conn_of_link *control, *data;
+	begin("a frame that there is no memory for ends the link, as others rely on it");
+	link_up(&control, &data);
+	is_short = true;
+	say(data, data_type(), SLICE("one"));
+	CHECK(taken == 1);
+	CHECK(!is_linked);
+	CHECK(last_said == BYE_MEMORY);
+	end();
+}
+
 /* ---- going out ---- */
 
 /* Dials the peer as far as its second HELLO. */
@@ -588,6 +723,80 @@ static void who_is_sent_away_is_told(void)
 	CHECK(slice_is(slice_string(last_why), bye_sentence(BYE_NAME_TAKEN)));
 	CHECK(counters[MESH_DIALS_FAILED] == 1);
 	end();
+}
+
+static void spoil_lane(struct hello *hello)
+{
+	hello->lane ^= 1;
+}
+
+static void spoil_pair(struct hello *hello)
+{
+	hello->pair++;
+}
+
+static void spoil_boot(struct hello *hello)
+{
+	hello->boot.word[0]++;
+}
+
+static void what_is_no_answer_is_refused(void)
+{
+	static const struct {
+		const char *claim;
+		void (*spoil)(struct hello *hello);
+		bool is_second;
+	} rows[] = {
+		{"who was dialled answers on the control lane", spoil_lane, false},
+		{"and this dial, not another", spoil_pair, false},
+		{"it accepts on the data lane", spoil_lane, true},
+		{"and this dial", spoil_pair, true},
+		{"and is the one that answered", spoil_boot, true},
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct conn_of_link *control, *data;
+		begin(rows[i].claim);
+		struct hello hello = peer_hello(FRAME_LANE_CONTROL), said;
+		if (rows[i].is_second) {
+			data = dial_to_commitment(&control);
+			hello = peer_hello(FRAME_LANE_DATA);
+			rows[i].spoil(&hello);
+			say_hello(data, &hello);
+		} else {
+			links_connect(links, SLICE("1.2.3.4:5"), SLICE("peer:5"), now);
+			links_open(links, opened[0], now);
+			CHECK(hear(opened[0], &said) == FRAME_HELLO);
+			hello.pair = said.pair;
+			rows[i].spoil(&hello);
+			say_hello(opened[0], &hello);
+			CHECK(opened_count == 1); /* no second lane */
+		}
+		CHECK(!is_linked);
+		CHECK(closed_count == opened_count);
+		CHECK(last_said == BYE_MALFORMED);
+		CHECK(counters[MESH_DIALS_FAILED] == 1);
+		end();
+	}
+}
+
+static void the_reason_may_come_last(void)
+{
+	for (int is_told = 0; is_told < 2; is_told++) {
+		struct conn_of_link *control, *data;
+		begin(is_told ? "who closes the data lane may say why a moment later, on the other"
+		              : "and need not");
+		data = dial_to_commitment(&control);
+		links_ended(links, data, CONN_CLOSED, now);
+		CHECK(closed_count == 1);
+		if (is_told)
+			say(control, FRAME_BYE, SLICE("\6"));
+		else
+			pass(LINK_BOTH_MS + MEMBERSHIP_TICK_MS);
+		CHECK(closed_count == 2);
+		CHECK(counters[MESH_DIALS_FAILED] == 1);
+		CHECK(slice_is(slice_string(last_why), is_told ? bye_sentence(BYE_FULL) : ""));
+		end();
+	}
 }
 
 static void dials_have_so_long(void)
@@ -764,16 +973,6 @@ static void a_full_control_lane_ends(void)
 	end();
 }
 
-static enum frame_type data_type(void)
-{
-	for (unsigned type = FRAME_OF_WORKERS; type < 60; type++) {
-		if (!slice_is(slice_string(frame_name(type)), "NONE") &&
-		    frame_lane_of(type) == FRAME_LANE_DATA)
-			return type;
-	}
-	return FRAME_NONE;
-}
-
 static void data_that_waits_is_bounded(enum frame_type type)
 {
 	struct conn_of_link *control, *data;
@@ -920,8 +1119,14 @@ int main(void)
 	what_begins_after_a_sleep_has_its_time();
 	nothing_long_is_collected();
 	nothing_comes_before_hello();
+	what_cannot_be_read_ends_a_link();
+	who_knocks_again_is_knocking_once();
+	a_name_is_one_members();
+	what_there_is_no_memory_for_ends_a_link();
 	a_node_that_is_dialled_accepts();
 	who_is_sent_away_is_told();
+	what_is_no_answer_is_refused();
+	the_reason_may_come_last();
 	dials_have_so_long();
 	the_other_secret_is_tried();
 	the_dial_of_the_smaller_goes_on();
