@@ -188,10 +188,55 @@ static void check_numbers(void)
 	key_set_destroy(third);
 }
 
+static struct key_set *set_with(EVP_PKEY *key, struct slice id)
+{
+	struct key_set *made = key_set_create();
+	CHECK(made != NULL);
+	CHECK(key_set_add_secret(made, SLICE("s"), &why) == 0);
+	CHECK(key_set_add_public(made, key, id, &why) == 0);
+	return made;
+}
+
+/* By its number it is known after a reload whether the key of a session's token is still there. */
+static void check_public_numbers(void)
+{
+	EVP_PKEY *one = make_ec("P-256"), *twin = make_ec("P-256"), *other = make_ed25519();
+	const struct {
+		const char *name;
+		EVP_PKEY *key;
+		struct slice id;
+		bool is_same;
+	} rows[] = {
+		{"a public key keeps its number", one, SLICE("a"), true},
+		{"another one of its kind has another", twin, SLICE("a"), false},
+		{"so has one of another kind", other, SLICE("a"), false},
+		{"and the same under another id", one, SLICE("b"), false},
+		{"or under none", one, SLICE(""), false},
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		uint32_t last = 0;
+		struct key_set *former = set_with(one, SLICE("a"));
+		struct key_set *next = set_with(rows[i].key, rows[i].id);
+		claim(rows[i].name);
+		key_set_number(former, NULL, &last);
+		key_set_number(next, former, &last);
+		CHECK(key_set_has_number(former, 2) && !key_set_has_number(former, 3));
+		CHECK(key_set_has_number(next, 1));
+		CHECK(key_set_has_number(next, 2) == rows[i].is_same);
+		CHECK(key_set_has_number(next, 3) != rows[i].is_same);
+		key_set_destroy(former);
+		key_set_destroy(next);
+	}
+	EVP_PKEY_free(one);
+	EVP_PKEY_free(twin);
+	EVP_PKEY_free(other);
+}
+
 int main(void)
 {
 	check_secret();
 	check_numbers();
+	check_public_numbers();
 	check_kinds();
 	check_ids();
 	key_set_destroy(set);

@@ -11,6 +11,8 @@ enum step {
 	STEP_STALE,       /* what is still answered to that is no answer to this */
 	STEP_STARVED,     /* the other node has no memory for its answer */
 	STEP_THERE,       /* it has */
+	STEP_LOST,        /* it ends before it answers */
+	STEP_LOST_ALONE,  /* and nobody else was asked */
 	STEP_COUNT,
 };
 
@@ -24,6 +26,10 @@ static const struct {
                           "/api/connections/2-5", " 503 "},
 	[STEP_THERE] = {"who answers is heard", "/api/users/cid",
                         "{\"user\":\"cid\",\"online\":true,\"connections\":[{}]}"},
+	[STEP_LOST] = {"who ends meanwhile is not waited for", "/api/users/dan",
+                       "{\"user\":\"dan\",\"online\":false,\"connections\":[]}"},
+	[STEP_LOST_ALONE] = {"but what it alone could answer is not known", "/api/connections/2-6",
+                             " 503 "},
 };
 
 static void node_answers(void);
@@ -93,7 +99,10 @@ static void node_answers(void)
 	}
 	is_asked = false;
 	role_enter_worker();
-	edge_node_answered(edge, NODE, asked.token, asked.kind, 1, note);
+	if (step == STEP_LOST || step == STEP_LOST_ALONE)
+		edge_node_lost(edge, NODE);
+	else
+		edge_node_answered(edge, NODE, asked.token, asked.kind, 1, note);
 }
 
 static uint32_t ask_nodes(struct edge_up *from, const struct survey_question *question,
@@ -102,7 +111,7 @@ static uint32_t ask_nodes(struct edge_up *from, const struct survey_question *qu
 	(void)from;
 	if (step == STEP_UNASKED)
 		return SURVEY_NO_MEMORY;
-	if (step != STEP_STARVED && step != STEP_THERE)
+	if (step == STEP_STALE)
 		return 0;
 	asked = *question;
 	is_asked = true;
