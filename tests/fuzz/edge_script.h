@@ -187,6 +187,7 @@ static struct rule rule_list[] = {
 	{.pattern = "room:*",
          .history_size = 3,
          .history_ttl_ms = 20000,
+         .max_keys = 1,
          .presence = RULE_PRESENCE_FULL,
          .presence_grace_ms = 500},
 	{.pattern = "count:*",
@@ -203,11 +204,32 @@ static struct rule rule_list[] = {
          .deliver_last = true,
          .history_ttl_ms = 2000,
          .max_keys = 2},
-	{.pattern = "mine:*", .subscribe = RULE_USER, .publish = RULE_TOKEN},
-	{.pattern = "*", .history_size = 10, .history_ttl_ms = 1000},
+	{.pattern = "mine:*", .max_keys = 1, .subscribe = RULE_USER, .publish = RULE_TOKEN},
+	{.pattern = "*", .max_keys = 1, .history_size = 10, .history_ttl_ms = 1000},
+};
+/* What a reload may make of them. */
+static struct rule other_list[] = {
+	{.pattern = "room:*",
+         .deliver_last = true,
+         .history_size = 1,
+         .history_ttl_ms = 20000,
+         .max_keys = 2,
+         .throttle_ms = 50,
+         .overflow = RULE_OVERFLOW_CONFLATE},
+	{.pattern = "last:*",
+         .deliver_last = true,
+         .history_ttl_ms = 2000,
+         .max_keys = 1,
+         .throttle_ms = 100,
+         .presence = RULE_PRESENCE_FULL},
+	{.pattern = "slow:*", .throttle_ms = 1000, .deliver_last = true, .max_keys = 1},
+	{.pattern = "mine:*", .max_keys = 1, .subscribe = RULE_TOKEN, .publish = RULE_USER},
+	{.pattern = "*", .max_keys = 1, .presence = RULE_PRESENCE_COUNT},
 };
 static const struct rules rule_sets[] = {{rule_list, COUNT_OF(rule_list)},
-                                         {rule_list + 1, COUNT_OF(rule_list) - 1}};
+                                         {rule_list + 1, COUNT_OF(rule_list) - 1},
+                                         {other_list, COUNT_OF(other_list)},
+                                         {other_list + 1, COUNT_OF(other_list) - 1}};
 
 static char *origins[] = {"https://a.example"};
 static unsigned char digests[1][EDGE_KEY_DIGEST_BYTES];
@@ -292,7 +314,7 @@ static void set(struct edge_settings *to, uint8_t first, uint8_t second)
 		.heartbeat_timeout_ms = 1000,
 		.proxies = proxies,
 		.proxy_count = first & SET_PROXIES ? COUNT_OF(proxies) : 0,
-		.rules = &rule_sets[second >> 5 & 1],
+		.rules = &rule_sets[second >> 5 & 3],
 	};
 }
 
