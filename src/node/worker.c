@@ -11,8 +11,9 @@
 
 /* Clients get so long to take our goodbye; then the connections are cut. */
 #define GOODBYE_MS 3000
-/* How often slots have their tick all the same while letters wait for room. */
+/* How often slots have their tick all the same while letters wait, for room or to be taken. */
 #define CONGESTED_TICK_MS 1000
+#define TURNS_BEHIND 4 /* that it takes to take in what has come */
 
 static struct worker *worker_of(struct loop_handler *handler)
 {
@@ -143,14 +144,22 @@ static void tell_handed_over(struct worker *worker)
 	mailbox_post(options->office, options->number, options->control, &letter);
 }
 
+/* With what has come. */
+static bool is_behind(const struct worker *worker)
+{
+	const struct worker_options *options = &worker->options;
+	return mailbox_incoming(options->office, options->number) >= TURNS_BEHIND * TURN_MAILS_MAX;
+}
+
 static void relay_timer(struct worker *worker) WORKER_ONLY;
 static void relay_timer(struct worker *worker)
 {
 	uint64_t now_ms = loop_now_ms(worker->loop);
 	timer_arm(loop_wheel(worker->loop), &worker->relay_timer, now_ms, SLOTS_TICK_MS);
-	/* What slots say again would only come on top of what waits for room already. */
+	/* What slots say again would only come on top of what waits already; and answers to what
+	 * they have said may be among what has come. */
 	bool is_late = now_ms - worker->relayed_ms >= CONGESTED_TICK_MS;
-	if (up_is_congested(&worker->up) && !is_late)
+	if ((up_is_congested(&worker->up) || is_behind(worker)) && !is_late)
 		return;
 	worker->relayed_ms = now_ms;
 	relay_tick(worker->relay, now_ms);
