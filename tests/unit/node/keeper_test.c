@@ -82,7 +82,7 @@ static void told(enum slots_place place, struct slot_term stream)
 }
 
 /* A record of that number; without memory for it, if need be. */
-static void apply(uint64_t seq, bool is_short)
+static void apply_as(uint64_t seq, bool is_short, uint64_t cookie)
 {
 	struct record *record =
 		record_make(&(struct publication){.channel = SLICE(NAME), .payload = SLICE("1")},
@@ -96,11 +96,16 @@ static void apply(uint64_t seq, bool is_short)
 	CHECK(blob != NULL);
 	if (is_short)
 		failing_arm(1, FAILING_ALL_FROM);
-	keeper.out.apply(&keeper.out, slot, ++lsn, blob, 0);
+	keeper.out.apply(&keeper.out, slot, ++lsn, blob, cookie);
 	CHECK(!is_short || failing_disarm() > 0);
 	buf_free(&bytes);
 	blob_drop(blob);
 	record_drop(record);
+}
+
+static void apply(uint64_t seq, bool is_short)
+{
+	apply_as(seq, is_short, 0);
 }
 
 static uint64_t next(void)
@@ -132,6 +137,20 @@ static void waits_while_it_leaves(void)
 	CHECK(next() == 2);
 	CHECK(far_slot(keeper.hub, slot)->home == HOME_ELSEWHERE);
 	CHECK(!far_slot(keeper.hub, slot)->is_leaving);
+	end();
+}
+
+static void home_while_it_waits(void)
+{
+	printf("keeper: it is home when nothing waits any more that was committed before\n");
+	begin();
+	told(SLOTS_THERE, first);
+	apply(1, true);
+	told(SLOTS_HERE, first);
+	CHECK(far_slot(keeper.hub, slot)->home == HOME_NOWHERE && keeper.homes == 0);
+	keeper_turn(&keeper);
+	CHECK(next() == 2);
+	CHECK(far_slot(keeper.hub, slot)->home == HOME_HERE && keeper.homes == 1);
 	end();
 }
 
@@ -198,10 +217,11 @@ static struct slab_handle out_handle(struct hub_out *out, const struct session *
 }
 
 /* What is proposed and refused: the hub takes it back, and when nothing is under way any more it is
- * home again, though the slots have nothing new to say. */
-static void refused(void)
+ * home again, though the slots have nothing new to say. The last of it may have been committed. */
+static void refused(bool is_last_applied)
 {
-	printf("keeper: who is refused is home again when nothing of it is left\n");
+	printf("keeper: who is refused is home again when nothing of it is left%s\n",
+	       is_last_applied ? ", be it committed" : "");
 	begin();
 	struct session session = {.is_backend = true};
 	struct hub_command command = {
@@ -221,7 +241,13 @@ static void refused(void)
 	CHECK(keeper.kept[slot].pending == 2 && in_hub->proposed == 2);
 	keeper.out.refused(&keeper.out, slot, NULL, 1);
 	CHECK(in_hub->home == HOME_NOWHERE && in_hub->proposed == 0 && keeper.homes == 0);
-	keeper.out.refused(&keeper.out, slot, NULL, 2);
+	epoch = hub_find(keeper.hub, SLICE(NAME), hub_hash(keeper.hub, SLICE(NAME)))->epoch;
+	if (is_last_applied)
+		apply_as(1, false, 2);
+	else
+		keeper.out.refused(&keeper.out, slot, NULL, 2);
+	epoch = EPOCH;
+	CHECK(next() == (is_last_applied ? 2 : 1));
 	CHECK(in_hub->home == HOME_HERE && keeper.homes == 1);
 	hub_session_close(keeper.hub, &session);
 	end();
@@ -319,9 +345,11 @@ static void saved_without_memory(void)
 int main(void)
 {
 	waits_while_it_leaves();
+	home_while_it_waits();
 	leaves_while_it_waits();
 	cleared_while_it_waits();
-	refused();
+	refused(false);
+	refused(true);
 	committed_while_it_waits();
 	saved_without_memory();
 	return 0;
