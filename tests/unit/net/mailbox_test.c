@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../../failing.h"
@@ -260,39 +259,6 @@ static void memory_returns(void)
 	failing_arm(1, FAILING_ALL_FROM);
 	CHECK(!mailbox_has_room(office, 0, 1000));
 	CHECK(failing_disarm() == 1);
-}
-
-static uint64_t cpu_ns(void)
-{
-	struct timespec now;
-	CHECK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-/* What turns cost in which 0 writes to 2, which takes it. */
-static uint64_t turns_ns(uint64_t count)
-{
-	uint64_t before = cpu_ns();
-	for (uint64_t i = 1; i <= count; i++) {
-		CHECK(mailbox_has_room(office, 0, 3));
-		post(0, 2, i);
-		mailbox_flush(office, 0);
-		expect(0, 2, i);
-	}
-	return cpu_ns() - before;
-}
-
-/* A look at each letter that waits would be BACKLOG times as much; a hundred times, and time for
- * whatever else the machine does, are far from both. */
-static void backlog_costs_nothing(void)
-{
-	uint64_t alone = turns_ns(1000);
-	post_many(0, 1, 1, MAILBOX_CAPACITY + BACKLOG);
-	CHECK(mailbox_queued(office, 0) == BACKLOG);
-	uint64_t beside = turns_ns(1000);
-	CHECK(mailbox_queued(office, 0) == BACKLOG);
-	CHECK(beside < 100 * alone + 50000000);
-	take_all(0, 1, 1, MAILBOX_CAPACITY + BACKLOG);
 }
 
 static int next_fd(void)
@@ -600,7 +566,6 @@ static const struct {
 	{"without memory there is no room, and what there was stays", no_memory},
 	{"there is room for as many to every member, all rings full", room_for_all},
 	{"memory of letters that waited comes back", memory_returns},
-	{"a turn costs no more for what waits", backlog_costs_nothing},
 	{"without memory there is no office, and nothing of it", not_created},
 	{"a busy sender does not keep others waiting", in_turn},
 	{"many members have short rings", many_members},
