@@ -587,6 +587,68 @@ static void order_is_left_while_it_is_saved(void)
 	end();
 }
 
+static bool is_there(void)
+{
+	return hub_find(hub, SLICE(NAME), hub_hash(hub, SLICE(NAME))) != NULL;
+}
+
+static void pass_with_timers(uint64_t ms)
+{
+	struct timer *timer;
+	pass(ms);
+	while ((timer = timer_take_due(&wheel, now_ms)) != NULL)
+		hub_timer(hub, timer);
+}
+
+/* Somebody follows, at a node that keeps a copy. */
+static void follow_a_copy(void)
+{
+	begin(HOME_ELSEWHERE);
+	execute(COMMAND_SUBSCRIBE);
+	pass(HUB_FAR_MS);
+	tailed(0, 0);
+	pass(HUB_FAR_MS);
+}
+
+static void nobody_follows(void)
+{
+	execute(COMMAND_UNSUBSCRIBE);
+	pass_with_timers(CHANNEL_LINGER_MS + TIMER_TICK_MS);
+	CHECK(sent_count[FAR_UNTAIL] == 1);
+}
+
+static void nothing_to_copy(void)
+{
+	printf("far: a copy in which nothing was said goes when nobody follows it\n");
+	follow_a_copy();
+	nobody_follows();
+	CHECK(!is_there());
+	end();
+
+	printf("far: another one goes when its home says so\n");
+	follow_a_copy();
+	apply(1);
+	nobody_follows();
+	pass_with_timers(rule_list[1].history_ttl_ms);
+	pass_with_timers(CHANNEL_LINGER_MS);
+	CHECK(is_there());
+	struct hub_entry close = {.kind = ENTRY_CLOSE, .name = SLICE(NAME), .epoch = EPOCH};
+	CHECK(hub_apply(hub, &close));
+	CHECK(!is_there());
+	end();
+
+	printf("far: and one of which it said so while somebody followed goes behind him\n");
+	follow_a_copy();
+	apply(1);
+	pass_with_timers(rule_list[1].history_ttl_ms);
+	pass_with_timers(CHANNEL_LINGER_MS);
+	CHECK(hub_apply(hub, &close));
+	CHECK(is_there());
+	nobody_follows();
+	CHECK(!is_there());
+	end();
+}
+
 int main(void)
 {
 	asked_from_nowhere();
@@ -599,5 +661,6 @@ int main(void)
 	the_oldest_order_comes_back();
 	ends_while_it_is_saved();
 	order_is_left_while_it_is_saved();
+	nothing_to_copy();
 	return 0;
 }
