@@ -83,6 +83,11 @@
 /* A channel without followers is remembered for so long, that a client which comes back
  * finds its cursor good even where nothing is kept. */
 #define CHANNEL_LINGER_MS 10000
+/* So many of them on a worker, as any client can make them; 10 MB, or 50 in a mesh with presence
+ * and keys. Whoever makes one more ends the one that has been unused for longest, before its time:
+ * who comes back to that is told that he was not recovered. What is followed, or holds anything
+ * that its rule promises, is none of them. */
+#define CHANNELS_LINGERING_MAX 32768u
 
 #define MAILBOX_CAPACITY 4096 /* letters from one thread to another before they queue up */
 /* And in all rings of the node, which are as many as threads squared: where these are very many,

@@ -8,6 +8,68 @@
 
 #include "hub/far_state.h"
 
+/* ---- channels that nobody needs ---- */
+
+/* Nobody follows it, nor does it hold what its rule promises, or others count on; nor are copies to
+ * be told of its end. So it is there for a while for who comes back, if there is room. */
+static bool lingers(const struct hub *hub, const struct channel *channel)
+{
+	const struct channel_far *far = channel->far;
+	if (channel_is_followed(channel) || channel_holds_any(channel))
+		return false;
+	if (far != NULL && (far->is_known || (far->retries != NULL && far->retries->count > 0)))
+		return false;
+	return presence_lingers(hub, channel);
+}
+
+static void linger_begin(struct hub *hub, struct channel *channel)
+{
+	list_append(&hub->lingering, &channel->lingering);
+	hub->lingering_count++;
+}
+
+void agent_linger_end(struct hub *hub, struct channel *channel)
+{
+	if (!list_is_linked(&channel->lingering))
+		return;
+	list_remove(&channel->lingering);
+	hub->lingering_count--;
+}
+
+static void linger_or_not(struct hub *hub, struct channel *channel)
+{
+	if (!lingers(hub, channel))
+		agent_linger_end(hub, channel);
+	else if (!list_is_linked(&channel->lingering))
+		linger_begin(hub, channel);
+}
+
+/* What comes first is looked at, and goes behind the others where it has to stay. */
+#define LINGERING_LOOKS_MAX 4
+
+/* Where there are too many the one that is new takes the place of another: so those whose followers
+ * were all lost at once, however many, are there for who comes back. */
+void agent_make_room(struct hub *hub)
+{
+	int looks = LINGERING_LOOKS_MAX;
+	while (hub->lingering_count >= hub->options.lingering_max && looks-- > 0) {
+		struct list_node *node = list_first(&hub->lingering);
+		struct channel *channel = CONTAINER_OF(node, struct channel, lingering);
+		agent_linger_end(hub, channel);
+		if (!lingers(hub, channel))
+			continue; /* somebody needs it again */
+		if (channel->far != NULL && far_is_in_doubt(hub, channel)) {
+			linger_begin(hub, channel);
+			continue;
+		}
+		if (channel->far != NULL)
+			far_give_up(hub, channel);
+		hub->counters.forgotten++;
+		hub_close(hub, channel);
+		break;
+	}
+}
+
 /* ---- publish ---- */
 
 struct channel *agent_open(struct hub *hub, struct slice name)
@@ -102,8 +164,10 @@ bool agent_commit(struct hub *hub, struct channel *channel, struct record *recor
 	if (hub->far != NULL)
 		home_tell_nodes(hub, channel, record);
 	hub_append(hub, channel, record);
-	if (channel->follower_count == 0)
+	if (channel->follower_count == 0) {
 		channel->unused_since_ms = (uint32_t)hub->now_ms;
+		agent_linger_end(hub, channel);
+	}
 	agent_settle(hub, channel);
 	return true;
 }
@@ -510,6 +574,7 @@ void agent_settle(struct hub *hub, struct channel *channel)
 	if (is_followed || channel->was_followed)
 		channel->unused_since_ms = (uint32_t)hub->now_ms;
 	channel->was_followed = is_followed;
+	linger_or_not(hub, channel);
 	uint64_t delay = channel_keeps_ms(channel, hub->now_ms);
 	bool is_kept = (channel->far != NULL && far_keeps(hub, channel)) ||
 	               (channel->has_presence && presence_is_held(hub, channel));

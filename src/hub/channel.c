@@ -17,6 +17,7 @@ void channel_free(struct channel *channel)
 	CHECK(channel->request_count == 0);
 	CHECK(!timer_is_armed(&channel->timer));
 	CHECK(!list_is_linked(&channel->dirty));
+	CHECK(!list_is_linked(&channel->lingering));
 	if (channel->keyed != NULL) {
 		CHECK(!timer_is_armed(&channel->keyed->timer));
 		latest_free(&channel->keyed->latest);

@@ -92,9 +92,10 @@ struct channel {
 	uint64_t epoch;
 	uint64_t offset; /* agent: bytes of all records so far */
 	struct log log;
-	struct list live, stuck; /* followers that are not pending */
-	struct list_node dirty;  /* linked while a walk is due */
-	struct list_node *walk;  /* the follower to visit next; NULL: no walk is under way */
+	struct list live, stuck;    /* followers that are not pending */
+	struct list_node dirty;     /* linked while a walk is due */
+	struct list_node lingering; /* agent: linked while it may go, if there are too many */
+	struct list_node *walk;     /* the follower to visit next; NULL: no walk is under way */
 	/* Of the newest records, so many may be lacking to a follower that is live and stands; and
 	 * so many to one that the present round of the walk has passed. */
 	uint32_t backlog, backlog_passed;
@@ -113,8 +114,7 @@ struct channel {
 	bool has_presence : 1;                 /* presence.h: there is one in hub->presences */
 };
 
-static_assert(sizeof(struct channel) <= 256 - 24,
-              "an idle channel with its name: 256 bytes and a little");
+static_assert(sizeof(struct channel) <= 248, "an idle channel with its name: 288 bytes or so");
 
 void channel_init(struct channel *channel, struct channel_name *name, const struct rule *rule);
 void channel_free(struct channel *channel); /* nobody follows */

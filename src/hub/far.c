@@ -159,8 +159,8 @@ uint64_t far_name_hash(const struct channel *channel)
 	return hash_bytes(&everywhere_the_same, channel_name(channel));
 }
 
-/* Its home says when it ends (ENTRY_CLOSE), but of what has come by the slot's log alone: of others,
- * that were followed here and in which nothing was said, it says nothing. */
+/* Its home says when it ends (ENTRY_CLOSE), but of what has come by the slot's log alone: of
+ * others, that were followed here and in which nothing was said, it says nothing. */
 static bool is_copied(const struct hub_slot *slot, const struct channel *channel)
 {
 	return slot->is_replica && channel->is_tuned && channel->far->is_known;
@@ -178,6 +178,13 @@ bool far_may_end(struct hub *hub, struct channel *channel)
 	if (slot->home == HOME_HERE)
 		return !channel->far->is_known || home_propose_end(hub, channel);
 	return !is_copied(slot, channel);
+}
+
+bool far_is_in_doubt(const struct hub *hub, const struct channel *channel)
+{
+	const struct hub_slot *slot = far_slot(hub, channel->slot);
+	return slot->restoring.channel == channel ||
+	       (slot->home == HOME_HERE && !far_is_whole(slot));
 }
 
 void far_give_up(struct hub *hub, struct channel *channel)

@@ -230,6 +230,7 @@ static void answer_asks(struct hub *hub, struct presence_far *far, bool is_whole
 		ask_drop(hub, ask);
 		presence_answer(hub, &mail, is_whole ? ERROR_NONE : ERROR_UNAVAILABLE);
 	}
+	agent_settle(hub, far->presence->channel); /* it was held for them */
 }
 
 /* Nodes that watch, and do not know yet who is present. False: no memory. */
@@ -739,6 +740,7 @@ static void receive_unwatch(struct hub *hub, uint32_t node, const struct far_mai
 		return;
 	node_unwatch(presence->far, node);
 	presence_changed(hub, presence);
+	agent_settle(hub, channel);
 }
 
 void presence_home_receive(struct hub *hub, struct hub_slot *slot, uint32_t node,

@@ -232,6 +232,8 @@ uint64_t far_name_hash(const struct channel *channel);
 struct slice far_make_key(struct hub *hub, char out[FAR_KEY_BYTES]);
 /* False: others still need the channel to be here. */
 bool far_may_end(struct hub *hub, struct channel *channel);
+/* Some may still be to say that they follow it, or what they know of it. */
+bool far_is_in_doubt(const struct hub *hub, const struct channel *channel);
 /* Nobody here has followed it for a while. */
 void far_give_up(struct hub *hub, struct channel *channel);
 /* Must the channel stay, though nobody here follows it? */

@@ -16,10 +16,13 @@ struct hub *hub_create(const struct hub_options *options)
 		return NULL;
 
 	hub->options = *options;
+	if (options->lingering_max == 0)
+		hub->options.lingering_max = CHANNELS_LINGERING_MAX;
 	hub->out = options->out;
 	hub->random.state = options->seed;
 	list_init(&hub->dirty);
 	list_init(&hub->carried);
+	list_init(&hub->lingering);
 	list_init(&hub->presences_due);
 	list_init(&hub->farewells);
 	if (slab_init(&hub->channels, sizeof(struct channel), SLAB_COUNT_MAX) != 0 ||
@@ -195,6 +198,10 @@ struct channel *hub_open(struct hub *hub, struct slice name)
 	if (channel != NULL)
 		return channel;
 
+	uint16_t slot = hub_slot_of(name);
+	bool is_agent = slot % hub->options.workers == hub->options.worker;
+	if (is_agent)
+		agent_make_room(hub);
 	struct channel_name *own_name = hub_name_make(hub, name);
 	if (own_name == NULL)
 		return NULL;
@@ -205,8 +212,8 @@ struct channel *hub_open(struct hub *hub, struct slice name)
 	}
 	channel_init(channel, own_name, hub_rule(hub, name));
 	channel->timer.kind = hub->options.timer_kind;
-	channel->slot = hub_slot_of(name);
-	channel->is_agent = channel->slot % hub->options.workers == hub->options.worker;
+	channel->slot = slot;
+	channel->is_agent = is_agent;
 	if ((channel_needs_keyed(channel) && !hub_make_keyed(hub, channel)) ||
 	    (hub->far != NULL && channel->is_agent && !far_open(hub, channel))) {
 		channel_free(channel);
@@ -235,6 +242,7 @@ void hub_close(struct hub *hub, struct channel *channel)
 	if (channel->has_presence)
 		presence_close(hub, channel);
 	map_remove(&hub->table, &channel->in_table);
+	agent_linger_end(hub, channel);
 	if (channel->far != NULL)
 		far_close(hub, channel);
 	hub->counters.channels -= channel->is_agent;
@@ -557,6 +565,7 @@ void hub_counters_add(struct hub_counters *sum, const struct hub_counters *count
 	sum->resyncs += counters->resyncs;
 	sum->gaps_far += counters->gaps_far;
 	sum->merged += counters->merged;
+	sum->forgotten += counters->forgotten;
 	sum->channels += counters->channels;
 	sum->followers += counters->followers;
 	sum->throttled += counters->throttled;

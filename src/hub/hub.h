@@ -83,6 +83,7 @@ struct hub_options {
 	uint64_t seed;            /* for epochs: must differ from start to start */
 	uint32_t channels_per_session;
 	uint64_t outbound_bytes_max;
+	uint32_t lingering_max;      /* 0: CHANNELS_LINGERING_MAX */
 	struct hub_cluster *cluster; /* NULL: there are no other nodes */
 };
 
@@ -92,6 +93,7 @@ struct hub_counters {
 	uint64_t throttled;                                       /* walks put off */
 	/* Messages that a follower did not get, as newer ones took their place, or room ended. */
 	uint64_t left_out_dropped, left_out_conflated, left_out_throttled;
+	uint64_t forgotten;           /* channels that nobody followed, and that were too many */
 	uint32_t channels, followers; /* now; of these: */
 	uint32_t stuck;               /* lag, and their sink takes nothing */
 	/* From the turn that read a publication to the answer that it has its place. */

@@ -54,6 +54,10 @@ struct hub {
 	struct map table;    /* channels by name */
 	struct list dirty;   /* channels with a walk due */
 	struct list carried; /* those of them whose walk has begun, and goes on behind the others */
+	/* Channels of which this is the agent, and that nobody needs: the first is unused for
+	 * longest. One that is needed again may be among them until it is settled. */
+	struct list lingering;
+	uint32_t lingering_count;
 	/* Channels given up whose agents are to be told, oldest first: the post had no room. */
 	struct channel_name *owed_first, *owed_last;
 	/* presence.h: by the places of channels and followers, those with a walk due, and letters
@@ -164,6 +168,8 @@ struct history_result agent_history(struct hub *hub, struct slice name, const st
 void agent_receive(struct hub *hub, const struct hub_mail *mail); /* MAIL_PUBLISH, _FOLLOW … */
 void agent_settle(struct hub *hub, struct channel *channel);
 void agent_timer(struct hub *hub, struct channel *channel);
+void agent_make_room(struct hub *hub);                           /* for one channel more */
+void agent_linger_end(struct hub *hub, struct channel *channel); /* it is used again, or goes */
 
 /* command.c: a letter to the channel's agent, with the token of a request that remembers who asked;
  * it is answered now, or later. */

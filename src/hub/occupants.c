@@ -17,13 +17,21 @@ int occupants_init(struct occupants *occupants)
 	return map_init(&occupants->by_user);
 }
 
+/* It is leaving no more; or, of a mirror, owed no more. */
+static void stop_leaving(struct occupants *occupants, struct occupant *occupant)
+{
+	if (!list_is_linked(&occupant->in_leaving))
+		return;
+	list_remove(&occupant->in_leaving);
+	occupants->leaving_count -= !occupants->is_mirror;
+}
+
 /* Out of the set, with what other sources said of it. */
 static void occupant_remove(struct occupants *occupants, struct occupant *occupant)
 {
 	if (list_is_linked(&occupant->in_changed))
 		list_remove(&occupant->in_changed);
-	if (list_is_linked(&occupant->in_leaving))
-		list_remove(&occupant->in_leaving);
+	stop_leaving(occupants, occupant);
 	map_remove(&occupants->by_user, &occupant->in_set);
 	while (occupant != NULL) {
 		struct occupant *next = occupant->next;
@@ -193,8 +201,8 @@ static void occupant_end(struct occupants *occupants, struct occupant *occupant)
 	occupants->count--;
 	occupants->bytes -= occupant_weight(occupant);
 	note_change(occupants, occupant);
-	if (!occupants->is_mirror && list_is_linked(&occupant->in_leaving))
-		list_remove(&occupant->in_leaving);
+	if (!occupants->is_mirror)
+		stop_leaving(occupants, occupant);
 }
 
 /* It may be freed. */
@@ -267,8 +275,8 @@ static struct occupant *take_in(struct occupants *occupants, uint32_t source,
 		map_insert(&occupants->by_user, &occupant->in_set, hash);
 		*part = found = occupant;
 	}
-	if (!occupants->is_mirror && list_is_linked(&found->in_leaving))
-		list_remove(&found->in_leaving);
+	if (!occupants->is_mirror)
+		stop_leaving(occupants, found);
 	return found;
 }
 
@@ -307,6 +315,7 @@ static void begin_leaving(struct occupants *occupants, struct occupant *occupant
 	occupant->parting = (uint8_t)parting;
 	occupant->left_ms = (uint32_t)now_ms;
 	list_append(&occupants->leaving[parting], &occupant->in_leaving);
+	occupants->leaving_count++;
 }
 
 /* The source has no connection of the occupant any more. */
@@ -670,7 +679,7 @@ void occupants_expect(struct occupants *occupants, struct occupant *occupant, ui
 	}
 	found->source = ANYBODYS;
 	if (found->is_present)
-		list_remove(&found->in_leaving);
+		stop_leaving(occupants, found);
 	else
 		occupant_come(occupants, found);
 	begin_leaving(occupants, found, parting, now_ms);
@@ -688,8 +697,10 @@ void occupants_vouch(struct occupants *occupants, struct slice user, uint64_t ha
 void occupants_sweep(struct occupants *occupants, struct list *idle)
 {
 	struct list_node *node;
-	while ((node = list_first(idle)) != NULL)
+	while ((node = list_first(idle)) != NULL) {
+		list_remove(node);
 		occupant_remove(occupants, CONTAINER_OF(node, struct occupant, in_leaving));
+	}
 }
 
 /* Takes out those that are idle. They are gathered first: the map moves when one goes. */
@@ -743,6 +754,7 @@ void occupants_mirror(struct occupants *occupants, uint32_t sources, bool has_na
 		if (!has_names)
 			occupant->is_present = occupant->is_told = false;
 	}
+	occupants->leaving_count = 0;
 	occupants->is_mirror = true;
 	occupants->is_numbered = !has_names;
 	occupants->is_counting = false;

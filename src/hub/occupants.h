@@ -87,6 +87,7 @@ struct occupants {
 	uint64_t redo_from; /* lists from this version on are not good any more */
 	uint64_t bytes;     /* of names and infos */
 	uint32_t count;     /* present */
+	uint32_t leaving_count;
 	bool is_telling;
 	bool is_counting; /* and of numbers of connections, too */
 	bool is_mirror;
@@ -119,6 +120,12 @@ MUST_CHECK int occupants_init(struct occupants *occupants); /* 0 or -ENOMEM */
 void occupants_free(struct occupants *occupants);           /* with all that are in it */
 bool occupants_is_empty(
 	const struct occupants *occupants); /* nobody is present, or to be told of */
+
+/* Of all that are in it nobody has a connection, and nothing is owed to the home. */
+static inline bool occupants_are_leaving(const struct occupants *occupants)
+{
+	return occupants->leaving_count == occupants->by_user.count;
+}
 
 /* One that can enter; takes over info. NULL: no memory, and info is dropped. */
 struct occupant *occupant_make(struct slice user, struct slice channel, struct blob *info);

@@ -72,6 +72,14 @@ bool presence_is_held(const struct hub *hub, const struct channel *channel)
 	        (presence->far != NULL && !list_is_empty(&presence->far->asks)));
 }
 
+bool presence_lingers(const struct hub *hub, const struct channel *channel)
+{
+	const struct presence *presence = presence_of(hub, channel);
+	return presence == NULL ||
+	       (occupants_are_leaving(&presence->occupants) && !presence_is_watched(presence) &&
+	        (presence->far == NULL || list_is_empty(&presence->far->asks)));
+}
+
 /* Each is counted once in a cluster. */
 static void count_occupants(struct hub *hub, struct presence *presence)
 {

@@ -105,7 +105,9 @@ struct presence *presence_open(struct hub *hub, struct channel *channel); /* NUL
  * memory. */
 MUST_CHECK bool presence_prepare(struct hub *hub, struct channel *channel);
 bool presence_is_held(const struct hub *hub, const struct channel *channel); /* by occupants */
-void presence_close(struct hub *hub, struct channel *channel);               /* with the channel */
+/* Is it held at most by those who may come back, in a channel that nobody follows? */
+bool presence_lingers(const struct hub *hub, const struct channel *channel);
+void presence_close(struct hub *hub, struct channel *channel); /* with the channel */
 
 /* The follower has its place in the channel. */
 void presence_join(struct hub *hub, struct follower *follower, struct slice ref);

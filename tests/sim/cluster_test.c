@@ -131,6 +131,16 @@ static const struct scenario scenarios[] = {
          .pace_ms = 350,
          .clients = 3,
          .link_percent = 1},
+	{.name = "channels make room for others",
+         .nodes = 3,
+         .workers = 1,
+         .replicas = 2,
+         .pace_ms = 100,
+         .clients = 4,
+         .idle_percent = 40,
+         .link_percent = 1,
+         .move_percent = 1,
+         .lingering_max = 1},
 	{.name = "all at once",
          .nodes = 5,
          .workers = 2,
@@ -623,8 +633,20 @@ static void world_end(void)
 
 static struct {
 	uint64_t frames, lost, moves, crashes, unclean, adopted, revoked, restored, breaks, forks,
-		merged, opened, strays, short_of;
+		merged, opened, strays, short_of, forgotten;
 } all;
+
+static uint64_t forgotten(void)
+{
+	uint64_t count = 0;
+	for (uint32_t n = 0; n < world.scenario->nodes; n++) {
+		for (uint32_t w = 0; w < world.scenario->workers; w++) {
+			const struct hub *hub = world.nodes[n].workers[w].hub;
+			count += hub == NULL ? 0 : hub_counters(hub)->forgotten;
+		}
+	}
+	return count;
+}
 
 static void world_run(uint64_t seed)
 {
@@ -646,6 +668,7 @@ static void world_run(uint64_t seed)
 	all.opened += world.seen.opened;
 	all.strays += world.seen.strays;
 	all.short_of += world.seen.short_of;
+	all.forgotten += forgotten();
 	world_end();
 }
 
@@ -659,7 +682,7 @@ static void seen_check(void)
 	CHECK(told.recovered > 0 && told.not_recovered > 0 && told.resumed_elsewhere > 0);
 	CHECK(told.duplicates > 0 && told.pages > 0 && told.left_out > 0 && told.ended > 0);
 	CHECK(seen.redeemed > 0 && seen.closed > 0 && seen.awkward > 0);
-	CHECK(all.short_of > 0);
+	CHECK(all.short_of > 0 && all.forgotten > 0);
 }
 
 int main(int argc, char **argv)

@@ -56,6 +56,7 @@ struct scenario {
 	uint32_t clients;         /* 0: all */
 	uint32_t corrupt_percent; /* a home forgets who is present, or invents somebody */
 	uint32_t idle_percent;    /* none of them does anything */
+	uint32_t lingering_max;   /* channels that nobody follows; 0: as many as there are */
 };
 
 struct bytes {
@@ -1025,6 +1026,7 @@ static inline void node_begin(uint32_t number, const struct hub_out *out)
 		                              .seed = random_next(&world.random),
 		                              .channels_per_session = 100,
 		                              .outbound_bytes_max = UINT64_MAX,
+		                              .lingering_max = world.scenario->lingering_max,
 		                              .cluster = &worker->cluster};
 		worker->hub = hub_create(&options);
 		CHECK(worker->hub != NULL);

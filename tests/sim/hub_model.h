@@ -158,12 +158,14 @@ static inline uint64_t model_oldest(const struct model_channel *channel, uint64_
 	return seq;
 }
 
+static uint64_t model_linger_ms; /* 0: it may have made room for another one */
+
 /* Nobody follows, nothing is held or remembered, and it has been so for a while. */
 static inline bool model_may_have_ended(const struct model_channel *channel, uint64_t now_ms)
 {
 	const struct model_era *era = channel->era;
 	return era == NULL ||
-	       (channel->followers == 0 && now_ms - channel->used_ms >= CHANNEL_LINGER_MS &&
+	       (channel->followers == 0 && now_ms - channel->used_ms >= model_linger_ms &&
 	        model_oldest(channel, now_ms) > era->count &&
 	        (era->once_count == 0 || now_ms - era->once_ms >= MODEL_ONCE_MS));
 }

@@ -49,6 +49,7 @@ static const struct scenario {
 	uint64_t outbound_bytes_max;
 	uint32_t failing_percent; /* of calls of the hub: an allocation fails, if it comes to it */
 	uint32_t full_percent;    /* of looks at the post: it has no room */
+	uint32_t lingering_max;   /* channels that nobody follows; 0: as many as there are */
 } scenarios[] = {
 	{.name = "one worker keeps what the protocol promises",
          .workers = 1,
@@ -147,6 +148,26 @@ static const struct scenario {
 		.again_percent = 3,
 		.outbound_bytes_max = UINT64_MAX,
 		.full_percent = 20,
+	},
+	{
+		.name = "channels make room for others",
+		.workers = 1,
+		.stall_percent = 10,
+		.jump_ms_max = 2000,
+		.again_percent = 3,
+		.outbound_bytes_max = UINT64_MAX,
+		.lingering_max = 1,
+	},
+	{
+		.name = "and so where three workers have them",
+		.workers = 3,
+		.stall_percent = 10,
+		.jump_ms_max = 2000,
+		.again_percent = 3,
+		.outbound_bytes_max = UINT64_MAX,
+		.failing_percent = 2,
+		.full_percent = 5,
+		.lingering_max = 1,
 	},
 };
 
@@ -1573,7 +1594,8 @@ static void occupants_check(uint32_t channel, bool is_exact)
 		if (!is_exact)
 			continue;
 		CHECK(!is_present[user] || connections[user] > 0 || is_leaving);
-		CHECK(is_present[user] || world.now_ms >= world.away_ms[channel][user]);
+		CHECK(is_present[user] || world.scenario->lingering_max > 0 ||
+		      world.now_ms >= world.away_ms[channel][user]);
 	}
 }
 
@@ -1630,10 +1652,20 @@ static void counters_check(const struct worker *worker, uint32_t channels, uint3
 	CHECK(counters->slow_disconnected == worker->ended);
 }
 
+/* What nobody needs can make room. */
+static bool lingers_as_it_should(const struct hub *hub, const struct channel *channel)
+{
+	if (!channel->is_agent)
+		return !list_is_linked(&channel->lingering);
+	return list_is_linked(&channel->lingering) || channel_is_followed(channel) ||
+	       channel_holds_any(channel) ||
+	       (channel->has_presence && presence_is_held(hub, channel));
+}
+
 static void worker_check(struct worker *worker)
 {
 	const struct hub *hub = worker->hub;
-	uint32_t channels = 0, followers = 0, behind = 0, far_behind = 0, dirty = 0;
+	uint32_t channels = 0, followers = 0, behind = 0, far_behind = 0, dirty = 0, lingering = 0;
 	for (uint32_t i = 0; i < CHANNELS; i++)
 		worker->known[i].is_appended = false;
 	for (size_t i = 0; i < map_buckets(&hub->table); i++) {
@@ -1646,9 +1678,12 @@ static void worker_check(struct worker *worker)
 			behind += channel->is_behind;
 			far_behind += channel->is_far_behind;
 			dirty += list_is_linked(&channel->dirty);
+			lingering += list_is_linked(&channel->lingering);
+			CHECK(lingers_as_it_should(hub, channel));
 		}
 	}
 	CHECK(hub_dirty_channels(hub) == dirty);
+	CHECK(hub->lingering_count == lingering);
 	CHECK(hub_pace(hub) == (far_behind > 0 ? HUB_IS_FAR_BEHIND
 	                        : behind > 0   ? HUB_IS_BEHIND
 	                                       : HUB_KEEPS_UP));
@@ -1907,6 +1942,7 @@ static void worker_begin(uint32_t i, struct hash_key hash_key)
 		.seed = random_next(&world.random),
 		.channels_per_session = CHANNELS_PER_SESSION,
 		.outbound_bytes_max = world.scenario->outbound_bytes_max,
+		.lingering_max = world.scenario->lingering_max,
 	});
 	CHECK(worker->hub != NULL);
 	hub_enter(worker);
@@ -1917,6 +1953,7 @@ static void world_begin(const struct scenario *scenario, uint64_t seed)
 	seeded.scenario = scenario->name;
 	seeded.seed = seed;
 	world = (struct world){.scenario = scenario, .random.state = seed};
+	model_linger_ms = scenario->lingering_max > 0 ? 0 : CHANNEL_LINGER_MS;
 	for (uint32_t i = 0; i < USERS; i++) {
 		struct claims_content content = {.user = slice_string(user_names[i]),
 		                                 .info = i > 1 ? SLICE("{}") : SLICE(""),

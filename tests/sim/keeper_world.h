@@ -897,6 +897,7 @@ static void worker_begin(struct shell *shell, uint32_t number)
 	                          .seed = random_next(&world.net->random),
 	                          .channels_per_session = 100,
 	                          .outbound_bytes_max = UINT64_MAX,
+	                          .lingering_max = number == 0 ? 1 : 0,
 	                          .cluster = &worker->cluster};
 	bool is_made =
 		keeper_init(&worker->keeper, &keeper) && places_init(&worker->places, &places);

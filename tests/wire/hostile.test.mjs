@@ -200,6 +200,41 @@ describe("hostile: descriptors that others have taken", () => {
 	});
 });
 
+/* ---- channels ---- */
+
+/* Of a worker: CHANNELS_LINGERING_MAX, CHANNEL_LINGER_MS. */
+const LINGERING = 32_768, LINGER_MS = 10_000;
+
+/* With a sanitizer they would be forgotten for their age. */
+describe("hostile: ever new channels", { skip: isSanitized }, () => {
+	const server = useServer({ options: ["workers.count=1"] });
+	const poll = async (client, channel, more = "") => {
+		client.send(request(`/poll?channel=${channel}${more}`));
+		return JSON.parse((await client.response()).text);
+	};
+
+	it("so many are remembered, and who comes back to another one is told", async () => {
+		const client = await RawClient.connect(server), batch = 512, began = Date.now();
+		const first = await poll(client, "first");
+		for (let i = 0; i < LINGERING; i += batch) {
+			client.send(Array.from({ length: batch },
+				(_, k) => request(`/poll?channel=another-${i + k}`)).join(""));
+			for (let k = 0; k < batch; k++)
+				await client.response();
+		}
+		const last = await poll(client, "last");
+		const { channels, channels_forgotten_total: forgotten } = await stats(server);
+		assert.ok(channels <= LINGERING, `${channels} channels`);
+		/* Where that took long some were too old before. */
+		assert.ok(forgotten >= 2 || Date.now() - began > LINGER_MS, `${forgotten} forgotten`);
+		for (const [channel, { cursor }, isKnown] of [["first", first, false], ["last", last, true]]) {
+			const { recovered } = await poll(client, channel, `&since=${cursor}&wait=0`);
+			assert.equal(recovered, isKnown, channel);
+		}
+		client.close();
+	});
+});
+
 it("hostile: with too few descriptors to start with it says so", async () => {
 	const { status, stderr } = await run(["-o", "listen.http=127.0.0.1:1"],
 		{ program: limited(40) });

@@ -674,6 +674,49 @@ static void a_channel_goes_that_is_being_added_up(void)
 	hub_destroy(hub);
 }
 
+static bool is_there(uint32_t room)
+{
+	struct slice name = slice_string(rooms[room]);
+	return hub_find(hub, name, hub_hash(hub, name)) != NULL;
+}
+
+/* One room more, that nobody follows. */
+static void is_asked_about(uint32_t room)
+{
+	struct channel *channel = hub_open(hub, slice_string(rooms[room]));
+	CHECK(channel != NULL);
+	agent_settle(hub, channel);
+}
+
+static void who_is_there_keeps_a_channel(void)
+{
+	begin(HOME_HERE, 0);
+	hub->options.lingering_max = 1;
+	for (uint32_t node = 1; node < NODES; node++)
+		say_all(node);
+	pass(PRESENCE_WHOLE_MS_MAX);
+	while (far_turn())
+		;
+	CHECK(far_is_whole(slot));
+	told[1][0][0].connections = 1;
+	say(1, FAR_PRESENT, 0, 0);
+	say(1, FAR_WATCH, 1, 0);
+	is_asked_about(2);
+	is_asked_about(3);
+	CHECK(is_there(0) && is_there(1) && !is_there(2));
+	/* Who may come back does not. */
+	struct occupants *occupants = &presence_in(0)->occupants;
+	struct parting_grace grace = {.ms = {[PARTING_LOST] = 60000}};
+	uint64_t hash = hash_bytes(&hub->options.hash_key, slice_string(users[0]));
+	occupants_end(occupants, WORKERS_MAX + 1, hash, PARTING_LOST, &grace, now_ms);
+	CHECK(occupants->count == 1);
+	is_asked_about(0);
+	is_asked_about(2);
+	is_asked_about(4);
+	CHECK(!is_there(0) && is_there(1));
+	hub_destroy(hub);
+}
+
 int main(void)
 {
 	for (uint32_t i = 0, found = 0; found < ROOMS; i++) {
@@ -709,5 +752,8 @@ int main(void)
 	printf("far_presence: a channel may go before it has been told, or added up\n");
 	a_channel_goes_that_is_being_told();
 	a_channel_goes_that_is_being_added_up();
+	printf("far_presence: who is there, or watches, keeps his channel where there are too "
+	       "many\n");
+	who_is_there_keeps_a_channel();
 	return 0;
 }

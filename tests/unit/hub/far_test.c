@@ -649,6 +649,66 @@ static void nothing_to_copy(void)
 	end();
 }
 
+/* Another channel, that nobody follows. */
+static void open_another(const char *name)
+{
+	struct channel *another = hub_open(hub, slice_string(name));
+	CHECK(another != NULL);
+	agent_settle(hub, another);
+}
+
+static void unfollow_one_too_many(void)
+{
+	hub->options.lingering_max = 1;
+	execute(COMMAND_UNSUBSCRIBE);
+	open_another("other");
+}
+
+static void too_many(void)
+{
+	printf("far: what makes room at one node is followed at its home no more\n");
+	follow_a_copy();
+	CHECK(sent_count[FAR_UNTAIL] == 0);
+	unfollow_one_too_many();
+	CHECK(!is_there() && sent_count[FAR_UNTAIL] == 1);
+	CHECK(hub_counters(hub)->forgotten == 1);
+	end();
+
+	printf("far: what is kept for its home makes none\n");
+	follow_a_copy();
+	apply(1);
+	unfollow_one_too_many();
+	pass_with_timers(rule_list[1].history_ttl_ms);
+	open_another("third");
+	open_another("fourth");
+	CHECK(is_there());
+	end();
+
+	printf("far: nor does what others may still say that they follow\n");
+	begin(HOME_HERE);
+	execute(COMMAND_SUBSCRIBE);
+	unfollow_one_too_many();
+	CHECK(is_there() && hub->lingering_count == 2);
+	pass(PRESENCE_WHOLE_MS_MAX);
+	open_another("third");
+	CHECK(!is_there() && hub->lingering_count == 2);
+	end();
+
+	printf("far: where many are unused at once, one goes for each that is new\n");
+	begin(HOME_ELSEWHERE);
+	const char *names[] = {"one", "two", "three", "four"};
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		open_another(names[i]);
+	hub->options.lingering_max = 1;
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		open_another(names[i]);
+	CHECK(hub->lingering_count == 4 && hub_counters(hub)->forgotten == 0);
+	open_another("five");
+	CHECK(hub->lingering_count == 4 && hub_counters(hub)->forgotten == 1);
+	CHECK(hub_find(hub, SLICE("one"), hub_hash(hub, SLICE("one"))) == NULL);
+	end();
+}
+
 int main(void)
 {
 	asked_from_nowhere();
@@ -662,5 +722,6 @@ int main(void)
 	ends_while_it_is_saved();
 	order_is_left_while_it_is_saved();
 	nothing_to_copy();
+	too_many();
 	return 0;
 }

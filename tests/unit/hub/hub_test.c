@@ -1256,6 +1256,85 @@ static void held_by_followers(void)
 	CHECK(is_same_epoch("live:1"));
 }
 
+/* So many others, each followed for a moment. */
+static void pass_through(uint32_t count)
+{
+	static uint32_t number;
+	char channel[32];
+	for (; count > 0; count--) {
+		int len = snprintf(channel, sizeof(channel), "live:other-%u", number++);
+		CHECK(len < (int)sizeof(channel));
+		subscribe(&b, channel);
+		unsubscribe(&b, channel);
+		buf_clear(&told);
+	}
+}
+
+/* Followed, and now unused. */
+static void leaves(const char *channel)
+{
+	subscribe(&a, channel);
+	publish(&a, channel);
+	walk(&a);
+	unsubscribe(&a, channel);
+	buf_clear(&told);
+}
+
+static void forgotten_for_others(void)
+{
+	leaves("live:1");
+	pass_through(CHANNELS_LINGERING_MAX - 1);
+	CHECK(hub_counters(a.hub)->forgotten == 0);
+	CHECK(hub_counters(a.hub)->channels == CHANNELS_LINGERING_MAX);
+	pass_through(1);
+	CHECK(hub_counters(a.hub)->forgotten == 1);
+	CHECK(hub_counters(a.hub)->channels == CHANNELS_LINGERING_MAX);
+	CHECK(!is_same_epoch("live:1"));
+	unsubscribe(&b, "live:1");
+	pass(CHANNEL_LINGER_MS + TIMER_TICK_MS);
+	CHECK(hub_counters(a.hub)->channels == 0);
+}
+
+static void unused_for_longest(void)
+{
+	leaves("live:1");
+	pass_through(CHANNELS_LINGERING_MAX - 1);
+	CHECK(is_same_epoch("live:1"));
+	unsubscribe(&b, "live:1");
+	pass_through(CHANNELS_LINGERING_MAX - 1);
+	CHECK(is_same_epoch("live:1"));
+	unsubscribe(&b, "live:1");
+	pass_through(CHANNELS_LINGERING_MAX - 1);
+	publish(&a, "live:1"); /* that is to use it, too */
+	pass_through(CHANNELS_LINGERING_MAX - 1);
+	publish(&a, "live:1");
+	CHECK(were_told("a ack 3"));
+	pass_through(CHANNELS_LINGERING_MAX);
+	publish(&a, "live:1");
+	CHECK(were_told("a ack 1"));
+}
+
+static void promised_beside_others(void)
+{
+	leaves(HERE);
+	pass_through(CHANNELS_LINGERING_MAX + 9);
+	CHECK(is_same_epoch(HERE));
+	subscribe(&a, "live:1");
+	publish(&a, "live:1");
+	walk(&a);
+	pass_through(CHANNELS_LINGERING_MAX + 9);
+	buf_clear(&told);
+	CHECK(is_same_epoch("live:1"));
+	struct hub_command once = publication("live:2");
+	once.publication.idempotency_key = SLICE("once");
+	hub_execute(a.hub, &a.session, &once);
+	pass_through(CHANNELS_LINGERING_MAX + 9);
+	hub_execute(a.hub, &a.session, &once);
+	CHECK(hub_counters(a.hub)->duplicates == 1);
+	CHECK(hub_counters(a.hub)->forgotten > CHANNELS_LINGERING_MAX);
+	buf_clear(&told);
+}
+
 /* ---- other commands ---- */
 
 static void ping(struct client *client)
@@ -1776,6 +1855,24 @@ static void back_in_time(void)
 	CHECK(were_told("c subscribed room:1 0"));
 }
 
+static void expected_in_too_many(void)
+{
+	name_all();
+	subscribe(&c, "room:2");
+	part(&c, PARTING_POLLED);
+	CHECK(hub_counters(a.hub)->members == 1);
+	pass_through(CHANNELS_LINGERING_MAX - 1);
+	CHECK(hub_counters(a.hub)->members == 1);
+	pass_through(1);
+	CHECK(hub_counters(a.hub)->members == 0);
+	CHECK(hub_counters(a.hub)->forgotten == 1);
+	open_client(&c, 'c', 0);
+	name_all();
+	subscribe(&c, "room:2");
+	pass_through(CHANNELS_LINGERING_MAX + 9);
+	CHECK(hub_counters(a.hub)->members == 1);
+}
+
 static void polls_are_there(void)
 {
 	begin_presence(0);
@@ -2080,6 +2177,9 @@ static const struct {
 	{"or messages are left out, and that is told", 1, dropped},
 	{"a channel is remembered for a while after the last one left", 1, remembered_for_a_while},
 	{"then it is forgotten, however long messages would be kept", 1, forgotten_after_a_while},
+	{"or makes room, where there are too many", 1, forgotten_for_others},
+	{"the one that was unused for longest", 1, unused_for_longest},
+	{"what is followed, or holds anything, does not", 1, promised_beside_others},
 	{"history keeps a channel", 1, held_by_history},
 	{"followers keep a channel", 1, held_by_followers},
 	{"a ping is answered", 1, pings},
@@ -2107,6 +2207,7 @@ static const struct {
 	{"letters that nobody gets are let go whole", 2, discarded},
 	{"who watches is told who comes and who goes", 2, come_and_go},
 	{"who is back in time was never away", 2, back_in_time},
+	{"who is expected back where too many channels are unused is not", 1, expected_in_too_many},
 	{"who polls is there between two polls", 2, polls_are_there},
 	{"what changes in an interval is one piece of news", 2, one_piece_of_news},
 	{"two connections of a user are one member", 2, same_user},

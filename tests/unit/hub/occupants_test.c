@@ -193,7 +193,7 @@ static void mirror_check(const struct occupant *one)
 
 static void set_check(void)
 {
-	uint32_t count = set.is_numbered ? set.count : 0;
+	uint32_t count = set.is_numbered ? set.count : 0, leaving = 0;
 	uint64_t bytes = 0;
 	for (uint32_t i = 0; i < occupants_span(&set); i++) {
 		const struct occupant *one = occupants_at(&set, i);
@@ -205,6 +205,7 @@ static void set_check(void)
 			else
 				CHECK(one->is_present == (connections > 0 || is_leaving));
 			CHECK(set.is_mirror || !is_leaving || connections == 0);
+			leaving += is_leaving;
 			bool is_other = one->is_present != one->is_told;
 			bool is_recounted = list_is_linked(&one->in_changed) && !is_other;
 			CHECK(!is_other || list_is_linked(&one->in_changed));
@@ -217,6 +218,7 @@ static void set_check(void)
 	}
 	CHECK(count == set.count);
 	CHECK(bytes == set.bytes);
+	CHECK(set.leaving_count == (set.is_mirror ? 0 : leaving));
 }
 
 /* ---- scripts ---- */
