@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../../failing.h"
 #include "hub/far_state.h"
 
 #define NAME "news"
@@ -444,6 +445,71 @@ static void asked_again(void)
 	end();
 }
 
+static void ask_with(enum far_kind kind, struct record **records, uint32_t count)
+{
+	hub_far_receive(hub, OTHER,
+	                &(struct far_mail){.kind = (uint8_t)kind,
+	                                   .slot = hub_slot_of(SLICE(NAME)),
+	                                   .name = SLICE(NAME),
+	                                   .token = {7, 1},
+	                                   .records = records,
+	                                   .record_count = count});
+}
+
+/* With the allocation of that number failing: was it refused? */
+static bool is_refused_at(uint32_t number, enum far_kind asks, enum far_kind answers,
+                          uint32_t *failed)
+{
+	struct record *record =
+		record_make(&(struct publication){.channel = SLICE(NAME), .payload = SLICE("1")},
+	                    hub_hash(hub, SLICE(NAME)));
+	CHECK(record != NULL);
+	failing_arm(number, FAILING_ONE);
+	ask_with(asks, &record, asks == FAR_PUBLISH);
+	*failed = failing_disarm();
+	if (far_slot(hub, hub_slot_of(SLICE(NAME)))->proposed > 0)
+		hub_commit(hub, hub_slot_of(SLICE(NAME)));
+	CHECK(sent_count[answers] == 1);
+	CHECK(sent[answers].token.index == 7);
+	CHECK(sent[answers].error == ERROR_NONE || sent[answers].error == ERROR_UNAVAILABLE);
+	record_drop(record);
+	return sent[answers].error != ERROR_NONE;
+}
+
+static void asked_without_memory(void)
+{
+	static const struct {
+		const char *claim;
+		enum far_kind asks, answers;
+	} rows[] = {
+		{"to follow", FAR_FOLLOW, FAR_FOLLOWED},
+		{"for history", FAR_HISTORY, FAR_HISTORY_READY},
+		{"to publish", FAR_PUBLISH, FAR_PUBLISHED},
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		uint32_t failed = 1, refused = 0;
+		printf("far: a home without memory that is asked %s answers once all the same\n",
+		       rows[i].claim);
+		for (uint32_t n = 1; failed > 0; n++) {
+			begin(HOME_HERE);
+			refused += is_refused_at(n, rows[i].asks, rows[i].answers, &failed);
+			end();
+		}
+		CHECK(refused > 0);
+	}
+	printf("far: who publishes no record, or two at once, is refused\n");
+	begin(HOME_HERE);
+	struct record *two[2] = {placed(1), placed(2)};
+	ask_with(FAR_PUBLISH, two, 0);
+	CHECK(sent_count[FAR_PUBLISHED] == 1 && sent[FAR_PUBLISHED].error == ERROR_UNAVAILABLE);
+	ask_with(FAR_PUBLISH, two, 2);
+	CHECK(sent_count[FAR_PUBLISHED] == 2 && sent[FAR_PUBLISHED].error == ERROR_UNAVAILABLE);
+	CHECK(far_slot(hub, hub_slot_of(SLICE(NAME)))->proposed == 0);
+	record_drop(two[0]);
+	record_drop(two[1]);
+	end();
+}
+
 static void behind_its_commits(void)
 {
 	printf("far: a home answers nobody before it has given out what is committed\n");
@@ -716,6 +782,7 @@ int main(void)
 	followed_before_it_kept();
 	latest_before_it_kept();
 	asked_again();
+	asked_without_memory();
 	behind_its_commits();
 	too_many_ask();
 	the_oldest_order_comes_back();
