@@ -1,90 +1,37 @@
-/*
- * The first byte is the size of the parts, the rest a client's bytes: whatever the parts,
- * the reader gives the same answers.
- */
-#include <stdlib.h>
-
-#include "base/check.h"
-#include "wire/ws_frame.h"
-
-#define MESSAGE_BYTES_MAX 300
+/* What a client says to a server: see ws_parts.h. */
+#include "ws_parts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void message_check(enum ws_result result, const struct ws_message *message)
+static struct ws_reader reader;
+
+static enum ws_result read_some(char *bytes, size_t len, size_t *used, struct ws_message *message)
 {
-	bool has_code = result == WS_CLOSE || result == WS_BAD;
-	CHECK((message->close_code != 0) == has_code);
-	if (result == WS_TEXT || result == WS_CLOSE || result == WS_BAD)
-		CHECK(utf8_is_valid(message->payload));
-	if (result == WS_TEXT || result == WS_BINARY)
-		CHECK(message->payload.len <= MESSAGE_BYTES_MAX);
-	else
-		CHECK(message->payload.len <= WS_CONTROL_MAX);
+	enum ws_result result = ws_read(&reader, bytes, len, MESSAGE_BYTES_MAX, used, message);
+	CHECK(reader.buf.len <= MESSAGE_BYTES_MAX + WS_CONTROL_MAX);
+	return result;
+}
+
+static void look(enum ws_result result, const struct ws_message *message)
+{
 	if (result == WS_CLOSE && message->close_code != WS_CLOSE_NONE)
 		CHECK(ws_close_code_is_valid(message->close_code));
 }
 
-static void answer_append(struct buf *answers, enum ws_result result,
-                          const struct ws_message *message)
+static bool is_at_rest(void)
 {
-	uint64_t head[] = {result, message->close_code, message->payload.len};
-	buf_append(answers, head, sizeof(head));
-	buf_slice(answers, message->payload);
+	return ws_reader_is_at_rest(&reader);
 }
 
-/* False: a fault. */
-static bool part_feed(struct ws_reader *reader, struct slice part, struct buf *answers)
+static void forget(void)
 {
-	char *bytes = malloc(part.len);
-	CHECK(bytes != NULL);
-	memcpy(bytes, part.at, part.len);
-	enum ws_result result = WS_MORE;
-	for (size_t at = 0, used; at < part.len && result != WS_BAD; at += used) {
-		struct ws_message message;
-		result = ws_read(reader, bytes + at, part.len - at, MESSAGE_BYTES_MAX, &used,
-		                 &message);
-		CHECK(used > 0);
-		CHECK(used <= part.len - at);
-		if (result != WS_MORE) {
-			message_check(result, &message);
-			answer_append(answers, result, &message);
-		}
-	}
-	free(bytes);
-	return result != WS_BAD;
-}
-
-static struct buf input_feed(struct slice input, size_t step)
-{
-	struct ws_reader reader = {0};
-	struct buf answers = {0};
-	bool is_good = true;
-	while (is_good && input.len > 0) {
-		struct slice part = slice_of(input.at, input.len < step ? input.len : step);
-		is_good = part_feed(&reader, part, &answers);
-		CHECK(reader.buf.len <= MESSAGE_BYTES_MAX + WS_CONTROL_MAX);
-		if (ws_reader_is_at_rest(&reader))
-			ws_reader_free(&reader);
-		input = slice_after(input, part.len);
-	}
-	buf_char(&answers, !is_good ? 'b' : ws_reader_is_at_rest(&reader) ? 'r' : 'm');
 	ws_reader_free(&reader);
-	return answers;
+	reader = (struct ws_reader){0};
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	if (size < 2)
-		return 0;
-	struct slice input = slice_of((const char *)data + 1, size - 1);
-	struct buf whole = input_feed(input, input.len);
-	struct buf parts = input_feed(input, data[0] > 0 ? data[0] : 256);
-	struct buf bytes = input_feed(input, 1);
-	CHECK(slice_equals(buf_view(&whole), buf_view(&parts)));
-	CHECK(slice_equals(buf_view(&whole), buf_view(&bytes)));
-	buf_free(&whole);
-	buf_free(&parts);
-	buf_free(&bytes);
+	static const struct ws_side server = {read_some, look, is_at_rest, forget, false};
+	parts_check(&server, data, size);
 	return 0;
 }
