@@ -936,13 +936,17 @@ void links_go_on(struct links *links, uint64_t now_ms)
 void links_waiting(const struct links *links, uint64_t *waiting)
 {
 	const struct link *link = first_link(links);
+	size_t queued = 0;
 	memset(waiting, 0, FRAME_LANE_EITHER * sizeof(*waiting));
 	for (; link != NULL; link = link_after(links, link)) {
 		for (int lane = 0; lane < FRAME_LANE_EITHER; lane++) {
-			if (link->lanes[lane] != NULL)
-				waiting[lane] += lane_waiting(&link->lanes[lane]->lane);
+			if (link->lanes[lane] == NULL)
+				continue;
+			waiting[lane] += lane_waiting(&link->lanes[lane]->lane);
+			queued += link->lanes[lane]->lane.queue_bytes;
 		}
 	}
+	CHECK_SLOW(queued == links->waiting_bytes);
 }
 
 /* ---- sending ---- */

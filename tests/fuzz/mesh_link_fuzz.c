@@ -21,9 +21,11 @@
 #define NODES 2u
 #define WIRES 128u
 #define STRANGERS 256u
+#define STRANGE_NAMES 4u
 #define INPUT_MAX 1024
 #define ROUNDS_MAX 4000u /* of one script */
 #define ROUND_MS 10u
+#define LATE_MS 300u
 #define QUIET_MS 16000u
 #define QUIET_ROUND_MS 25u
 /* Bytes of large frames that one script has sent: more than may wait on the control lane, or, which
@@ -38,10 +40,10 @@ enum step {
 	STEP_PASS = 0, /* rounds, and how: enum pass */
 	STEP_GIVE,     /* a connection's side has that much to say */
 	STEP_DELIVER,  /* and the other one hears so much of it */
-	STEP_BREAK,    /* how: enum break_how */
+	STEP_BREAK,    /* how: enum break_how; BREAK_DEAD */
 	STEP_SEND,  /* from the node of the lowest bit, on the lane of the next; lossy; how large */
 	STEP_COME,  /* strangers, that many: opened, and proven */
-	STEP_SAY,   /* one of them: bytes */
+	STEP_SAY,   /* one of them: bytes; SAY_OFTEN */
 	STEP_HELLO, /* a HELLO; its numbers */
 	STEP_FRAME, /* a frame: its type, its slot, bytes */
 	STEP_MIX,   /* bytes behind what a connection's side has said */
@@ -61,10 +63,19 @@ enum pass {
 };
 
 enum break_how { BREAK_CLOSED = 0, BREAK_LOST, BREAK_FIRST, BREAK_SECOND };
+#define SAY_OFTEN 8u   /* eight times */
+#define BREAK_DEAD 12u /* and the side that is left hears of nothing */
 
 enum state_how { STATE_DRAIN = 0, STATE_LEAVE, STATE_LOAD, STATE_KEYS };
 
 enum wire_stage { WIRE_FREE = 0, WIRE_CONNECTING, WIRE_SHAKING, WIRE_OPEN };
+
+/* Of a connection, at the check before. */
+struct seen {
+	uint64_t granted;
+	uint64_t waits_ms; /* since when, or since bytes went out; 0: nothing waits */
+	uint64_t mute_ms;  /* since when it has not said HELLO; 0: it has */
+};
 
 /* A connection between nodes; side 0 dialled. */
 struct wire {
@@ -73,25 +84,36 @@ struct wire {
 	struct conn_of_link *conn[2]; /* NULL: that side has closed */
 	struct buf on_way[2];         /* to that side */
 	bool has_end[2];              /* behind that */
+	bool is_dead;                 /* carries nothing any more, not its end either */
+	struct seen seen[2];
 };
 
 struct node {
 	uint32_t number;
 	uint64_t boots, tick_ms;
-	bool is_up, is_linked, has_left;
+	bool is_up, is_linked, has_left, is_high;
 	const char *name, *address;
 	struct slice seeds[NODES];
 	struct links *links;
 	struct links_out out;
 	uint32_t sent[FRAME_LANE_EITHER], came[FRAME_LANE_EITHER];
 	bool may_skip[FRAME_LANE_EITHER]; /* the link is new */
+	/* By strangers, under each of their names. */
+	struct strange_link {
+		bool is_up;
+		struct boot_id boot;
+		uint64_t stamp;
+	} strange[STRANGE_NAMES];
+	uint16_t pairs[STRANGE_NAMES][2]; /* of their first HELLOs, by boot id */
 };
 
 struct stranger {
 	uint32_t node;
 	struct conn_of_link *conn;
+	struct seen seen;
 };
 
+static const char *const strange_names[STRANGE_NAMES] = {"n0", "n1", "x", "y"};
 static const char *const names[NODES] = {"n0", "n1"};
 static const char *const addresses[NODES] = {"h0:1", "h1:1"};
 
@@ -102,6 +124,7 @@ static struct {
 	size_t large_left;               /* bytes */
 	bool is_hostile;                 /* something was said that a node does not say */
 	bool is_rough;                   /* or a link may have been lost by what was done */
+	uint32_t ups;                    /* links that came to stand */
 	struct node nodes[NODES];
 	struct wire wires[WIRES];
 	struct stranger strangers[STRANGERS];
@@ -144,7 +167,7 @@ static struct stranger *stranger_add(uint32_t node, struct conn_of_link *conn)
 	CHECK(stranger != NULL);
 	if (stranger >= all.strangers + all.stranger_end)
 		all.stranger_end = (uint32_t)(stranger - all.strangers) + 1;
-	*stranger = (struct stranger){node, conn};
+	*stranger = (struct stranger){.node = node, .conn = conn};
 	conn->edge = stranger;
 	all.stranger_count++;
 	return stranger;
@@ -264,9 +287,8 @@ static void out_changed(struct links_out *out, const struct member *member)
 
 static void out_load(struct links_out *out, const struct member *member, bool is_high)
 {
-	(void)out;
-	(void)is_high;
 	CHECK(member->is_linked);
+	node_of(out)->is_high = is_high;
 }
 
 static void out_accused(struct links_out *out)
@@ -286,8 +308,16 @@ static void out_event(struct links_out *out, enum link_event event, const char *
 {
 	struct node *node = node_of(out);
 	CHECK(who != NULL && why != NULL);
-	if (event == LINK_EVENT_UP)
+	for (uint32_t i = 0; i < STRANGE_NAMES; i++) {
+		bool has_changed = event == LINK_EVENT_UP || event == LINK_EVENT_DOWN;
+		if (has_changed && strcmp(who, strange_names[i]) == 0)
+			node->strange[i].is_up = false;
+	}
+	if (event == LINK_EVENT_UP) {
 		node->may_skip[0] = node->may_skip[1] = true;
+		node->is_high = false;
+		all.ups++;
+	}
 }
 
 /* ---- processes ---- */
@@ -384,7 +414,8 @@ static void wire_advance(struct wire *wire)
 static void wire_give(struct wire *wire, int side, size_t max)
 {
 	struct conn_of_link *conn = wire->conn[side];
-	if (wire->stage != WIRE_OPEN || conn == NULL || !lane_can_give(&conn->lane))
+	if (wire->stage != WIRE_OPEN || wire->is_dead || conn == NULL ||
+	    !lane_can_give(&conn->lane))
 		return;
 	size_t before = wire->on_way[!side].len, waiting = lane_waiting(&conn->lane);
 	if (max > waiting)
@@ -392,6 +423,7 @@ static void wire_give(struct wire *wire, int side, size_t max)
 	size_t count = links_give(links_at(wire, side), conn, &wire->on_way[!side],
 	                          FRAME_HEAD_BYTES + 1 + max, all.now_ms);
 	CHECK(count > 0);
+	wire->seen[side].waits_ms = all.now_ms;
 	CHECK(wire->on_way[!side].len == before + count);
 	CHECK(conn->lane.sent <= conn->lane.granted);
 	/* To who has closed it goes nowhere. */
@@ -431,7 +463,7 @@ static void move(struct buf *to, struct buf *from, size_t max)
 static void wire_deliver(struct wire *wire, int side, size_t max)
 {
 	struct buf *on_way = &wire->on_way[side];
-	if (wire->conn[side] == NULL || wire->stage == WIRE_CONNECTING)
+	if (wire->conn[side] == NULL || wire->is_dead || wire->stage == WIRE_CONNECTING)
 		return;
 	if (on_way->len > 0 && wire->stage == WIRE_OPEN) {
 		move(&wire->conn[side]->lane.in, on_way, max);
@@ -441,8 +473,9 @@ static void wire_deliver(struct wire *wire, int side, size_t max)
 	}
 }
 
-static void wire_break(struct wire *wire, enum break_how how)
+static void wire_break(struct wire *wire, enum break_how how, bool is_dead)
 {
+	wire->is_dead |= is_dead && wire->stage == WIRE_OPEN;
 	enum conn_end end = how == BREAK_CLOSED ? CONN_CLOSED : CONN_LOST;
 	buf_clear(&wire->on_way[0]);
 	buf_clear(&wire->on_way[1]);
@@ -497,33 +530,49 @@ static void round_pass(unsigned how, uint64_t ms)
 }
 
 /* Standing; and what waits for it is bounded, beside a HELLO and a BYE. */
-static void check_standing(const struct conn_of_link *conn)
+static void check_standing(const struct conn_of_link *conn, struct seen *seen)
 {
 	size_t most = conn->lane.kind == FRAME_LANE_DATA ? LINK_DATA_MAX : LINK_CONTROL_MAX;
 	CHECK(!conn->is_closed);
 	CHECK(lane_waiting(&conn->lane) <= most + LINK_HELLO_MAX);
+	CHECK(conn->lane.granted >= seen->granted);
+	seen->granted = conn->lane.granted;
+	if (lane_waiting(&conn->lane) == 0)
+		seen->waits_ms = 0;
+	else if (seen->waits_ms == 0)
+		seen->waits_ms = all.now_ms;
+	CHECK(seen->waits_ms == 0 || all.now_ms - seen->waits_ms <= LINK_STUCK_MS + LATE_MS);
+	if (conn->has_hello)
+		seen->mute_ms = 0;
+	else if (seen->mute_ms == 0)
+		seen->mute_ms = all.now_ms;
+	CHECK(seen->mute_ms == 0 || all.now_ms - seen->mute_ms <= 2 * LINK_HELLO_MS + LATE_MS);
 }
 
 static void check_nodes(void)
 {
 	uint32_t pending[NODES] = {0};
 	for (uint32_t i = 0; i < 2 * all.wire_end; i++) {
-		const struct wire *wire = &all.wires[i / 2];
+		struct wire *wire = &all.wires[i / 2];
 		const struct conn_of_link *conn = wire->conn[i & 1];
 		if (conn == NULL)
 			continue;
-		check_standing(conn);
+		check_standing(conn, &wire->seen[i & 1]);
 		pending[wire->node[i & 1]] += conn->link == NULL;
 	}
 	for (uint32_t i = 0; i < all.stranger_end; i++) {
 		const struct conn_of_link *conn = all.strangers[i].conn;
 		if (conn == NULL)
 			continue;
-		check_standing(conn);
+		check_standing(conn, &all.strangers[i].seen);
 		pending[all.strangers[i].node] += conn->link == NULL;
 	}
-	for (uint32_t i = 0; i < NODES; i++)
+	for (uint32_t i = 0; i < NODES; i++) {
+		uint64_t waiting[FRAME_LANE_EITHER];
 		CHECK(pending[i] <= LINK_PENDING_MAX);
+		if (all.nodes[i].is_up)
+			links_waiting(all.nodes[i].links, waiting);
+	}
 }
 
 /* ---- steps ---- */
@@ -597,9 +646,20 @@ static void say(struct stranger *stranger, struct slice bytes)
 		hear(links, &stranger->conn);
 	}
 	struct buf heard = {0};
-	if (stranger->conn != NULL && lane_can_give(&stranger->conn->lane))
+	if (stranger->conn != NULL && lane_can_give(&stranger->conn->lane)) {
 		(void)links_give(links, stranger->conn, &heard, 4096, all.now_ms);
+		stranger->seen.waits_ms = all.now_ms;
+	}
 	buf_free(&heard);
+}
+
+static void say_times(struct stranger *stranger, struct slice bytes, unsigned times)
+{
+	struct buf all_of_them = {0};
+	for (; times > 0; times--)
+		buf_slice(&all_of_them, bytes);
+	say(stranger, buf_view(&all_of_them));
+	buf_free(&all_of_them);
 }
 
 /* Of a type that may be none. */
@@ -616,10 +676,28 @@ static void say_frame(struct stranger *stranger, uint8_t type, uint8_t slot, str
 	buf_free(&frame);
 }
 
+/* One that comes before what stands does not take its place. */
+static void say_as(struct stranger *stranger, const struct hello *hello, unsigned name,
+                   struct slice body)
+{
+	struct node *node = &all.nodes[stranger->node];
+	struct strange_link before = node->strange[name];
+	uint32_t ups = all.ups;
+	uint16_t *pairs = &node->pairs[hello->boot.word[0] - 1][hello->boot.word[1] - 1];
+	if (hello->lane == FRAME_LANE_CONTROL)
+		*pairs |= (uint16_t)(1u << hello->pair);
+	say_frame(stranger, FRAME_HELLO, 0, body);
+	if (all.ups == ups)
+		return;
+	CHECK((*pairs >> hello->pair & 1) != 0);
+	CHECK(!before.is_up || !boot_id_equals(before.boot, hello->boot) ||
+	      hello->stamp > before.stamp);
+	node->strange[name] = (struct strange_link){true, hello->boot, hello->stamp};
+}
+
 /* Of whom: one of three that are nobody else, or one of the nodes. */
 static void say_hello(struct stranger *stranger, unsigned how)
 {
-	static const char *const others[] = {"n0", "n1", "x", "y"};
 	static const char *const theirs[] = {"h0:1", "h1:1", "x:1", "y:1"};
 	uint8_t who = next_byte(), numbers = next_byte();
 	struct hello hello = {.version_min = 1,
@@ -628,7 +706,7 @@ static void say_hello(struct stranger *stranger, unsigned how)
 	                      .incarnation = 1 + who,
 	                      .state = MEMBER_READY,
 	                      .cluster = SLICE("c"),
-	                      .name = slice_string(others[who >> 3 & 3]),
+	                      .name = slice_string(strange_names[who >> 3 & 3]),
 	                      .address = slice_string(theirs[who >> 5 & 3]),
 	                      .release = SLICE("1"),
 	                      .replicas = 3,
@@ -637,7 +715,8 @@ static void say_hello(struct stranger *stranger, unsigned how)
 	                      .stamp = numbers >> 4};
 	struct buf body = {0};
 	hello_write(&body, &hello);
-	say_frame(stranger, FRAME_HELLO, 0, buf_view(&body));
+	if (stranger != NULL)
+		say_as(stranger, &hello, who >> 3 & 3, buf_view(&body));
 	buf_free(&body);
 }
 
@@ -672,11 +751,26 @@ static void connect(struct node *node, uint8_t whom)
 		links_connect(node->links, address, address, all.now_ms);
 }
 
-/* Frames, small ones on the control lane, new dials and time alone end no link. */
+/* Frames, small ones on the control lane, new dials, time and sleep alone end no link. */
 static bool is_rough(enum step what, unsigned how)
 {
-	return what != STEP_SEND && what != STEP_CONNECT &&
+	return what != STEP_SEND && what != STEP_CONNECT && what != STEP_SLEEP &&
 	       (what != STEP_PASS || (how & (PASS_NOT_EVEN | PASS_NOT_ODD | PASS_PIECES)) != 0);
+}
+
+static void seen_anew(struct seen *seen)
+{
+	seen->waits_ms = seen->mute_ms = 0;
+}
+
+/* Who did not run is not late. */
+static void sleep_all(uint64_t ms)
+{
+	all.now_ms += ms;
+	for (uint32_t i = 0; i < 2 * all.wire_end; i++)
+		seen_anew(&all.wires[i / 2].seen[i & 1]);
+	for (uint32_t i = 0; i < all.stranger_end; i++)
+		seen_anew(&all.strangers[i].seen);
 }
 
 static void take_step(void)
@@ -704,7 +798,8 @@ static void take_step(void)
 		break;
 	case STEP_BREAK:
 		if ((wire = next_wire()) != NULL)
-			wire_break(wire, (enum break_how)(how & 3));
+			wire_break(wire, (enum break_how)(how & 3),
+			           (how & BREAK_DEAD) == BREAK_DEAD);
 		break;
 	case STEP_SEND:
 		send(node, how & 2 ? FRAME_LANE_DATA : FRAME_LANE_CONTROL, (how & 4) != 0,
@@ -715,7 +810,7 @@ static void take_step(void)
 		break;
 	case STEP_SAY:
 		stranger = next_stranger();
-		say(stranger, next_bytes());
+		say_times(stranger, next_bytes(), how & SAY_OFTEN ? 8 : 1);
 		break;
 	case STEP_HELLO:
 		stranger = next_stranger();
@@ -749,7 +844,7 @@ static void take_step(void)
 		set_state(node, (enum state_how)(how >> 1 & 3), next_byte());
 		break;
 	case STEP_SLEEP:
-		all.now_ms += 100u * next_byte();
+		sleep_all(100u * next_byte());
 		break;
 	case STEP_GO:
 		if ((stranger = next_stranger()) != NULL)
@@ -801,6 +896,8 @@ static void check_one_link(void)
 			continue;
 		CHECK(wire->conn[0] != NULL && wire->conn[1] != NULL);
 		CHECK(wire->conn[0]->lane.kind == wire->conn[1]->lane.kind);
+		for (int side = 0; side < 2; side++)
+			CHECK(wire->conn[side]->lane.in.len == wire->conn[side]->lane.in_read);
 		lanes[wire->conn[0]->lane.kind]++;
 	}
 	CHECK(all.nodes[0].is_linked && all.nodes[1].is_linked);
@@ -819,6 +916,7 @@ static void check_all_came(void)
 			CHECK(all.nodes[!i].came[lane] == all.nodes[i].sent[lane]);
 		links_waiting(all.nodes[i].links, waiting);
 		CHECK(waiting[FRAME_LANE_DATA] == 0);
+		CHECK(!all.nodes[i].is_high);
 	}
 }
 
