@@ -177,7 +177,8 @@ bool far_may_end(struct hub *hub, struct channel *channel)
 	const struct hub_slot *slot = far_slot(hub, channel->slot);
 	if (slot->home == HOME_HERE)
 		return !channel->far->is_known || home_propose_end(hub, channel);
-	return !is_copied(slot, channel);
+	/* What is being restored in it would be left out. */
+	return !is_copied(slot, channel) && slot->restoring.channel != channel;
 }
 
 bool far_is_in_doubt(const struct hub *hub, const struct channel *channel)

@@ -715,6 +715,47 @@ static void nothing_to_copy(void)
 	end();
 }
 
+static void restored(uint64_t seq)
+{
+	struct record *record = placed(seq);
+	restore(&(struct hub_entry){.kind = ENTRY_RECORD, .record = record});
+	record_drop(record);
+}
+
+static void restored_while_nobody_follows(void)
+{
+	printf("far: a channel that nobody follows any more does not end while it is restored\n");
+	follow_a_copy();
+	execute(COMMAND_UNSUBSCRIBE);
+	hub_clear(hub, hub_slot_of(SLICE(NAME)));
+	restore(&(struct hub_entry){
+		.kind = ENTRY_CHANNEL, .name = SLICE(NAME), .epoch = EPOCH, .seq = 2});
+	restored(1);
+	pass_with_timers(CHANNEL_LINGER_MS + TIMER_TICK_MS); /* the next part is late */
+	CHECK(sent_count[FAR_UNTAIL] == 1);
+	restored(2);
+	restore(&(struct hub_entry){.kind = ENTRY_KEY, .name = SLICE("once"), .seq = 2});
+	restore(NULL);
+	CHECK(channel()->epoch == EPOCH && channel()->duplicates->count == 1);
+	CHECK(log_first(&channel()->log) == 1 && log_next(&channel()->log) == 3);
+	pass_with_timers(CHANNEL_LINGER_MS + TIMER_TICK_MS);
+	CHECK(is_there());
+	end();
+
+	printf("far: but it does where that begins anew\n");
+	follow_a_copy();
+	execute(COMMAND_UNSUBSCRIBE);
+	hub_clear(hub, hub_slot_of(SLICE(NAME)));
+	restore(&(struct hub_entry){
+		.kind = ENTRY_CHANNEL, .name = SLICE(NAME), .epoch = EPOCH, .seq = 0});
+	pass_with_timers(CHANNEL_LINGER_MS + TIMER_TICK_MS);
+	CHECK(is_there());
+	hub_clear(hub, hub_slot_of(SLICE(NAME)));
+	CHECK(!is_there());
+	restore(NULL);
+	end();
+}
+
 /* Another channel, that nobody follows. */
 static void open_another(const char *name)
 {
@@ -789,6 +830,7 @@ int main(void)
 	ends_while_it_is_saved();
 	order_is_left_while_it_is_saved();
 	nothing_to_copy();
+	restored_while_nobody_follows();
 	too_many();
 	return 0;
 }
