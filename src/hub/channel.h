@@ -73,7 +73,7 @@ struct channel_far {
 	bool is_behind;             /* what came is not all of it, for certain or perhaps */
 	bool is_audited;            /* home: the audit of its slot has been here */
 	uint64_t sync_to;           /* without this one it is behind */
-	uint64_t asked_ms;          /* when it was asked last */
+	uint64_t tailed_ms;         /* when it said from where on */
 	uint64_t stream;            /* in which epoch and log_next() were so */
 	uint64_t begun;             /* replica: what is before it comes by the log; 0: nothing */
 	struct duplicates *retries; /* keys of publications that were given none */

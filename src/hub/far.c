@@ -370,8 +370,10 @@ void hub_set_role(struct hub *hub, uint32_t number, const struct hub_role *role)
 	tail_lose_touch(slot); /* it is asked for nothing before it is told all */
 	if (was_home && !is_home)
 		home_end(hub, slot);
-	if (is_new_stream)
+	if (is_new_stream) {
+		slot->agreed_ms = 0; /* that was said of another one */
 		orders_are_due(slot);
+	}
 	if (is_home)
 		home_begin(hub, slot);
 	errands_unsent(slot);

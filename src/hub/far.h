@@ -101,7 +101,7 @@ struct far_mail {
 	struct cursor since;
 	uint64_t limit, lost;
 	uint64_t counter; /* of the node, for the slot: what it said of whom it follows, counted */
-	uint64_t stream;  /* in which the position it gives was good */
+	uint64_t stream;  /* in which the position it gives was good; 0: nobody knows */
 	struct far_sum sum;
 	struct slice name;
 	struct record *const *records;

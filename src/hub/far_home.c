@@ -334,6 +334,7 @@ void home_end(struct hub *hub, struct hub_slot *slot)
 	slot->edges = NULL;
 	slot->edge_count = 0;
 	slot->has_renewing = false;
+	slot->agreed_ms = hub->now_ms; /* nobody knew better */
 	if (list_is_linked(&slot->unwhole))
 		list_remove(&slot->unwhole);
 	struct list_node *node = list_first(&slot->channels);
@@ -422,8 +423,8 @@ struct slot_edge *home_hear(struct hub *hub, struct hub_slot *slot, uint32_t nod
 
 /* ---- tails ---- */
 
-/* The channel has no home yet, and a node knows its place in the same stream: had anything been
- * said behind that, it would be known here. */
+/* The channel has no home yet, and a node knows its place in the same stream, and knew it a moment
+ * ago: had anything been said behind that, it would be known here. */
 static void adopt_position(struct channel *channel, const struct far_mail *mail)
 {
 	channel->epoch = mail->since.epoch;

@@ -136,6 +136,7 @@ bool order_resume(struct hub *hub, struct channel *channel, struct past *past)
 	if (!order_refill(hub, channel, past))
 		return false;
 	channel->far->stream = past->stream;
+	channel->far->tailed_ms = 0; /* in that one it was long ago */
 	channel->far->is_known = true;
 	pasts_drop(&channel->far->pasts, past);
 	return true;

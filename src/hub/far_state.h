@@ -129,6 +129,7 @@ struct hub_slot {
 	bool has_behind;   /* a channel is to be asked for again */
 	int16_t told_node; /* the home that was told who is present here; -1: none that still is */
 	uint64_t counter, synced_ms, heard_ms;
+	uint64_t agreed_ms;             /* when the home said last that all it has sent is here */
 	uint64_t sync_first, sync_last; /* the letters with which telling all began, and ended */
 	uint32_t doubts;
 	uint8_t lost;           /* told anew so often since it was heard */

@@ -35,6 +35,15 @@ static void set_interest(struct hub_slot *slot, struct channel *channel, bool is
 	slot->sum.count += is_on ? 1 : UINT32_MAX;
 }
 
+/* What may have been said since, and is not here, the home still knows: it remembers a channel for
+ * CHANNEL_LINGER_MS. The half of that is for letters under way. */
+static bool is_up_to_date(const struct hub *hub, const struct hub_slot *slot,
+                          const struct channel_far *far)
+{
+	uint64_t heard_ms = far->tailed_ms > slot->agreed_ms ? far->tailed_ms : slot->agreed_ms;
+	return hub->now_ms - heard_ms < CHANNEL_LINGER_MS / 2;
+}
+
 static void tail_ask(struct hub *hub, struct hub_slot *slot, struct channel *channel)
 {
 	set_interest(slot, channel, true);
@@ -44,6 +53,8 @@ static void tail_ask(struct hub *hub, struct hub_slot *slot, struct channel *cha
 	channel->far->is_asking = true;
 	channel->far->is_blind = !channel->is_tuned;
 	channel->far->is_behind = false;
+	/* Where the home has none it goes on from the place here, if that is of its stream. */
+	bool is_good = is_up_to_date(hub, slot, channel->far);
 	/* A copy is to have what history holds; its log, which brings that, may come later. */
 	bool wants_all = !channel->is_tuned && slot->is_replica;
 	struct far_mail mail = {.kind = FAR_TAIL,
@@ -51,7 +62,7 @@ static void tail_ask(struct hub *hub, struct hub_slot *slot, struct channel *cha
 	                        .name = channel_name(channel),
 	                        .counter = ++slot->counter,
 	                        .has_since = channel->is_tuned || wants_all,
-	                        .stream = channel->far->stream};
+	                        .stream = is_good ? channel->far->stream : 0};
 	if (wants_all)
 		mail.since.is_start = true;
 	else
@@ -163,6 +174,7 @@ static void receive_tailed(struct hub *hub, struct hub_slot *slot, const struct 
 	channel->far->is_behind = false;
 	channel->far->stream = mail->stream;
 	channel->far->sync_to = mail->seq;
+	channel->far->tailed_ms = hub->now_ms;
 	far_is_due(hub, slot);
 	agent_settle(hub, channel);
 }
@@ -308,6 +320,8 @@ static void receive_digest(struct hub *hub, struct hub_slot *slot, const struct 
 		slot->is_counting && (mail->sum.sent != slot->sum.sent || (is_current && !is_same));
 	is_bad |= has_forgotten(slot, mail, was_asked);
 	slot->is_settled |= is_good;
+	if (is_good && !is_bad)
+		slot->agreed_ms = hub->now_ms;
 	slot->doubts = is_good ? 0 : slot->doubts + 1;
 	if (!is_bad && slot->doubts < SYNC_DOUBTS_MAX)
 		return;

@@ -756,6 +756,87 @@ static void restored_while_nobody_follows(void)
 	end();
 }
 
+static void is_away(uint64_t ms)
+{
+	hub_node_down(hub, OTHER);
+	pass(ms);
+	hub_node_up(hub, OTHER);
+	pass(HUB_FAR_MS);
+	CHECK(sent[FAR_TAIL].has_since && sent[FAR_TAIL].since.epoch == EPOCH);
+}
+
+/* The home is asked each second, and says that all it knows of is so. */
+static void agree(uint64_t ms)
+{
+	struct hub_slot *slot = far_slot(hub, hub_slot_of(SLICE(NAME)));
+	struct far_mail mail = {.kind = FAR_SYNCING, .slot = slot->number};
+	hub_far_receive(hub, OTHER, &mail);
+	for (; ms > 0; ms -= SYNC_ASK_MS) {
+		uint32_t asked = sent_count[FAR_ASK];
+		pass(SYNC_ASK_MS);
+		CHECK(sent_count[FAR_ASK] == asked + 1);
+		mail = (struct far_mail){.kind = FAR_DIGEST,
+		                         .slot = slot->number,
+		                         .counter = slot->counter,
+		                         .sum = slot->sum,
+		                         .is_synced = true};
+		hub_far_receive(hub, OTHER, &mail);
+	}
+}
+
+static void knows_its_place(void)
+{
+	printf("far: who was in touch a moment ago names the stream that his place is in\n");
+	follow_a_copy();
+	is_away(1000);
+	CHECK(sent[FAR_TAIL].stream == STREAM);
+	tailed(0, 0);
+	agree(2 * CHANNEL_LINGER_MS);
+	is_away(1000);
+	CHECK(sent[FAR_TAIL].stream == STREAM);
+	tailed(0, 0);
+
+	printf("far: for longer than a channel is remembered where nobody follows, he does not\n");
+	is_away(CHANNEL_LINGER_MS);
+	CHECK(sent[FAR_TAIL].stream == 0);
+	tailed(0, 0);
+
+	printf("far: who was home until now does\n");
+	set_role(HOME_HERE, STREAM);
+	pass(2 * CHANNEL_LINGER_MS);
+	set_role(HOME_ELSEWHERE, STREAM);
+	pass(HUB_FAR_MS);
+	CHECK(sent[FAR_TAIL].stream == STREAM && sent[FAR_TAIL].since.epoch == EPOCH);
+	CHECK(gaps == 0);
+	end();
+}
+
+static uint64_t answer_to_tail(uint64_t stream)
+{
+	begin(HOME_HERE);
+	hub_far_receive(hub, OTHER,
+	                &(struct far_mail){.kind = FAR_TAIL,
+	                                   .slot = hub_slot_of(SLICE(NAME)),
+	                                   .name = SLICE(NAME),
+	                                   .counter = 1,
+	                                   .has_since = true,
+	                                   .since = {.epoch = EPOCH, .seq = 5},
+	                                   .stream = stream});
+	CHECK(sent_count[FAR_TAILED] == 1 && sent[FAR_TAILED].error == ERROR_NONE);
+	uint64_t epoch = sent[FAR_TAILED].epoch;
+	CHECK(sent[FAR_TAILED].seq == (epoch == EPOCH ? 5 : 0));
+	end();
+	return epoch;
+}
+
+static void goes_on_from_there(void)
+{
+	printf("far: a home that has no such channel goes on from the place of who names its "
+	       "stream\n");
+	CHECK(answer_to_tail(STREAM) == EPOCH);
+	CHECK(answer_to_tail(STREAM + 1) != EPOCH && answer_to_tail(0) != EPOCH);
+}
+
 /* Another channel, that nobody follows. */
 static void open_another(const char *name)
 {
@@ -831,6 +912,8 @@ int main(void)
 	order_is_left_while_it_is_saved();
 	nothing_to_copy();
 	restored_while_nobody_follows();
+	knows_its_place();
+	goes_on_from_there();
 	too_many();
 	return 0;
 }
