@@ -19,7 +19,7 @@
 #define BURST 64
 #define STUCK_MEMBERS 10
 #define BACKLOG 300000
-#define ROOM 768 /* letters to each that a worker asks for, before it takes others in */
+#define ROOM 768 /* letters to each that are asked for before a turn */
 
 struct letter {
 	uint64_t number;
