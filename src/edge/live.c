@@ -37,7 +37,7 @@ void live_free(struct live *live)
 
 static struct slice path_of(const struct live *live, size_t i)
 {
-	return slice_of(live->paths.at + live->list[i].at, live->list[i].len);
+	return slice_of(buf_since(&live->paths, live->list[i].at).at, live->list[i].len);
 }
 
 /* ---- what is wanted ---- */
