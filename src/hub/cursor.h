@@ -2,7 +2,8 @@
  * cursor.h - a position in a channel's log: `EPOCH-SEQ` (SPEC section 5).
  *
  * An epoch names one unbroken history of a channel; inside it sequence numbers rise by one
- * from 1. The cursor EPOCH-SEQ stands behind the record SEQ: EPOCH-0 is before the first.
+ * from 1, but where a gap was told: that has the number of no record. The cursor EPOCH-SEQ stands
+ * behind the record SEQ: EPOCH-0 is before the first.
  *
  * Threads: pure; any thread.
  * Limits:  1 to 16 characters of 0-9a-z, a dash, 1 to 20 digits without a leading zero. What

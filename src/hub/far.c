@@ -58,10 +58,10 @@ static void proposals_drop(struct hub *hub, struct hub_slot *slot)
 	struct list_node *node;
 	while ((node = list_first(&slot->proposals)) != NULL) {
 		struct proposal *proposal = CONTAINER_OF(node, struct proposal, in_slot);
+		if (proposal_is_counted(proposal))
+			proposal->channel->far->proposals--;
 		if (proposal->record != NULL)
 			record_drop(proposal->record);
-		if (proposal->channel != NULL)
-			proposal->channel->far->proposals--;
 		waiters_drop(hub, proposal->waiters);
 		list_remove(node);
 		slab_release(&hub->far->proposals, proposal);

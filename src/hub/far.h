@@ -119,7 +119,9 @@ struct far_mail {
 enum hub_entry_kind {
 	ENTRY_RECORD = 0, /* record; epoch, seq: its place in a fork; saved: age_ms, is_unsure */
 	ENTRY_CLOSE,      /* name, epoch: nobody needs the channel any more */
-	ENTRY_CHANNEL,    /* saved: name, epoch, seq (its head): what follows is this channel's */
+	ENTRY_CHANNEL,    /* name, epoch, seq. Saved: what follows is of this channel, and its head.
+	                   * In a log: nothing has that number, as something of another order is
+	                   * lost there. In a fork: some up to there is lost */
 	ENTRY_LATEST,     /* saved: record, age_ms: the latest of its key, no part of history */
 	ENTRY_LOST,       /* saved: seq: the latest of keys up to here made room for others */
 	ENTRY_KEY,        /* saved: name (an idempotency key), seq, age_ms, is_hidden */

@@ -150,6 +150,33 @@ bool home_propose_end(struct hub *hub, struct channel *channel)
 	return how == HUB_COMMITTED;
 }
 
+bool home_propose_gap(struct hub *hub, struct channel *channel, struct cursor lost)
+{
+	struct hub_entry entry = {.kind = ENTRY_CHANNEL,
+	                          .epoch = channel->epoch,
+	                          .seq = channel_next(channel),
+	                          .name = channel_name(channel)};
+	struct hub_slot *slot = far_slot(hub, channel->slot);
+	struct proposal *proposal = slab_take(&hub->far->proposals);
+	enum hub_proposed how =
+		proposal == NULL ? HUB_UNPROPOSED : propose(hub, channel->slot, &entry);
+	if (how == HUB_UNPROPOSED) {
+		if (proposal != NULL)
+			slab_release(&hub->far->proposals, proposal);
+		return false;
+	}
+	proposal->is_gap = true;
+	proposal->channel = channel;
+	proposal->epoch = entry.epoch;
+	proposal->seq = entry.seq;
+	proposal->origin = lost;
+	channel->far->proposals++;
+	channel->far->is_known = true;
+	proposal_add(slot, proposal, how);
+	far_is_due(hub, slot);
+	return true;
+}
+
 /* ---- commits ---- */
 
 /* It has a place in an order that is not the channel's any more: others have it. */
@@ -159,9 +186,27 @@ static bool is_outdated(const struct proposal *proposal)
 	return channel->epoch != proposal->epoch || log_next(&channel->log) != proposal->seq;
 }
 
+static bool proposal_gap(struct hub *hub, struct proposal *proposal)
+{
+	struct channel *channel = proposal->channel;
+	if (!proposal->is_told) {
+		if (!is_outdated(proposal) && !order_gap(hub, channel, proposal->seq))
+			return false;
+		proposal->is_told = true;
+		channel->far->proposals--;
+		home_doubt_nodes(hub, channel);
+		agent_settle(hub, channel);
+	}
+	bool has_rest =
+		channel->epoch == proposal->epoch && channel->far->begun == proposal->seq + 1;
+	return !has_rest || order_join(hub, channel);
+}
+
 static bool proposal_record(struct hub *hub, struct proposal *proposal)
 {
 	struct channel *channel = proposal->channel;
+	if (proposal->is_gap)
+		return proposal_gap(hub, proposal);
 	if (proposal->record == NULL)
 		return true;
 	if (is_outdated(proposal))
@@ -212,6 +257,16 @@ void hub_commit(struct hub *hub, uint32_t number)
 		far_is_due(hub, slot);
 }
 
+/* The fork will come again, to whoever is home. */
+static void gap_revoke(struct hub *hub, struct channel *channel, const struct proposal *proposal)
+{
+	struct past *past = pasts_find(&channel->far->pasts, proposal->origin.epoch);
+	if (past != NULL)
+		past->told = 0;
+	channel->far->proposals--;
+	agent_settle(hub, channel);
+}
+
 /* Nodes that asked try again by themselves; for those of ours another home is asked. */
 static void proposal_revoke(struct hub *hub, struct proposal *proposal)
 {
@@ -219,6 +274,10 @@ static void proposal_revoke(struct hub *hub, struct proposal *proposal)
 	struct publish_result refused = {.error = ERROR_UNAVAILABLE};
 	if (channel == NULL) /* it was the end of one, and that is not so important */
 		return;
+	if (proposal->is_gap) {
+		gap_revoke(hub, channel, proposal);
+		return;
+	}
 	agent_forget(hub, channel, proposal->record, proposal->seq);
 	channel->offset -= record_bytes(proposal->record);
 	channel->far->proposals--;
@@ -268,10 +327,10 @@ void home_forget(struct hub *hub, struct hub_slot *slot)
 		struct proposal *proposal = CONTAINER_OF(node, struct proposal, in_slot);
 		struct publish_result result = {.epoch = proposal->epoch, .seq = proposal->seq};
 		list_remove(node);
-		if (proposal->record != NULL) {
-			record_drop(proposal->record);
+		if (proposal_is_counted(proposal))
 			proposal->channel->far->proposals--;
-		}
+		if (proposal->record != NULL)
+			record_drop(proposal->record);
 		waiters_answer(hub, proposal->waiters, slot->number, &result);
 		slab_release(&hub->far->proposals, proposal);
 	}
@@ -317,6 +376,7 @@ void home_begin(struct hub *hub, struct hub_slot *slot)
 	slot->edge_count = 0;
 	slot->sum = (struct far_sum){0};
 	slot->has_renewing = true;
+	slot->held = slot->stream;
 	slot->begun_ms = slot->unwhole_ms = hub->now_ms;
 	slot->has_been_whole = false;
 	presence_await_nodes(hub, slot);
@@ -398,6 +458,14 @@ void home_tell_nodes(struct hub *hub, struct channel *channel, struct record *re
 			send_records(hub, slot, word * 64 + (uint32_t)__builtin_ctzll(left),
 			             &record, 1);
 	}
+}
+
+/* As if a letter had been lost: it shows at the next record, or in the next digest. */
+void home_doubt_nodes(struct hub *hub, const struct channel *channel)
+{
+	struct hub_slot *slot = far_slot(hub, channel->slot);
+	for (uint32_t node = 0; node < slot->edge_count; node++)
+		slot->edges[node].sum.sent += far_bit(channel->far->nodes, node);
 }
 
 static void set_interest(struct slot_edge *edge, struct channel *channel, uint32_t node, bool is_on)

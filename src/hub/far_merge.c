@@ -13,6 +13,12 @@
  * trusted: there may be another record of that number. It is known by its idempotency key alone,
  * and neither raises a mark nor is held back by one. Who begins a stream publishes what it has of
  * that kind itself, for it may have been acknowledged by a home that is dead.
+ *
+ * What a fork had, and cannot give because history has let it go, is lost to those who follow at
+ * the home that stays. The fork says how far that reaches (ENTRY_CHANNEL), and where they have not
+ * been told of as much, the next number of their order is nobody's: a gap has its place in the
+ * slot's log, as a record has. Who follows, or comes back with a cursor from before it, is told,
+ * and what history holds begins behind it. Keys and the latest of each go on.
  */
 #include <stdlib.h>
 
@@ -142,12 +148,51 @@ bool order_resume(struct hub *hub, struct channel *channel, struct past *past)
 	return true;
 }
 
+bool order_join(struct hub *hub, struct channel *channel)
+{
+	struct channel_far *far = channel->far;
+	struct past *past = pasts_find(&far->pasts, channel->epoch);
+	if (past != NULL && !order_refill(hub, channel, past))
+		return false;
+	if (past != NULL)
+		pasts_drop(&far->pasts, past);
+	far->begun = 0;
+	return true;
+}
+
+bool order_gap(struct hub *hub, struct channel *channel, uint64_t seq)
+{
+	struct channel_far *far = channel->far;
+	CHECK(seq == log_next(&channel->log));
+	if (!hub_has_room(hub) || !agent_rebase(hub, channel, channel->epoch, seq))
+		return false;
+	struct past *past = pasts_find(&far->pasts, channel->epoch);
+	if (far->begun > 0 && past != NULL)
+		past->seq = seq; /* and so order_join() finds nothing missing */
+	return true;
+}
+
 void order_is_due(struct hub_slot *slot, struct channel *channel)
 {
 	struct channel_far *far = channel->far;
 	far->is_renewing = channel->is_tuned && far->stream != slot->stream &&
 	                   pasts_of_stream(&far->pasts, slot->stream) != NULL;
 	slot->has_renewing |= far->is_renewing;
+}
+
+/* At home. Who follows has had the one before up to there, also where no copy was kept of it. */
+static bool order_begin(struct hub *hub, struct channel *channel, uint64_t stream)
+{
+	struct channel_far *far = channel->far;
+	uint64_t before = channel->epoch, head = log_next(&channel->log) - 1;
+	bool is_apart = !far->is_known && home_proposes(channel) && head > 0;
+	if (!hub_has_room(hub) || !agent_rebase(hub, channel, hub_make_epoch(hub), 0))
+		return false;
+	far->stream = stream;
+	struct past *past = is_apart ? pasts_open(&far->pasts, before, hub->now_ms) : NULL;
+	if (past != NULL) /* else they may be told once more */
+		past->told = head;
+	return true;
 }
 
 bool order_renew(struct hub *hub, struct channel *channel)
@@ -157,16 +202,13 @@ bool order_renew(struct hub *hub, struct channel *channel)
 		return true;
 	const struct hub_slot *slot = far_slot(hub, channel->slot);
 	struct past *past = pasts_of_stream(&far->pasts, slot->stream);
-	if (past != NULL && far->stream != slot->stream) {
-		if (!order_resume(hub, channel, past))
-			return false;
-	} else if (slot->home == HOME_HERE) {
-		if (!hub_has_room(hub) || !agent_rebase(hub, channel, hub_make_epoch(hub), 0))
-			return false;
-		far->stream = slot->stream;
-	}
-	far->is_renewing = false;
-	return true;
+	bool is_done = true;
+	if (past != NULL && far->stream != slot->stream)
+		is_done = order_resume(hub, channel, past);
+	else if (slot->home == HOME_HERE)
+		is_done = order_begin(hub, channel, slot->stream);
+	far->is_renewing = !is_done;
+	return is_done;
 }
 
 bool order_apply_unsure(struct hub *hub, struct record *record)
@@ -273,15 +315,55 @@ static bool merge_record(struct hub *hub, const struct hub_entry *entry)
 	return is_done;
 }
 
+/* Up to where those who follow have had all of that order, or are told. */
+static uint64_t told_to(const struct channel *channel, uint64_t epoch)
+{
+	const struct past *past = pasts_find(&channel->far->pasts, epoch);
+	if (epoch == channel->epoch)
+		return log_next(&channel->log) - 1;
+	if (past == NULL)
+		return 0;
+	return past->seq > past->told ? past->seq : past->told;
+}
+
+static bool tell_lost(struct hub *hub, struct channel *channel, struct cursor lost)
+{
+	bool is_kept = home_proposes(channel);
+	if (pasts_open(&channel->far->pasts, lost.epoch, hub->now_ms) == NULL)
+		return false;
+	if (is_kept ? !home_propose_gap(hub, channel, lost)
+	            : !order_gap(hub, channel, log_next(&channel->log)))
+		return false;
+	if (!is_kept)
+		home_doubt_nodes(hub, channel);
+	struct past *past = pasts_find(&channel->far->pasts, lost.epoch);
+	if (past != NULL) /* else it has made room, and they may be told once more */
+		past->told = lost.seq;
+	return true;
+}
+
+static bool merge_lost(struct hub *hub, const struct hub_entry *entry)
+{
+	struct channel *channel = hub_find(hub, entry->name, hub_hash(hub, entry->name));
+	if (channel == NULL)
+		return true; /* nobody has a place in it */
+	struct cursor lost = {.epoch = entry->epoch, .seq = entry->seq};
+	bool is_done = order_renew(hub, channel) &&
+	               (told_to(channel, lost.epoch) >= lost.seq || tell_lost(hub, channel, lost));
+	agent_settle(hub, channel);
+	return is_done;
+}
+
 bool hub_merge(struct hub *hub, uint32_t number, const struct hub_entry *entry)
 {
 	if (far_slot(hub, number)->home != HOME_HERE)
 		return false;
-	if (entry->kind != ENTRY_RECORD)
-		return true; /* what else a fork says goes by the numbers of its orders */
-	if (hub_slot_of(record_channel(entry->record)) != number) {
+	if (entry->kind != ENTRY_RECORD && entry->kind != ENTRY_CHANNEL)
+		return true; /* of a later version */
+	bool is_record = entry->kind == ENTRY_RECORD;
+	if (hub_slot_of(is_record ? record_channel(entry->record) : entry->name) != number) {
 		hub->counters.stale_letters++;
 		return true;
 	}
-	return merge_record(hub, entry);
+	return is_record ? merge_record(hub, entry) : merge_lost(hub, entry);
 }

@@ -50,23 +50,23 @@ static bool keep_older(struct hub *hub, struct channel *channel, struct record *
 }
 
 /* It is here by the home's letters, or comes before those. False: no memory. */
-static bool take_older(struct hub *hub, struct channel *channel, struct record *record)
+static bool take_older(struct hub *hub, struct channel *channel, uint64_t seq,
+                       struct record *record)
 {
 	struct channel_far *far = channel->far;
 	if (!far->is_known) /* it is the first one that comes by the log */
 		far->begun = log_first(&channel->log);
-	if (record->seq >= far->begun)
+	if (seq >= far->begun)
 		return true;
-	if (!keep_older(hub, channel, record, hub->now_ms))
-		return false;
-	if (record->seq + 1 < far->begun)
-		return true;
-	struct past *past = pasts_find(&far->pasts, channel->epoch);
-	if (!order_refill(hub, channel, past))
-		return false;
-	pasts_drop(&far->pasts, past);
-	far->begun = 0;
-	return true;
+	bool is_kept = record == NULL ? pasts_mark(&far->pasts, channel->epoch, seq, hub->now_ms)
+	                              : keep_older(hub, channel, record, hub->now_ms);
+	return is_kept && (seq + 1 < far->begun || order_join(hub, channel));
+}
+
+static void is_of_log(const struct hub *hub, struct channel *channel)
+{
+	channel->far->is_known = true;
+	channel->far->stream = far_slot(hub, channel->slot)->stream;
 }
 
 static bool apply_record(struct hub *hub, const struct hub_entry *entry)
@@ -84,15 +84,13 @@ static bool apply_record(struct hub *hub, const struct hub_entry *entry)
 	if (is_new)
 		is_good = tail_append(hub, channel, record);
 	else if (is_good)
-		is_good = take_older(hub, channel, record);
+		is_good = take_older(hub, channel, record->seq, record);
 	if (is_new && is_good) { /* where this is home by now */
 		channel->far->begun = 0;
 		home_tell_nodes(hub, channel, record);
 	}
-	if (is_good) {
-		channel->far->is_known = true;
-		channel->far->stream = far_slot(hub, channel->slot)->stream;
-	}
+	if (is_good)
+		is_of_log(hub, channel);
 	agent_settle(hub, channel);
 	return is_good;
 }
@@ -109,6 +107,27 @@ static void apply_close(struct hub *hub, const struct hub_entry *entry)
 		hub_close(hub, channel);
 }
 
+/* A number that is nobody's. False: no memory, or no room. */
+static bool apply_gap(struct hub *hub, const struct hub_entry *entry)
+{
+	struct channel *channel = hub_find(hub, entry->name, hub_hash(hub, entry->name));
+	if (channel == NULL || entry->seq == 0)
+		return true;
+	bool is_good = place(hub, channel, entry->epoch, entry->seq);
+	bool is_new = is_good && entry->seq == log_next(&channel->log);
+	if (is_new)
+		is_good = order_gap(hub, channel, entry->seq) &&
+		          (channel->far->begun == 0 || order_join(hub, channel));
+	else if (is_good)
+		is_good = take_older(hub, channel, entry->seq, NULL);
+	if (is_new)
+		home_doubt_nodes(hub, channel); /* where this is home by now */
+	if (is_good)
+		is_of_log(hub, channel);
+	agent_settle(hub, channel);
+	return is_good;
+}
+
 static struct hub_slot *slot_of(const struct hub *hub, const struct hub_entry *entry)
 {
 	bool has_record = entry->kind == ENTRY_RECORD;
@@ -117,17 +136,20 @@ static struct hub_slot *slot_of(const struct hub *hub, const struct hub_entry *e
 
 bool hub_apply(struct hub *hub, const struct hub_entry *entry)
 {
-	if (entry->kind != ENTRY_RECORD && entry->kind != ENTRY_CLOSE)
+	if (entry->kind != ENTRY_RECORD && entry->kind != ENTRY_CLOSE &&
+	    entry->kind != ENTRY_CHANNEL)
 		return true; /* of a later version: nothing that is known here */
-	const struct hub_slot *slot = slot_of(hub, entry);
+	struct hub_slot *slot = slot_of(hub, entry);
 	if (slot->committed > 0) /* of this home as it was: that goes first */
 		return false;
-	bool is_unsure = slot->is_leaving; /* the stream is */
+	if (slot->is_leaving) /* what is of that stream is not sure */
+		return entry->kind != ENTRY_RECORD || order_apply_unsure(hub, entry->record);
+	slot->held = slot->stream;
 	if (entry->kind == ENTRY_RECORD)
-		return is_unsure ? order_apply_unsure(hub, entry->record)
-		                 : apply_record(hub, entry);
-	if (!is_unsure)
-		apply_close(hub, entry);
+		return apply_record(hub, entry);
+	if (entry->kind == ENTRY_CHANNEL)
+		return apply_gap(hub, entry);
+	apply_close(hub, entry);
 	return true;
 }
 
@@ -142,6 +164,7 @@ enum part {
 	PART_KEYS,
 	PART_RETRIES,
 	PART_MARKS,
+	PART_GONE,     /* how much of its orders cannot be given any more */
 	PART_PASTS,    /* the records of orders that it has left */
 	PART_OLD_KEYS, /* the latest of keys that are older than history */
 	PART_UNSURE,   /* records of the present order that were perhaps not committed */
@@ -151,8 +174,8 @@ static enum part part_of(const struct hub_save *save)
 {
 	static const enum part state[] = {PART_CHANNEL, PART_HISTORY, PART_LOST,  PART_LATEST,
 	                                  PART_KEYS,    PART_RETRIES, PART_MARKS, PARTS_END};
-	static const enum part fork[] = {PART_PASTS, PART_OLD_KEYS, PART_HISTORY, PART_UNSURE,
-	                                 PARTS_END};
+	static const enum part fork[] = {PART_GONE,    PART_PASTS,  PART_OLD_KEYS,
+	                                 PART_HISTORY, PART_UNSURE, PARTS_END};
 	return save->is_fork ? fork[save->part] : state[save->part];
 }
 
@@ -303,9 +326,47 @@ static bool save_past(const struct hub *hub, struct hub_save *save, bool is_pres
 	return true;
 }
 
+static uint64_t gone_of_present(const struct hub *hub, const struct channel *channel)
+{
+	uint64_t first = channel_history_first(channel, hub->now_ms);
+	const struct past *aside = pasts_find(&channel->far->pasts, channel->epoch);
+	return aside != NULL && aside->seq + 1 >= first ? past_gone(aside) : first - 1;
+}
+
+/* The `at`th of the orders that it has left, and then the one that it is in; of the stream that the
+ * fork is of, as each fork says that of its own. 0: all of it is to be given. */
+static uint64_t gone_at(const struct hub *hub, const struct channel *channel, uint64_t at,
+                        uint64_t *epoch)
+{
+	const struct channel_far *far = channel->far;
+	uint64_t held = far_slot(hub, channel->slot)->held;
+	const struct past *past = far->pasts.first;
+	while (past != NULL && at-- > 0)
+		past = past->next;
+	*epoch = past == NULL ? channel->epoch : past->epoch;
+	if (past != NULL)
+		return past->stream == held && past->epoch != channel->epoch ? past_gone(past) : 0;
+	return channel->is_tuned && far->is_known && far->stream == held
+	               ? gone_of_present(hub, channel)
+	               : 0;
+}
+
+static bool save_gone(const struct hub *hub, struct hub_save *save, struct hub_entry *entry)
+{
+	const struct channel *channel = save->channel;
+	uint64_t gone = 0, epoch = 0;
+	while (gone == 0 && save->at <= channel->far->pasts.count)
+		gone = gone_at(hub, channel, save->at++, &epoch);
+	*entry = (struct hub_entry){
+		.kind = ENTRY_CHANNEL, .name = channel_name(channel), .epoch = epoch, .seq = gone};
+	return gone > 0;
+}
+
 static bool save_part(const struct hub *hub, struct hub_save *save, struct hub_entry *entry)
 {
 	switch (part_of(save)) {
+	case PART_GONE:
+		return save_gone(hub, save, entry);
 	case PART_CHANNEL:
 		return save_channel(save, entry);
 	case PART_HISTORY:
@@ -339,6 +400,8 @@ static bool is_of_no_use(const struct hub *hub, const struct hub_save *save)
 {
 	const struct channel *channel = save->channel;
 	bool is_past = part_of(save) == PART_PASTS || part_of(save) == PART_UNSURE;
+	if (part_of(save) == PART_GONE)
+		return false;
 	if (is_past)
 		return channel->far->pasts.count == 0;
 	bool has_marks =
@@ -536,6 +599,7 @@ bool hub_restore(struct hub *hub, uint32_t number, const struct hub_entry *entry
 	struct hub_slot *slot = far_slot(hub, number);
 	struct channel *channel = slot->restoring.channel;
 	bool is_history = entry != NULL && entry->kind == ENTRY_RECORD;
+	slot->held = slot->stream;
 	if (channel != NULL && !is_history && !restore_place(hub, slot))
 		return false;
 	if (entry == NULL || entry->kind == ENTRY_CHANNEL) {

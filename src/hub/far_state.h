@@ -43,12 +43,20 @@ struct waiter {
 struct proposal {
 	uint32_t generation; /* the slab's */
 	struct list_node in_slot;
+	bool is_gap;             /* and no record: nothing is to have that number */
+	bool is_told;            /* the gap is; what is left is to let the rest go on */
 	struct channel *channel; /* NULL: its end, ENTRY_CLOSE */
 	struct record *record;   /* NULL once it was committed */
 	uint64_t epoch, seq;
-	struct cursor origin;   /* its place in a fork; epoch 0: it is of none */
+	struct cursor origin;   /* its place in a fork; of a gap, what is lost; epoch 0: of none */
 	struct waiter *waiters; /* in their order */
 };
+
+/* Has it a number that its channel's log does not have yet? */
+static inline bool proposal_is_counted(const struct proposal *proposal)
+{
+	return proposal->record != NULL || (proposal->is_gap && !proposal->is_told);
+}
 
 /* What is asked of a home, or waits until there is one. */
 struct errand {
@@ -101,7 +109,7 @@ struct hub_slot {
 	bool is_leaving;   /* what is applied now is of a stream that is being left */
 	bool has_renewing; /* some of its channels are still to have another order */
 	uint16_t node, number;
-	uint64_t stream;
+	uint64_t stream, held; /* held: that of the log whose entries are here */
 	struct list channels;
 	struct list_node due;
 	struct list saves;
@@ -256,7 +264,12 @@ struct publish_result home_propose(struct hub *hub, struct channel *channel, str
 struct publish_result home_wait(struct hub *hub, struct channel *channel, uint64_t seq,
                                 struct waiter *waiters, bool is_duplicate);
 void home_tell_nodes(struct hub *hub, struct channel *channel, struct record *record);
+/* These two: into the log, and nobody waits for it. False: not now. */
 MUST_CHECK bool home_propose_end(struct hub *hub, struct channel *channel);
+/* The next number, as all up to `lost` of an order is lost in part. */
+MUST_CHECK bool home_propose_gap(struct hub *hub, struct channel *channel, struct cursor lost);
+/* Nodes that follow are to ask from where on it goes on. */
+void home_doubt_nodes(struct hub *hub, const struct channel *channel);
 void home_begin(struct hub *hub, struct hub_slot *slot);
 void home_end(struct hub *hub, struct hub_slot *slot);
 /* What was committed here, and waits for memory or room, is with its copies: this is none now. */
@@ -338,5 +351,11 @@ MUST_CHECK bool order_renew(struct hub *hub, struct channel *channel);
 /* At home: publishes again what it has of orders that it has left, and that was perhaps not
  * committed. False: not all of it yet. */
 MUST_CHECK bool order_redeem(struct hub *hub, struct channel *channel);
+/* Nothing has that number, the next one: who follows, or comes back from before it, is told of a
+ * gap. The latest of keys is aside then, till order_join(). False: no memory, or no room. */
+MUST_CHECK bool order_gap(struct hub *hub, struct channel *channel, uint64_t seq);
+/* What was kept aside of the present order has been joined by all that comes behind it. False: no
+ * memory. */
+MUST_CHECK bool order_join(struct hub *hub, struct channel *channel);
 /* A record of a stream that is being left, and perhaps was not committed. False: no memory. */
 MUST_CHECK bool order_apply_unsure(struct hub *hub, struct record *record);

@@ -96,14 +96,10 @@ bool pasts_mark(struct pasts *pasts, uint64_t epoch, uint64_t seq, uint64_t now_
 	return true;
 }
 
-/* No key is younger than the past. */
-static uint64_t life_ms(const struct past *past, uint64_t ttl_ms)
+/* As long as any of its keys is remembered, too: none is younger than the past. */
+static uint64_t life_ms(uint64_t ttl_ms)
 {
-	if (past->keys != NULL && past->keys->ttl_ms > ttl_ms)
-		ttl_ms = past->keys->ttl_ms;
-	if (past->retries != NULL && past->retries->ttl_ms > ttl_ms)
-		ttl_ms = past->retries->ttl_ms;
-	return ttl_ms;
+	return ttl_ms < PAST_MS_MIN ? PAST_MS_MIN : ttl_ms;
 }
 
 void pasts_expire(struct pasts *pasts, uint64_t now_ms, uint64_t ttl_ms)
@@ -112,7 +108,7 @@ void pasts_expire(struct pasts *pasts, uint64_t now_ms, uint64_t ttl_ms)
 	for (struct past *past = pasts->first; past != NULL; past = next) {
 		uint32_t age = (uint32_t)now_ms - past->touched_ms;
 		next = past->next;
-		if (age >= life_ms(past, ttl_ms))
+		if (age >= life_ms(ttl_ms))
 			pasts_drop(pasts, past);
 		else if (age >= ttl_ms)
 			drop_items(past);
@@ -124,7 +120,7 @@ uint64_t pasts_left_ms(const struct pasts *pasts, uint64_t now_ms, uint64_t ttl_
 	uint64_t left = UINT64_MAX;
 	for (const struct past *past = pasts->first; past != NULL; past = past->next) {
 		uint32_t age = (uint32_t)now_ms - past->touched_ms;
-		uint64_t until = past->count > 0 ? ttl_ms : life_ms(past, ttl_ms);
+		uint64_t until = past->count > 0 ? ttl_ms : life_ms(ttl_ms);
 		uint64_t its = until > age ? until - age : 0;
 		left = its < left ? its : left;
 	}
@@ -215,6 +211,17 @@ void past_cut(struct past *past, uint32_t from, uint32_t to)
 		memmove(past->items + from, past->items + to,
 		        (past->count - to) * sizeof(*past->items));
 	past->count -= to - from;
+}
+
+uint64_t past_gone(const struct past *past)
+{
+	uint64_t gone = past->seq;
+	uint32_t i = past_first_behind(past, past->seq);
+	while (i > 0 && past->items[i - 1].record->seq == gone) {
+		i--;
+		gone--;
+	}
+	return gone;
 }
 
 bool past_holds(const struct past *past, uint64_t seq, struct slice once)

@@ -14,7 +14,8 @@
  * Ownership: a list owns its pasts, and they their keys, and hold references on their records. A
  *            zeroed one is empty; pasts_free() gives back what it has.
  * Limits:    PASTS_MAX orders a channel, the one that was left first goes first. Its records go
- *            when history would have let them go, and the rest when its keys are too old, too.
+ *            when history would have let them go, and the rest when its keys are too old, too,
+ *            but not before PAST_MS_MIN: others that have left it say then how far it went.
  */
 #pragma once
 
@@ -22,6 +23,7 @@
 #include "hub/record.h"
 
 #define PASTS_MAX 8u
+#define PAST_MS_MIN DUPLICATES_MS
 
 struct past_item {
 	struct record *record;
@@ -33,6 +35,7 @@ struct past {
 	uint64_t epoch, stream; /* stream: the slot's then; 0: not this node's */
 	uint64_t seq;           /* the mark: all up to here was committed, and is known */
 	uint64_t lost;          /* of the latest of each key: none up to here */
+	uint64_t told;          /* some up to here is lost, and who follows is told so */
 	uint32_t touched_ms;    /* when it was left, or the mark was raised */
 	struct duplicates *keys, *retries; /* whose numbers are of that order; NULL: none */
 	uint32_t count, room;
@@ -69,5 +72,7 @@ MUST_CHECK bool past_extend(struct past *past, const struct past_item *older, si
 uint32_t past_first_behind(const struct past *past, uint64_t seq);
 /* Drops the items from `from` on, before `to`. */
 void past_cut(struct past *past, uint32_t from, uint32_t to);
+/* Behind this number all up to the mark is here. */
+uint64_t past_gone(const struct past *past);
 /* Does it hold that very record, by number and idempotency key? */
 bool past_holds(const struct past *past, uint64_t seq, struct slice once);

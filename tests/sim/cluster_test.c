@@ -164,7 +164,7 @@ static const char *const names[CHANNELS] = {"long:1", "few:1",  "brief:1", "none
 static uint64_t ended_ms[CHANNELS]; /* when a home last forgot the channel */
 
 static struct {
-	uint64_t redeemed, closed, awkward;
+	uint64_t redeemed, closed, gaps, awkward;
 } seen;
 
 static struct slice name_of(uint32_t channel)
@@ -233,6 +233,14 @@ static void on_closed(struct slice channel)
 	seen.closed++;
 }
 
+static void on_nobodys(struct slice name, struct cursor place, uint64_t stream)
+{
+	struct order *order = order_at(channel_by_name(name), place.epoch, stream);
+	CHECK(place.seq == order->head + 1);
+	order_say(order, place.seq, 0);
+	seen.gaps++;
+}
+
 /* ---- streams that part ---- */
 
 static const struct channel *channel_on(const struct slot_log *log, uint32_t node)
@@ -298,6 +306,8 @@ static void on_saved(const struct slot_log *log, uint32_t node)
 	for (size_t i = 0; i < fork->saved_count; i++) {
 		struct hub_entry entry;
 		fork_read(log, node, &fork->saved[i], &entry);
+		if (entry.kind == ENTRY_CHANNEL)
+			continue;
 		CHECK(entry.kind == ENTRY_RECORD);
 		struct publication_said *publication = &said[said_in(entry.record)];
 		if (publication->parted == fork->number)
@@ -351,7 +361,8 @@ static bool may_be_lost(const struct asked *asked, const struct hub_event *event
 	uint64_t behind = order->head - asked->since.seq;
 	return event->epoch != asked->since.epoch
 	               ? log->home < 0
-	               : behind > rule->history_size || is_brief(asked->channel);
+	               : behind > rule->history_size || is_brief(asked->channel) ||
+	                         order_has_gap(order, asked->since.seq);
 }
 
 /* A home that was one no more for a while has been given what it sends to nobody: that shows in its
@@ -388,7 +399,8 @@ static bool may_have_gap(const struct following *following, uint32_t channel,
 	if (!is_replicated(channel) || is_keyed(channel) || is_brief(channel) || is_hard ||
 	    before == NULL || after == NULL)
 		return true;
-	return before == after ? before->head > following->seq + rule->history_size
+	return before == after ? before->head > following->seq + rule->history_size ||
+	                                 order_has_gap(before, following->seq)
 	                       : before->stream != after->stream || ended_ms[channel] != 0;
 }
 
@@ -430,9 +442,9 @@ static void client_turn(struct client *client)
 
 /* ---- the world's turns ---- */
 
-static const struct world_hooks hooks = {on_committed, on_closed,   on_node_ends,
-                                         on_redeems,   on_parted,   on_saved,
-                                         on_taken_in,  on_redeemed, on_merged};
+static const struct world_hooks hooks = {on_committed, on_closed, on_nobodys, on_node_ends,
+                                         on_redeems,   on_parted, on_saved,   on_taken_in,
+                                         on_redeemed,  on_merged};
 
 static void crash_turn(void)
 {
@@ -681,7 +693,7 @@ static void seen_check(void)
 	CHECK(told.delivered > 0 && told.gaps > 0 && told.acks > 0 && told.refusals > 0);
 	CHECK(told.recovered > 0 && told.not_recovered > 0 && told.resumed_elsewhere > 0);
 	CHECK(told.duplicates > 0 && told.pages > 0 && told.left_out > 0 && told.ended > 0);
-	CHECK(seen.redeemed > 0 && seen.closed > 0 && seen.awkward > 0);
+	CHECK(seen.redeemed > 0 && seen.closed > 0 && seen.gaps > 0 && seen.awkward > 0);
 	CHECK(all.short_of > 0 && all.forgotten > 0);
 }
 

@@ -158,6 +158,8 @@ struct world;
 struct world_hooks {
 	void (*committed)(const struct record *record, uint64_t stream);
 	void (*closed)(struct slice channel);
+	/* A number of its order that is nobody's, as some of a fork is lost. */
+	void (*gap)(struct slice channel, struct cursor place, uint64_t stream);
 	void (*node_ends)(uint32_t node); /* its clients are gone */
 	/* By who begins a stream: it was in the one before, perhaps not committed. */
 	void (*redeems)(const struct record *record, uint64_t stream);
@@ -414,6 +416,9 @@ static inline void log_keep(struct slot_log *log, struct bytes entry)
 	CHECK(relay_read_entry(&world.nodes[0].codec, log->slot, &in, &read) == RELAY_DONE);
 	if (read.kind == ENTRY_RECORD)
 		world.hooks->committed(read.record, log->stream);
+	else if (read.kind == ENTRY_CHANNEL)
+		world.hooks->gap(read.name, (struct cursor){.epoch = read.epoch, .seq = read.seq},
+		                 log->stream);
 	else
 		world.hooks->closed(read.name);
 	relay_entry_free(&read);
@@ -582,7 +587,7 @@ static inline void fork_read(const struct slot_log *log, uint32_t node, const st
 static inline const struct known_order *fork_known(const struct slot_log *log,
                                                    const struct hub_entry *entry)
 {
-	for (size_t i = 0; i < log->known_count; i++) {
+	for (size_t i = 0; entry->record != NULL && i < log->known_count; i++) {
 		const struct known_order *known = &log->known[i];
 		if (known->epoch == entry->record->epoch && entry->record->seq <= known->seq)
 			return known;
@@ -646,7 +651,8 @@ static inline void fork_check(struct slot_log *log, uint32_t node)
 	for (size_t i = 0; i < fork->saved_count; i++) {
 		struct hub_entry entry;
 		fork_read(log, node, &fork->saved[i], &entry);
-		if (fork_known(log, &entry) == NULL && !(fork->is_late && entry.is_unsure))
+		bool is_late = fork->is_late && entry.is_unsure;
+		if (entry.record != NULL && fork_known(log, &entry) == NULL && !is_late)
 			world.hooks->merged(entry.record, log->stream);
 		relay_entry_free(&entry);
 	}

@@ -38,6 +38,7 @@ struct publication_said {
 	uint64_t streams[STREAMS_MAX / 64]; /* those whose log has it */
 	uint64_t known[STREAMS_MAX / 64];   /* those that began with it */
 	uint64_t said_ms, applied_ms;       /* by the last one of them, first */
+	uint64_t first_ms;                  /* by any of them */
 	uint32_t stream;
 };
 
@@ -232,7 +233,7 @@ static void channels_name(void)
 /* ---- what was said ---- */
 
 static struct {
-	uint64_t compared, keys, looked;
+	uint64_t compared, keys, looked, heard, gaps;
 } checked;
 
 static bool has_stream(const uint64_t *streams, uint32_t stream)
@@ -260,8 +261,19 @@ static void on_applied(struct sim_worker *worker, const struct record *record, u
 	                  world.net->now_ms - publication->applied_ms < RETRIES_MS - 100));
 	CHECK(!is_twice || is_brief(channel));
 	publication->streams[stream / 64] |= 1ull << stream % 64;
+	if (publication->first_ms == 0)
+		publication->first_ms = world.net->now_ms;
 	publication->stream = stream;
 	publication->applied_ms = world.net->now_ms;
+}
+
+/* A number of its order is nobody's: something of a fork is lost. */
+static void on_nobodys(struct slice name, struct cursor place, uint32_t stream)
+{
+	struct order *order = order_at(channel_by_name(name), place.epoch, stream);
+	CHECK(order->stream == stream && place.seq <= order->head + 1);
+	checked.gaps += place.seq > order->head;
+	order_say(order, place.seq, 0);
 }
 
 static struct channel *channel_on(struct sim_worker *worker, uint32_t channel)
@@ -353,7 +365,8 @@ static bool goes_on(uint32_t channel, struct cursor since, uint64_t epoch)
 {
 	const struct order *before = order_find(channel, since.epoch),
 			   *after = order_find(channel, epoch);
-	if (!is_replicated(channel) || is_brief(channel) || before == NULL)
+	if (!is_replicated(channel) || is_brief(channel) || before == NULL ||
+	    order_has_gap(before, since.seq))
 		return false;
 	return before->head <= since.seq + channels[channel].rule->history_size &&
 	       (before == after || (after != NULL && before->stream == after->stream));
@@ -683,6 +696,12 @@ static void faults(void)
 
 /* ---- when all is quiet ---- */
 
+static bool loses_nothing(void)
+{
+	const struct scenario *s = world.scenario;
+	return s->is_gentle || s->crash + s->drain == 0;
+}
+
 /* Its home, and all its copies, have what was said; and nobody else has anything. */
 static void check_slot(uint32_t slot)
 {
@@ -708,15 +727,38 @@ static void check_slot(uint32_t slot)
 	}
 	CHECK(copies == entry->set.count);
 	on_begins_home(worker, slot, stream);
-	const struct scenario *s = world.scenario;
-	bool loses_nothing = s->is_gentle || s->crash + s->drain == 0;
-	for (uint64_t number = 1; number <= said_count && loses_nothing; number++) {
+	for (uint64_t number = 1; number <= said_count && loses_nothing(); number++) {
 		const struct publication_said *publication = &said[number];
 		uint32_t c = publication->channel;
 		bool is_long = is_replicated(c) && channels[c].rule->history_size > 1000;
 		CHECK(channels[c].slot != slot || publication->epoch == 0 || !is_long ||
 		      has_stream(publication->streams, stream) ||
 		      has_stream(publication->known, stream));
+	}
+}
+
+/* What was acknowledged since they follow they were given, or told that something is lost (I3). */
+static void check_heard(const struct client *client, uint32_t channel)
+{
+	const struct following *following = &client->following[channel];
+	for (uint64_t number = 1; number <= said_count; number++) {
+		const struct publication_said *publication = &said[number];
+		bool is_due = publication->channel == channel && publication->epoch != 0 &&
+		              !publication->is_unechoed &&
+		              publication->first_ms > following->told_ms;
+		CHECK(!is_due || (number < client->heard_room && client->heard[number]));
+		checked.heard += is_due;
+	}
+}
+
+static void check_all_heard(void)
+{
+	for (const struct client *client = clients; client < clients + CLIENTS; client++) {
+		for (uint32_t c = 0; c < CHANNELS && client->is_open; c++) {
+			bool is_sure = is_replicated(c) && !is_brief(c) && !is_keyed(c);
+			if (is_sure && client->following[c].state == FOLLOWING)
+				check_heard(client, c);
+		}
 	}
 }
 
@@ -748,11 +790,14 @@ static void quiet(void)
 	for (uint32_t slot = 0; slot < SLOTS_SIM; slot++)
 		check_slot(slot);
 	check_clients();
+	if (loses_nothing())
+		check_all_heard();
 }
 
 /* ---- a run ---- */
 
 static const struct world_hooks hooks = {.applied = on_applied,
+                                         .gap = on_nobodys,
                                          .opens = on_opens,
                                          .begins_home = on_begins_home,
                                          .node_ends = on_node_ends,
@@ -818,6 +863,7 @@ static void seen_check(void)
 	CHECK(told.delivered > 0 && told.gaps > 0 && told.recovered > 0 && told.not_recovered > 0);
 	CHECK(told.acks > 0 && told.refusals > 0 && told.duplicates > 0 && told.pages > 0);
 	CHECK(checked.compared > 0 && checked.keys > 0 && checked.looked > 0);
+	CHECK(checked.heard > 0 && checked.gaps > 0);
 }
 
 int main(int argc, char **argv)

@@ -102,6 +102,8 @@ struct shell {
 struct world_hooks {
 	/* The log of a stream applies that record, somewhere. */
 	void (*applied)(struct sim_worker *worker, const struct record *record, uint32_t stream);
+	/* Or that nothing has that number. */
+	void (*gap)(struct slice name, struct cursor place, uint32_t stream);
 	/* It is about to be the first home of that stream, which begins with what it has. */
 	void (*opens)(struct sim_worker *worker, uint32_t slot, uint32_t stream);
 	/* It is home, and has all its channels at hand. */
@@ -345,13 +347,19 @@ static void witness_applies(struct sim_worker *worker, uint16_t slot, uint64_t l
 	SAY(worker, "slot %u: applies %llu%s, stream %s: %.*s %llx-%llu", slot,
 	    (unsigned long long)lsn, cookie != 0 ? ", its own" : "", term_text(stream),
 	    entry.record == NULL ? 5 : 8,
-	    entry.record == NULL ? "CLOSE" : record_payload(entry.record).at,
+	    entry.record != NULL          ? record_payload(entry.record).at
+	    : entry.kind == ENTRY_CHANNEL ? "A GAP"
+	                                  : "CLOSE",
 	    (unsigned long long)(entry.record == NULL ? entry.epoch : entry.record->epoch),
-	    (unsigned long long)(entry.record == NULL ? 0 : entry.record->seq));
+	    (unsigned long long)(entry.record == NULL ? entry.seq : entry.record->seq));
 	const struct slot_term *of_log = &slot_of(worker, slot)->replica->stream;
 	CHECK(stream->counter == 0 || slot_term_equals(stream, of_log));
 	if (stream->counter != 0 && entry.kind == ENTRY_RECORD)
 		world.hooks->applied(worker, entry.record, stream_of(slot, stream));
+	if (stream->counter != 0 && entry.kind == ENTRY_CHANNEL)
+		world.hooks->gap(entry.name,
+		                 (struct cursor){.epoch = entry.epoch, .seq = entry.seq},
+		                 stream_of(slot, stream));
 	relay_entry_free(&entry);
 }
 

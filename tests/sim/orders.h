@@ -54,6 +54,14 @@ static void order_say(struct order *order, uint64_t seq, uint64_t number)
 	order->head = seq > order->head ? seq : order->head;
 }
 
+/* Is one of the numbers behind that one nobody's? */
+static bool order_has_gap(const struct order *order, uint64_t seq)
+{
+	while (seq < order->head && order->said[seq + 1] != 0)
+		seq++;
+	return seq < order->head;
+}
+
 static void orders_free(void)
 {
 	for (uint32_t c = 0; c < CHANNELS; c++) {

@@ -580,6 +580,13 @@ static void on_closed(struct slice channel)
 	(void)channel;
 }
 
+static void no_gap(struct slice channel, struct cursor place, uint64_t stream)
+{
+	(void)channel;
+	(void)place;
+	(void)stream;
+}
+
 static void on_fork(const struct slot_log *log, uint32_t node)
 {
 	(void)log;
@@ -589,6 +596,7 @@ static void on_fork(const struct slot_log *log, uint32_t node)
 static const struct world_hooks hooks = {
 	.committed = no_record,
 	.closed = on_closed,
+	.gap = no_gap,
 	.node_ends = on_node_ends,
 	.redeems = no_record,
 	.parted = on_fork,

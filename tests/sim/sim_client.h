@@ -165,6 +165,7 @@ struct following {
 	uint64_t epoch, seq; /* the last one it was given, or its position */
 	bool is_in_prelude;
 	uint32_t ref;
+	uint64_t told_ms; /* when it began, or was told of a gap last */
 };
 
 struct asked {
@@ -184,6 +185,8 @@ struct client {
 	struct cursor cursors[CHANNELS]; /* what it remembers when it comes again */
 	struct asked *asked;
 	uint32_t asked_count;
+	bool *heard; /* of each publication: it was given that */
+	uint64_t heard_room;
 };
 static struct client clients[CLIENTS];
 static struct cursor acked[CLIENT_NODES][CHANNELS];
@@ -206,6 +209,7 @@ static void follows_from(struct client *client, uint32_t channel, uint64_t epoch
 	following->epoch = epoch;
 	following->seq = seq;
 	following->is_in_prelude = false;
+	following->told_ms = now_ms();
 }
 
 static void on_subscribed(struct client *client, const struct asked *asked,
@@ -342,12 +346,24 @@ static bool is_left_out(const struct client *client, uint32_t channel, const str
 	return is_out;
 }
 
+static void heard(struct client *client, uint64_t number)
+{
+	if (number >= client->heard_room) {
+		client->heard = realloc(client->heard, said_room);
+		CHECK(client->heard != NULL);
+		memset(client->heard + client->heard_room, 0, said_room - client->heard_room);
+		client->heard_room = said_room;
+	}
+	client->heard[number] = true;
+}
+
 static void given(struct client *client, uint32_t channel, const struct record *record)
 {
 	struct following *following = &client->following[channel];
 	uint64_t next = following->seq + 1;
 	CHECK(following->state == FOLLOWING);
 	hear(record);
+	heard(client, said_in(record));
 	told.delivered++;
 	CHECK(record->epoch == following->epoch);
 	CHECK(record->seq >= next);
@@ -584,8 +600,10 @@ static void clients_begin(void)
 static void clients_end(void)
 {
 	orders_free();
-	for (uint32_t c = 0; c < CLIENTS; c++)
+	for (uint32_t c = 0; c < CLIENTS; c++) {
 		free(clients[c].asked);
+		free(clients[c].heard);
+	}
 	said_count = 0;
 }
 

@@ -316,6 +316,41 @@ describe("cluster: a node that hangs", { skip: tooSlow }, () => {
 		}, keepsAll);
 	});
 
+	it("what history has let go there is lost to the others, and they are told", async () => {
+		await withMesh(3, async (mesh) => {
+			await mesh.converged();
+			await served(mesh.nodes);
+			const [left, ...others] = mesh.nodes;
+			const rooms = channels.map((channel) => channel.replace("log", "few"));
+			const follower = await NativeClient.open(others[0]);
+			for (const room of rooms) {
+				await follower.subscribe(room);
+				await publish(left, room, "before");
+			}
+			others.forEach((node) => node.signal("SIGSTOP"));
+			const alone = (room, i) => call(left, "POST", `/publish?channel=${room}&idempotency_key=${i}`, {
+				headers: { "content-type": "application/json" }, body: `"alone ${i}"` });
+			await Promise.all(rooms.map((room) => until(async () =>
+				(await alone(room, 1)).status === 200, `${room} to be served by one node alone`)));
+			for (const room of rooms) {
+				for (const i of [2, 3, 4, 5])
+					assert.equal((await alone(room, i)).status, 200);
+			}
+			others.forEach((node) => node.signal("SIGCONT"));
+			const heard = new Map(rooms.map((room) => [room, []]));
+			await follower.hearAll(({ type, channel, data }) => {
+				heard.get(channel)?.push(type === "gap" ? type : data);
+				return rooms.every((room) => heard.get(room).includes("alone 5"));
+			});
+			for (const room of rooms) {
+				const told = heard.get(room), of = `${room}: ${told}`;
+				assert.equal(told.includes("alone 2") || told.includes("alone 3"), false, of);
+				assert.ok(told.includes("gap") && told.indexOf("gap") < told.indexOf("alone 4"), of);
+			}
+			follower.close();
+		}, ["channel.few:*.history_size=2"]);
+	});
+
 	it("without a majority publications are refused, and taken again when it is back", async () => {
 		await withMesh(3, async (mesh) => {
 			await mesh.converged();

@@ -10,6 +10,7 @@
 
 #define NAME "news"
 #define EPOCH 7
+#define FORKED 9 /* an epoch of another stream */
 #define STREAM 5
 #define OTHER 1     /* the other node */
 #define NEIGHBOUR 1 /* another worker of this one */
@@ -29,6 +30,8 @@ static bool is_full;
 static uint32_t gaps, refusals;
 static struct far_mail sent[FAR_KINDS]; /* the last one of each kind; its name is the test's */
 static uint32_t sent_count[FAR_KINDS];
+static struct hub_entry proposed; /* the last one that is no record */
+static uint32_t proposed_count;
 
 static void out_event(struct hub_out *from, struct session *to, const struct hub_event *event)
 {
@@ -89,7 +92,12 @@ static void cluster_send(struct hub_cluster *from, uint32_t node, const struct f
 static enum hub_proposed cluster_propose(struct hub_cluster *from, uint32_t slot,
                                          const struct hub_entry *entry)
 {
-	CHECK(from == &cluster && slot == hub_slot_of(SLICE(NAME)) && entry->kind == ENTRY_RECORD);
+	CHECK(from == &cluster && slot == hub_slot_of(SLICE(NAME)));
+	if (entry->kind == ENTRY_RECORD)
+		return HUB_PROPOSED;
+	CHECK(entry->kind == ENTRY_CHANNEL);
+	proposed = *entry;
+	proposed_count++;
 	return HUB_PROPOSED;
 }
 
@@ -125,7 +133,7 @@ static void begin(enum hub_home home)
 	cluster = (struct hub_cluster){cluster_send, cluster_propose};
 	session = (struct session){.is_backend = true};
 	now_ms = 1000;
-	gaps = refusals = 0;
+	gaps = refusals = proposed_count = 0;
 	is_full = false;
 	memset(sent_count, 0, sizeof(sent_count));
 	timer_wheel_init(&wheel, now_ms);
@@ -324,6 +332,8 @@ static uint64_t forked(void)
 	uint64_t found = 0;
 	CHECK(hub_fork_begin(hub, hub_slot_of(SLICE(NAME)), &save));
 	while (hub_save_next(hub, &save, &entry)) {
+		if (entry.kind == ENTRY_CHANNEL)
+			continue;
 		CHECK(entry.kind == ENTRY_RECORD && entry.record->epoch == EPOCH);
 		CHECK((found >> entry.record->seq & 1) == 0);
 		found |= 1ull << entry.record->seq;
@@ -897,6 +907,302 @@ static void too_many(void)
 	end();
 }
 
+/* ---- what a fork cannot give ---- */
+
+static void commit(void)
+{
+	hub_commit(hub, hub_slot_of(SLICE(NAME)));
+	pass(0);
+}
+
+/* Of an order up to there, in part. True: it was not known. */
+static bool is_lost(uint64_t epoch, uint64_t seq)
+{
+	uint32_t before = proposed_count;
+	struct hub_entry entry = {
+		.kind = ENTRY_CHANNEL, .name = SLICE(NAME), .epoch = epoch, .seq = seq};
+	CHECK(hub_merge(hub, hub_slot_of(SLICE(NAME)), &entry));
+	return proposed_count > before;
+}
+
+static void follow_at_home(void)
+{
+	begin(HOME_HERE);
+	execute(COMMAND_SUBSCRIBE);
+	publish();
+	pass(0);
+}
+
+static bool is_recovered_from(uint64_t seq)
+{
+	struct cursor since = {.epoch = channel()->epoch, .seq = seq};
+	struct channel *found = hub_find(hub, SLICE(NAME), hub_hash(hub, SLICE(NAME)));
+	return agent_follow(hub, found, &since).is_recovered;
+}
+
+static void a_gap_has_its_place(void)
+{
+	printf("far: of what a fork cannot give those who follow are told, at a number of its "
+	       "own\n");
+	follow_at_home();
+	CHECK(is_lost(FORKED, 3));
+	CHECK(proposed.epoch == channel()->epoch && proposed.seq == 2);
+	CHECK(channel_next(channel()) == 3 && gaps == 0);
+	commit();
+	CHECK(gaps == 1 && log_next(&channel()->log) == 3);
+	publish();
+	pass(0);
+	CHECK(log_first(&channel()->log) == 3 && log_next(&channel()->log) == 4 && gaps == 1);
+	CHECK(!is_recovered_from(1) && is_recovered_from(2) && is_recovered_from(3));
+
+	printf("far: once, and again where more is lost\n");
+	CHECK(!is_lost(FORKED, 3) && !is_lost(FORKED, 2) && !is_lost(FORKED, 0));
+	CHECK(is_lost(FORKED, 4) && is_lost(FORKED + 1, 1));
+	CHECK(!is_lost(FORKED, 4)); /* also before that is committed */
+	commit();
+	commit();
+	CHECK(gaps == 3 && channel_next(channel()) == 6);
+
+	printf("far: of what they have had they are not\n");
+	uint64_t epoch = channel()->epoch;
+	CHECK(!is_lost(epoch, 5));
+	set_role(HOME_HERE, STREAM + 1);
+	publish();
+	CHECK(channel()->epoch != epoch && !is_lost(epoch, 5) && is_lost(epoch, 6));
+	CHECK(refusals == 0);
+	end();
+
+	printf("far: nor is anybody where there is no such channel\n");
+	begin(HOME_HERE);
+	CHECK(!is_lost(FORKED, 3) && !is_there());
+	end();
+
+	printf("far: what was said of a copy that is none is not lost either\n");
+	begin(HOME_ELSEWHERE);
+	hub_set_role(hub, hub_slot_of(SLICE(NAME)),
+	             &(struct hub_role){.home = HOME_ELSEWHERE, .node = OTHER, .stream = STREAM});
+	execute(COMMAND_SUBSCRIBE);
+	pass(HUB_FAR_MS);
+	tailed(4, 4);
+	receive(5);
+	pass(HUB_FAR_MS);
+	set_role(HOME_HERE, STREAM + 1);
+	pass(HUB_FAR_MS);
+	CHECK(gaps == 1 && channel()->epoch != EPOCH);
+	CHECK(!is_lost(EPOCH, 5) && is_lost(EPOCH, 6));
+	end();
+}
+
+static void a_gap_is_revoked(void)
+{
+	printf("far: a gap that was not committed is told by the home that gets the fork again\n");
+	follow_at_home();
+	CHECK(is_lost(FORKED, 3));
+	set_role(HOME_NOWHERE, STREAM);
+	CHECK(channel()->far->proposals == 0);
+	set_role(HOME_HERE, STREAM);
+	pass(0);
+	CHECK(is_lost(FORKED, 3));
+	commit();
+	CHECK(gaps == 1);
+	end();
+
+	printf("far: one whose order was left meanwhile says nothing in the next one\n");
+	follow_at_home();
+	CHECK(is_lost(FORKED, 3));
+	set_role(HOME_HERE, STREAM + 1);
+	pass(HUB_FAR_MS);
+	uint64_t next = log_next(&channel()->log);
+	commit();
+	CHECK(log_next(&channel()->log) == next && channel()->far->proposals == 0);
+	end();
+
+	printf("far: and one under way when the hub ends is given up\n");
+	follow_at_home();
+	CHECK(is_lost(FORKED, 3));
+	end();
+}
+
+static void a_gap_shows_to_nodes(void)
+{
+	struct far_mail asks = {.kind = FAR_ASK, .slot = hub_slot_of(SLICE(NAME))};
+	struct far_mail tail = {.kind = FAR_TAIL,
+	                        .slot = asks.slot,
+	                        .name = SLICE(NAME),
+	                        .counter = 1,
+	                        .has_since = true,
+	                        .stream = STREAM};
+	printf("far: a node that follows finds that it lacks something, and is told\n");
+	follow_at_home();
+	tail.since = (struct cursor){.epoch = channel()->epoch, .seq = 1};
+	hub_far_receive(hub, OTHER, &tail);
+	CHECK(sent_count[FAR_TAILED] == 1 && sent[FAR_TAILED].since.seq == 1);
+	CHECK(is_lost(FORKED, 3));
+	hub_far_receive(hub, OTHER, &asks);
+	uint64_t before = sent[FAR_DIGEST].sum.sent;
+	uint32_t records = sent_count[FAR_RECORDS];
+	commit();
+	hub_far_receive(hub, OTHER, &asks);
+	CHECK(sent[FAR_DIGEST].sum.sent == before + 1 && sent_count[FAR_RECORDS] == records);
+	tail.counter = 2;
+	hub_far_receive(hub, OTHER, &tail);
+	CHECK(sent_count[FAR_TAILED] == 2 && sent[FAR_TAILED].since.seq == 2);
+	end();
+}
+
+/* It goes on, though what memory was lacking for is done later. */
+static uint32_t gap_with_failure(uint32_t number)
+{
+	follow_at_home();
+	CHECK(is_lost(FORKED, 3));
+	failing_arm(number, FAILING_ONE);
+	hub_commit(hub, hub_slot_of(SLICE(NAME)));
+	uint32_t failed = failing_disarm();
+	CHECK(channel_next(channel()) == 3);
+	pass(HUB_FAR_MS);
+	pass(HUB_FAR_MS);
+	CHECK(gaps == 1 && channel()->far->proposals == 0 && channel()->far->begun == 0);
+	const struct latest_entry *latest = latest_from(&channel()->keyed->latest, 0);
+	CHECK(latest != NULL && latest->record->seq == 1);
+	publish();
+	CHECK(log_next(&channel()->log) == 4);
+	end();
+	return failed;
+}
+
+static void a_gap_keeps_the_latest(void)
+{
+	struct rule rule = rule_list[1];
+	rule_list[1].deliver_last = true;
+	printf("far: the latest of keys go on behind a gap, whenever memory is short\n");
+	uint32_t number = 1;
+	while (gap_with_failure(number) > 0)
+		number++;
+	CHECK(number > 2);
+	rule_list[1] = rule;
+}
+
+static void apply_gap(uint64_t seq)
+{
+	struct hub_entry entry = {
+		.kind = ENTRY_CHANNEL, .name = SLICE(NAME), .epoch = EPOCH, .seq = seq};
+	CHECK(hub_apply(hub, &entry));
+	pass(0);
+}
+
+static void a_gap_is_copied(void)
+{
+	printf("far: a copy has the gap at its number\n");
+	follow_a_copy();
+	apply(1);
+	apply_gap(2);
+	CHECK(gaps == 1 && log_next(&channel()->log) == 3 && channel()->far->begun == 0);
+	CHECK(channel()->far->pasts.count == 0);
+	apply_gap(2); /* once more */
+	apply_gap(0);
+	apply(3);
+	CHECK(gaps == 1 && log_first(&channel()->log) == 3 && log_next(&channel()->log) == 4);
+	end();
+
+	printf("far: and so where the home's letters came before its log\n");
+	follow_a_copy();
+	apply(1);
+	receive(3);
+	pass(HUB_FAR_MS);
+	tailed(2, 3);
+	receive(3);
+	pass(0);
+	CHECK(gaps == 1 && channel()->far->begun == 3);
+	apply_gap(2);
+	CHECK(gaps == 1 && channel()->far->begun == 0 && channel()->far->pasts.count == 0);
+	apply(3);
+	CHECK(gaps == 1 && log_first(&channel()->log) == 3 && log_next(&channel()->log) == 4);
+	end();
+
+	printf("far: of a channel that is not there, or a stream that is left, it has none\n");
+	begin(HOME_ELSEWHERE);
+	apply_gap(2);
+	CHECK(!is_there());
+	apply(1);
+	set_role(HOME_NOWHERE, 0);
+	apply_gap(2);
+	CHECK(log_next(&channel()->log) == 2);
+	end();
+}
+
+/* What the fork says that it cannot give: of how many orders, and of the last one up to where. */
+static uint32_t gone(struct cursor *last)
+{
+	struct hub_save save;
+	struct hub_entry entry;
+	uint32_t count = 0;
+	bool has_records = false;
+	CHECK(hub_fork_begin(hub, hub_slot_of(SLICE(NAME)), &save));
+	while (hub_save_next(hub, &save, &entry)) {
+		has_records |= entry.kind == ENTRY_RECORD;
+		if (entry.kind != ENTRY_CHANNEL)
+			continue;
+		CHECK(!has_records && slice_equals(entry.name, SLICE(NAME)));
+		*last = (struct cursor){.epoch = entry.epoch, .seq = entry.seq};
+		count++;
+	}
+	hub_save_end(&save);
+	return count;
+}
+
+static void a_fork_says_what_is_gone(void)
+{
+	struct rule rule = rule_list[1];
+	struct cursor last;
+	rule_list[1].history_size = 2;
+	printf("far: a fork says how much of an order history has let go\n");
+	begin(HOME_HERE);
+	publish();
+	publish();
+	set_role(HOME_NOWHERE, 0);
+	CHECK(gone(&last) == 0);
+	set_role(HOME_HERE, STREAM);
+	publish();
+	uint64_t epoch = channel()->epoch;
+	set_role(HOME_NOWHERE, 0);
+	CHECK(gone(&last) == 1 && last.epoch == epoch && last.seq == 1);
+
+	printf("far: of one that was left, too\n");
+	set_role(HOME_ELSEWHERE, STREAM + 1);
+	execute(COMMAND_SUBSCRIBE);
+	pass(HUB_FAR_MS);
+	tailed(0, 0);
+	CHECK(channel()->epoch == EPOCH && channel()->far->pasts.count == 1);
+	set_role(HOME_NOWHERE, 0);
+	CHECK(gone(&last) == 1 && last.epoch == epoch && last.seq == 1);
+
+	printf("far: all of it, when that is too old\n");
+	pass_with_timers(rule_list[1].history_ttl_ms);
+	CHECK(gone(&last) == 0); /* and so is its mark */
+	rule_list[1].history_ttl_ms = 1000;
+	set_role(HOME_HERE, STREAM + 2);
+	publish();
+	epoch = channel()->epoch;
+	pass_with_timers(2000);
+	set_role(HOME_NOWHERE, 0);
+	CHECK(gone(&last) == 1 && last.epoch == epoch && last.seq == 1);
+	set_role(HOME_ELSEWHERE, STREAM + 3);
+	pass(HUB_FAR_MS);
+	tailed(0, 0);
+	pass_with_timers(PAST_MS_MIN / 2);
+	set_role(HOME_NOWHERE, 0);
+	CHECK(gone(&last) == 1 && last.epoch == epoch && last.seq == 1);
+
+	printf("far: but only of the stream that it is of\n");
+	set_role(HOME_ELSEWHERE, STREAM + 3);
+	pass(HUB_FAR_MS);
+	apply(1);
+	set_role(HOME_NOWHERE, 0);
+	CHECK(gone(&last) == 0);
+	end();
+	rule_list[1] = rule;
+}
+
 int main(void)
 {
 	asked_from_nowhere();
@@ -915,5 +1221,11 @@ int main(void)
 	knows_its_place();
 	goes_on_from_there();
 	too_many();
+	a_gap_has_its_place();
+	a_gap_is_revoked();
+	a_gap_shows_to_nodes();
+	a_gap_keeps_the_latest();
+	a_gap_is_copied();
+	a_fork_says_what_is_gone();
 	return 0;
 }

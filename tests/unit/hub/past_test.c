@@ -39,10 +39,13 @@ static const struct {
 	{"one that is put last is not that", "oa ob oc od oe of og oh la oi",
          "c0: d0: e0: f0: g0: h0: a0: i0:"},
 	{"the last one may be put last", "oa ob lb", "a0: b0:"},
-	{"it stays until its age", "oa +a1 w99 x100", "a0:1"},
-	{"and goes at its age", "oa +a1 w100 x100", ""},
-	{"the young stay", "oa w60 ob w60 x100", "b0:"},
-	{"a mark makes it young", "oa ob w60 ma1 w60 x100", "a1:"},
+	{"its records stay until their age", "oa +a1 w99 x100", "a0:1"},
+	{"and go at it", "oa +a1 w100 x100", "a0:"},
+	{"its mark stays for longer", "ma1 w299999 x100", "a1:"},
+	{"and goes then", "ma1 w300000 x100", ""},
+	{"or later, as long as records would", "oa +a1 w300000 x300001", "a0:1"},
+	{"the young stay", "oa w200000 ob w200000 x100", "b0:"},
+	{"a mark makes it young", "oa ob w200000 ma1 w200000 x100", "a1:"},
 };
 
 static struct pasts pasts;
@@ -181,7 +184,7 @@ static struct duplicates *make_keys(uint32_t ttl_ms)
 	return keys;
 }
 
-static void keys_keep_it(void)
+static void it_keeps_its_keys(void)
 {
 	printf("past: its keys are there for as long as they are good, its records are not\n");
 	begin();
@@ -190,14 +193,9 @@ static void keys_keep_it(void)
 	order('b')->retries = make_keys(RETRIES_MS);
 	play("w100 x100");
 	CHECK(pasts.count == 2 && order('a')->count == 0 && order('b')->count == 0);
-	now_ms += RETRIES_MS - 101;
+	now_ms += DUPLICATES_MS - 101;
 	play("x100");
-	CHECK(pasts.count == 2);
-	play("w1 x100");
-	CHECK(pasts.count == 1);
-	now_ms += DUPLICATES_MS - RETRIES_MS - 1;
-	play("x100");
-	CHECK(order('a')->keys != NULL);
+	CHECK(pasts.count == 2 && order('a')->keys != NULL && order('b')->retries != NULL);
 	play("w1 x100");
 	CHECK(pasts.count == 0);
 }
@@ -208,16 +206,39 @@ static void the_next_to_go_says_when(void)
 	begin();
 	CHECK(pasts_left_ms(&pasts, now_ms, 100) == UINT64_MAX);
 	play("oa w5 ob w7");
-	CHECK(pasts_left_ms(&pasts, now_ms, 100) == 88);
+	CHECK(pasts_left_ms(&pasts, now_ms, 100) == PAST_MS_MIN - 12);
 	play("ma1");
-	CHECK(pasts_left_ms(&pasts, now_ms, 100) == 93);
+	CHECK(pasts_left_ms(&pasts, now_ms, 100) == PAST_MS_MIN - 7);
+	CHECK(pasts_left_ms(&pasts, now_ms, 2 * PAST_MS_MIN) == 2 * PAST_MS_MIN - 7);
+	play("oc +c1");
+	CHECK(pasts_left_ms(&pasts, now_ms, 100) == 100);
 	play("w200");
 	CHECK(pasts_left_ms(&pasts, now_ms, 100) == 0);
-	play("x100 oc +c1");
-	order('c')->keys = make_keys(DUPLICATES_MS);
-	CHECK(pasts_left_ms(&pasts, now_ms, 100) == 100);
-	play("w100 x100");
-	CHECK(pasts_left_ms(&pasts, now_ms, 100) == DUPLICATES_MS - 100);
+	play("x100");
+	CHECK(pasts_left_ms(&pasts, now_ms, 100) == PAST_MS_MIN - 207);
+}
+
+static void what_is_gone(void)
+{
+	static const struct {
+		const char *script;
+		uint64_t gone;
+	} rows[] = {
+		{"oa", 0},
+		{"ma5", 5},
+		{"ma5 +a5", 4},
+		{"ma5 <a1-5", 0},
+		{"ma5 <a3-5 +a6", 2},
+		{"ma5 <a3-4", 5},
+		{"ma5 +a1 +a3 +a4 +a5", 2},
+		{"oa +a1", 0}, /* perhaps it was not committed */
+	};
+	printf("past: it says from where on all of an order is here\n");
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		begin();
+		play(rows[i].script);
+		CHECK(past_gone(order('a')) == rows[i].gone);
+	}
 }
 
 static void put_between(void)
@@ -269,8 +290,9 @@ int main(void)
 	play_cases();
 	streams_are_found();
 	records_are_known_by_their_keys();
-	keys_keep_it();
+	it_keeps_its_keys();
 	the_next_to_go_says_when();
+	what_is_gone();
 	put_between();
 	without_memory();
 	begin();
