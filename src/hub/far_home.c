@@ -345,6 +345,9 @@ static void channel_begin(struct hub *hub, const struct hub_slot *slot, struct c
 	memset(far->nodes, 0, sizeof(far->nodes));
 	far->is_interested = far->is_asking = far->is_behind = false;
 	far->sync_to = 0;
+	/* Nodes say now from where on they follow, and may lack what the home before has not sent.
+	 */
+	channel->unused_since_ms = (uint32_t)hub->now_ms;
 	if (!channel->is_tuned) {
 		channel->is_tuned = true;
 		channel->epoch = hub_make_epoch(hub);

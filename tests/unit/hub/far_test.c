@@ -847,6 +847,33 @@ static void goes_on_from_there(void)
 	CHECK(answer_to_tail(STREAM + 1) != EPOCH && answer_to_tail(0) != EPOCH);
 }
 
+static void begins_as_copy(void)
+{
+	struct rule rule = rule_list[1];
+	rule_list[1].history_ttl_ms = 1000;
+	printf("far: a home begins with the channels that it had copies of, though nobody follows "
+	       "yet\n");
+	begin(HOME_ELSEWHERE);
+	apply(1);
+	apply(2);
+	pass_with_timers(RETRIES_MS);
+	CHECK(is_there());
+	set_role(HOME_HERE, STREAM);
+	pass_with_timers(CHANNEL_LINGER_MS / 2);
+	CHECK(is_there());
+	hub_far_receive(hub, OTHER,
+	                &(struct far_mail){.kind = FAR_TAIL,
+	                                   .slot = hub_slot_of(SLICE(NAME)),
+	                                   .name = SLICE(NAME),
+	                                   .counter = 1,
+	                                   .has_since = true,
+	                                   .since = {.epoch = EPOCH, .seq = 1},
+	                                   .stream = STREAM});
+	CHECK(sent[FAR_TAILED].epoch == EPOCH && sent[FAR_TAILED].since.seq == 2);
+	end();
+	rule_list[1] = rule;
+}
+
 /* Another channel, that nobody follows. */
 static void open_another(const char *name)
 {
@@ -1220,6 +1247,7 @@ int main(void)
 	restored_while_nobody_follows();
 	knows_its_place();
 	goes_on_from_there();
+	begins_as_copy();
 	too_many();
 	a_gap_has_its_place();
 	a_gap_is_revoked();
