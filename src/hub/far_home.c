@@ -390,8 +390,24 @@ void home_begin(struct hub *hub, struct hub_slot *slot)
 	say_begun(hub, slot);
 }
 
+/* Nobody has what was said in it: if its stream loses, its fork says so. */
+static void note_bare(struct hub *hub, struct channel *channel)
+{
+	uint64_t head = log_next(&channel->log) - 1;
+	if (home_proposes(channel) || head == 0)
+		return;
+	struct past *past = pasts_open(&channel->far->pasts, channel->epoch, hub->now_ms);
+	if (past == NULL)
+		return;
+	past->is_bare = true;
+	past->stream = channel->far->stream;
+	past->seq = head;
+	past->touched_ms = (uint32_t)hub->now_ms;
+}
+
 void home_end(struct hub *hub, struct hub_slot *slot)
 {
+	bool is_handed_over = slot->home == HOME_ELSEWHERE && slot->stream == slot->held;
 	presence_audit_drop(hub, slot);
 	free(slot->edges);
 	slot->edges = NULL;
@@ -405,6 +421,8 @@ void home_end(struct hub *hub, struct hub_slot *slot)
 		struct channel_far *far = CONTAINER_OF(node, struct channel_far, in_slot);
 		memset(far->nodes, 0, sizeof(far->nodes));
 		far->is_renewing = false;
+		if (!is_handed_over)
+			note_bare(hub, far->channel);
 		struct presence *presence = presence_of(hub, far->channel);
 		if (presence != NULL)
 			presence_home_end(hub, presence);

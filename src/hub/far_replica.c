@@ -345,7 +345,9 @@ static uint64_t gone_at(const struct hub *hub, const struct channel *channel, ui
 		past = past->next;
 	*epoch = past == NULL ? channel->epoch : past->epoch;
 	if (past != NULL)
-		return past->stream == held && past->epoch != channel->epoch ? past_gone(past) : 0;
+		return past->stream == held && (past->is_bare || past->epoch != channel->epoch)
+		               ? past_gone(past)
+		               : 0;
 	return channel->is_tuned && far->is_known && far->stream == held
 	               ? gone_of_present(hub, channel)
 	               : 0;
@@ -404,6 +406,8 @@ static bool is_of_no_use(const struct hub *hub, const struct hub_save *save)
 		return false;
 	if (is_past)
 		return channel->far->pasts.count == 0;
+	if (!save->is_fork && !home_proposes(channel))
+		return true; /* no copy is kept of it */
 	bool has_marks =
 		!save->is_fork && far_is_home(hub, channel->slot) && channel->far->pasts.count > 0;
 	return !channel->is_tuned || (!channel->far->is_known && !has_marks);

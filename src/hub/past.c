@@ -17,7 +17,7 @@ struct past *pasts_of_stream(const struct pasts *pasts, uint64_t stream)
 {
 	struct past *found = NULL;
 	for (struct past *past = pasts->first; past != NULL; past = past->next) {
-		if (stream != 0 && past->stream == stream)
+		if (stream != 0 && past->stream == stream && !past->is_bare)
 			found = past;
 	}
 	return found;

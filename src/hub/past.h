@@ -37,6 +37,7 @@ struct past {
 	uint64_t lost;          /* of the latest of each key: none up to here */
 	uint64_t told;          /* some up to here is lost, and who follows is told so */
 	uint32_t touched_ms;    /* when it was left, or the mark was raised */
+	bool is_bare;           /* nothing was kept of it: it does not come back */
 	struct duplicates *keys, *retries; /* whose numbers are of that order; NULL: none */
 	uint32_t count, room;
 	struct past_item *items; /* rising; behind the mark: perhaps committed */

@@ -58,7 +58,7 @@ bool slot_fork(struct slots *slots, struct slot *slot)
 		struct slot_term stream = replica->stream;
 		replica->stream = (struct slot_term){0};
 		slot_advance_unsure(slots, slot);
-		if (replica->commit > 0 && !keep(slots, slot, &stream)) {
+		if (!keep(slots, slot, &stream)) {
 			replica->stream = stream;
 			return false;
 		}

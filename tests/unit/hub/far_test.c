@@ -1230,6 +1230,75 @@ static void a_fork_says_what_is_gone(void)
 	rule_list[1] = rule;
 }
 
+static void say_without_copies(void)
+{
+	begin(HOME_HERE);
+	execute(COMMAND_SUBSCRIBE);
+	for (int i = 0; i < 2; i++)
+		execute(COMMAND_PUBLISH);
+	pass(0);
+	CHECK(log_next(&channel()->log) == 3 && proposed_count == 0);
+}
+
+static void nothing_is_kept(void)
+{
+	struct rule rule = rule_list[1];
+	struct cursor last;
+	struct hub_save save;
+	struct hub_entry entry;
+	rule_list[1].history_size = 0;
+	printf("far: where nothing is kept a fork says that all is gone\n");
+	say_without_copies();
+	uint64_t epoch = channel()->epoch;
+	set_role(HOME_ELSEWHERE, STREAM + 1);
+	pass(HUB_FAR_MS);
+	tailed(0, 0);
+	set_role(HOME_NOWHERE, 0);
+	CHECK(gone(&last) == 1 && last.epoch == epoch && last.seq == 2);
+
+	printf("far: that order does not come back with its stream\n");
+	set_role(HOME_HERE, STREAM);
+	pass(HUB_FAR_MS);
+	CHECK(channel()->epoch != epoch && channel()->epoch != EPOCH);
+
+	printf("far: and a new copy is given nothing of the channel\n");
+	CHECK(channel()->far->pasts.count > 0);
+	CHECK(hub_save_begin(hub, hub_slot_of(SLICE(NAME)), &save));
+	CHECK(!hub_save_next(hub, &save, &entry));
+	hub_save_end(&save);
+	end();
+
+	printf("far: it is gone also when nobody has told of another order yet\n");
+	say_without_copies();
+	epoch = channel()->epoch;
+	set_role(HOME_NOWHERE, 0);
+	CHECK(gone(&last) == 1 && last.epoch == epoch && last.seq == 2);
+	end();
+
+	printf("far: nothing is where the stream goes on elsewhere\n");
+	say_without_copies();
+	set_role(HOME_ELSEWHERE, STREAM);
+	CHECK(channel()->far->pasts.count == 0);
+	end();
+
+	printf("far: those who follow at home are told at once\n");
+	say_without_copies();
+	CHECK(!is_lost(FORKED, 3));
+	pass(0);
+	CHECK(gaps == 1 && log_next(&channel()->log) == 4);
+	CHECK(!is_lost(FORKED, 3));
+	is_full = true;
+	entry = (struct hub_entry){
+		.kind = ENTRY_CHANNEL, .name = SLICE(NAME), .epoch = FORKED, .seq = 4};
+	CHECK(!hub_merge(hub, hub_slot_of(SLICE(NAME)), &entry));
+	is_full = false;
+	CHECK(hub_merge(hub, hub_slot_of(SLICE(NAME)), &entry));
+	pass(0);
+	CHECK(gaps == 2 && log_next(&channel()->log) == 5);
+	end();
+	rule_list[1] = rule;
+}
+
 int main(void)
 {
 	asked_from_nowhere();
@@ -1255,5 +1324,6 @@ int main(void)
 	a_gap_keeps_the_latest();
 	a_gap_is_copied();
 	a_fork_says_what_is_gone();
+	nothing_is_kept();
 	return 0;
 }
