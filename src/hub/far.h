@@ -228,6 +228,6 @@ void hub_clear(struct hub *hub, uint32_t slot);
 MUST_CHECK bool hub_restore(struct hub *hub, uint32_t slot, const struct hub_entry *entry);
 
 /* An entry of a fork, which may have come before: at home, where it is lacking, its record is
- * published again. The caller alone holds the record, and has no more use for it. False: not now;
- * it is to come again. */
+ * published again, or those who follow are told what is lost. The caller alone holds the record,
+ * and has no more use for it. False: not now; it is to come again. */
 MUST_CHECK bool hub_merge(struct hub *hub, uint32_t slot, const struct hub_entry *entry);

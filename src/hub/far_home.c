@@ -379,7 +379,6 @@ void home_begin(struct hub *hub, struct hub_slot *slot)
 	slot->edge_count = 0;
 	slot->sum = (struct far_sum){0};
 	slot->has_renewing = true;
-	slot->held = slot->stream;
 	slot->begun_ms = slot->unwhole_ms = hub->now_ms;
 	slot->has_been_whole = false;
 	presence_await_nodes(hub, slot);
@@ -390,11 +389,13 @@ void home_begin(struct hub *hub, struct hub_slot *slot)
 	say_begun(hub, slot);
 }
 
-/* Nobody has what was said in it: if its stream loses, its fork says so. */
-static void note_bare(struct hub *hub, struct channel *channel)
+/* Nobody has what was said in it: if its stream loses, its fork says so. Where another home goes on
+ * with the stream that begins a new order, and all are told. */
+static void note_bare(struct hub *hub, const struct hub_slot *slot, struct channel *channel)
 {
 	uint64_t head = log_next(&channel->log) - 1;
-	if (home_proposes(channel) || head == 0)
+	bool is_handed_over = slot->home == HOME_ELSEWHERE && slot->stream == channel->far->stream;
+	if (home_proposes(channel) || head == 0 || is_handed_over)
 		return;
 	struct past *past = pasts_open(&channel->far->pasts, channel->epoch, hub->now_ms);
 	if (past == NULL)
@@ -407,7 +408,6 @@ static void note_bare(struct hub *hub, struct channel *channel)
 
 void home_end(struct hub *hub, struct hub_slot *slot)
 {
-	bool is_handed_over = slot->home == HOME_ELSEWHERE && slot->stream == slot->held;
 	presence_audit_drop(hub, slot);
 	free(slot->edges);
 	slot->edges = NULL;
@@ -421,8 +421,7 @@ void home_end(struct hub *hub, struct hub_slot *slot)
 		struct channel_far *far = CONTAINER_OF(node, struct channel_far, in_slot);
 		memset(far->nodes, 0, sizeof(far->nodes));
 		far->is_renewing = false;
-		if (!is_handed_over)
-			note_bare(hub, far->channel);
+		note_bare(hub, slot, far->channel);
 		struct presence *presence = presence_of(hub, far->channel);
 		if (presence != NULL)
 			presence_home_end(hub, presence);

@@ -81,6 +81,7 @@ bool order_leave(struct hub *hub, struct channel *channel)
 	if (!is_good)
 		return false;
 	past->stream = channel->far->stream;
+	past->is_bare = false;
 	past->seq = log_next(&channel->log) - 1;
 	past->lost = channel->keyed == NULL ? 0 : channel->keyed->latest.lost;
 	past->touched_ms = (uint32_t)hub->now_ms;
@@ -101,6 +102,7 @@ bool order_skip(struct hub *hub, struct channel *channel, uint64_t from)
 	if (!is_good ||
 	    !pasts_mark(&far->pasts, channel->epoch, log_next(&channel->log) - 1, hub->now_ms))
 		return false;
+	past->is_bare = false;
 	if (far->begun == 0)
 		past->lost = keyed == NULL ? 0 : keyed->latest.lost;
 	far->begun = from + 1;
@@ -336,6 +338,8 @@ static bool tell_lost(struct hub *hub, struct channel *channel, struct cursor lo
 		return false;
 	if (!is_kept)
 		home_doubt_nodes(hub, channel);
+	if (!is_kept && channel->far->begun > 0)
+		(void)!order_join(hub, channel); /* without memory what was aside stays there */
 	struct past *past = pasts_find(&channel->far->pasts, lost.epoch);
 	if (past != NULL) /* else it has made room, and they may be told once more */
 		past->told = lost.seq;
@@ -344,12 +348,15 @@ static bool tell_lost(struct hub *hub, struct channel *channel, struct cursor lo
 
 static bool merge_lost(struct hub *hub, const struct hub_entry *entry)
 {
-	struct channel *channel = hub_find(hub, entry->name, hub_hash(hub, entry->name));
+	/* Nodes may follow that have not said so yet: in an order that begins here they are told.
+	 */
+	bool is_there = hub_find(hub, entry->name, hub_hash(hub, entry->name)) != NULL;
+	struct channel *channel = agent_open(hub, entry->name);
 	if (channel == NULL)
-		return true; /* nobody has a place in it */
+		return false;
 	struct cursor lost = {.epoch = entry->epoch, .seq = entry->seq};
-	bool is_done = order_renew(hub, channel) &&
-	               (told_to(channel, lost.epoch) >= lost.seq || tell_lost(hub, channel, lost));
+	bool is_done = !is_there || told_to(channel, lost.epoch) >= lost.seq ||
+	               tell_lost(hub, channel, lost);
 	agent_settle(hub, channel);
 	return is_done;
 }

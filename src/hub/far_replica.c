@@ -110,9 +110,11 @@ static void apply_close(struct hub *hub, const struct hub_entry *entry)
 /* A number that is nobody's. False: no memory, or no room. */
 static bool apply_gap(struct hub *hub, const struct hub_entry *entry)
 {
-	struct channel *channel = hub_find(hub, entry->name, hub_hash(hub, entry->name));
-	if (channel == NULL || entry->seq == 0)
+	if (entry->seq == 0)
 		return true;
+	struct channel *channel = hub_open(hub, entry->name);
+	if (channel == NULL)
+		return false;
 	bool is_good = place(hub, channel, entry->epoch, entry->seq);
 	bool is_new = is_good && entry->seq == log_next(&channel->log);
 	if (is_new)
@@ -139,12 +141,11 @@ bool hub_apply(struct hub *hub, const struct hub_entry *entry)
 	if (entry->kind != ENTRY_RECORD && entry->kind != ENTRY_CLOSE &&
 	    entry->kind != ENTRY_CHANNEL)
 		return true; /* of a later version: nothing that is known here */
-	struct hub_slot *slot = slot_of(hub, entry);
+	const struct hub_slot *slot = slot_of(hub, entry);
 	if (slot->committed > 0) /* of this home as it was: that goes first */
 		return false;
 	if (slot->is_leaving) /* what is of that stream is not sure */
 		return entry->kind != ENTRY_RECORD || order_apply_unsure(hub, entry->record);
-	slot->held = slot->stream;
 	if (entry->kind == ENTRY_RECORD)
 		return apply_record(hub, entry);
 	if (entry->kind == ENTRY_CHANNEL)
@@ -333,24 +334,20 @@ static uint64_t gone_of_present(const struct hub *hub, const struct channel *cha
 	return aside != NULL && aside->seq + 1 >= first ? past_gone(aside) : first - 1;
 }
 
-/* The `at`th of the orders that it has left, and then the one that it is in; of the stream that the
- * fork is of, as each fork says that of its own. 0: all of it is to be given. */
+/* The `at`th of the orders that it has left, and then the one that it is in. 0: all of it is to be
+ * given, or it is known by what others gave. */
 static uint64_t gone_at(const struct hub *hub, const struct channel *channel, uint64_t at,
                         uint64_t *epoch)
 {
 	const struct channel_far *far = channel->far;
-	uint64_t held = far_slot(hub, channel->slot)->held;
 	const struct past *past = far->pasts.first;
 	while (past != NULL && at-- > 0)
 		past = past->next;
 	*epoch = past == NULL ? channel->epoch : past->epoch;
-	if (past != NULL)
-		return past->stream == held && (past->is_bare || past->epoch != channel->epoch)
-		               ? past_gone(past)
-		               : 0;
-	return channel->is_tuned && far->is_known && far->stream == held
-	               ? gone_of_present(hub, channel)
-	               : 0;
+	if (past == NULL)
+		return channel->is_tuned && far->is_known ? gone_of_present(hub, channel) : 0;
+	bool is_its = past->is_bare || past->epoch != channel->epoch;
+	return past->stream != 0 && is_its ? past_gone(past) : 0;
 }
 
 static bool save_gone(const struct hub *hub, struct hub_save *save, struct hub_entry *entry)
@@ -603,7 +600,6 @@ bool hub_restore(struct hub *hub, uint32_t number, const struct hub_entry *entry
 	struct hub_slot *slot = far_slot(hub, number);
 	struct channel *channel = slot->restoring.channel;
 	bool is_history = entry != NULL && entry->kind == ENTRY_RECORD;
-	slot->held = slot->stream;
 	if (channel != NULL && !is_history && !restore_place(hub, slot))
 		return false;
 	if (entry == NULL || entry->kind == ENTRY_CHANNEL) {

@@ -109,7 +109,7 @@ struct hub_slot {
 	bool is_leaving;   /* what is applied now is of a stream that is being left */
 	bool has_renewing; /* some of its channels are still to have another order */
 	uint16_t node, number;
-	uint64_t stream, held; /* held: that of the log whose entries are here */
+	uint64_t stream;
 	struct list channels;
 	struct list_node due;
 	struct list saves;

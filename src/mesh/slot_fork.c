@@ -34,11 +34,11 @@ static unsigned forks_of(const struct slot *slot)
 static bool keep(struct slots *slots, struct slot *slot, const struct slot_term *stream)
 {
 	struct slot_parts parts;
-	if (forks_of(slot) == FORKS_MAX || !slot_save(slots, slot, SLOTS_FORKED, &parts))
+	if (!slot_save(slots, slot, SLOTS_FORKED, &parts))
 		return false;
 	if (parts.count == 0)
 		return true;
-	struct fork *fork = malloc(sizeof(*fork));
+	struct fork *fork = forks_of(slot) == FORKS_MAX ? NULL : malloc(sizeof(*fork));
 	if (fork == NULL) {
 		slot_parts_free(&parts);
 		return false;

@@ -999,9 +999,19 @@ static void a_gap_has_its_place(void)
 	CHECK(refusals == 0);
 	end();
 
-	printf("far: nor is anybody where there is no such channel\n");
+	printf("far: who follows, and has not said so, is told as there is no such order any "
+	       "more\n");
 	begin(HOME_HERE);
-	CHECK(!is_lost(FORKED, 3) && !is_there());
+	CHECK(!is_lost(FORKED, 3));
+	hub_far_receive(hub, OTHER,
+	                &(struct far_mail){.kind = FAR_TAIL,
+	                                   .slot = hub_slot_of(SLICE(NAME)),
+	                                   .name = SLICE(NAME),
+	                                   .counter = 1,
+	                                   .has_since = true,
+	                                   .since = {.epoch = EPOCH},
+	                                   .stream = STREAM});
+	CHECK(sent_count[FAR_TAILED] == 1 && sent[FAR_TAILED].epoch != EPOCH);
 	end();
 
 	printf("far: what was said of a copy that is none is not lost either\n");
@@ -1146,10 +1156,16 @@ static void a_gap_is_copied(void)
 	CHECK(gaps == 1 && log_first(&channel()->log) == 3 && log_next(&channel()->log) == 4);
 	end();
 
-	printf("far: of a channel that is not there, or a stream that is left, it has none\n");
+	printf("far: also of a channel in which nothing was said yet\n");
 	begin(HOME_ELSEWHERE);
-	apply_gap(2);
-	CHECK(!is_there());
+	apply_gap(1);
+	CHECK(is_there() && channel()->epoch == EPOCH && log_next(&channel()->log) == 2);
+	set_role(HOME_HERE, STREAM);
+	CHECK(channel_next(channel()) == 2);
+	end();
+
+	printf("far: of a stream that is left it has none\n");
+	begin(HOME_ELSEWHERE);
 	apply(1);
 	set_role(HOME_NOWHERE, 0);
 	apply_gap(2);
@@ -1220,12 +1236,21 @@ static void a_fork_says_what_is_gone(void)
 	set_role(HOME_NOWHERE, 0);
 	CHECK(gone(&last) == 1 && last.epoch == epoch && last.seq == 1);
 
-	printf("far: but only of the stream that it is of\n");
-	set_role(HOME_ELSEWHERE, STREAM + 3);
-	pass(HUB_FAR_MS);
-	apply(1);
-	set_role(HOME_NOWHERE, 0);
+	printf("far: not again where it was given away\n");
+	hub_clear(hub, hub_slot_of(SLICE(NAME)));
 	CHECK(gone(&last) == 0);
+	end();
+
+	printf("far: of a stream that another one went on with, too\n");
+	begin(HOME_HERE);
+	for (int i = 0; i < 5; i++)
+		publish();
+	epoch = channel()->epoch;
+	set_role(HOME_HERE, STREAM + 1);
+	publish();
+	set_role(HOME_NOWHERE, 0);
+	CHECK(channel()->epoch != epoch && gone(&last) == 1);
+	CHECK(last.epoch == epoch && last.seq == 3);
 	end();
 	rule_list[1] = rule;
 }
@@ -1273,6 +1298,24 @@ static void nothing_is_kept(void)
 	epoch = channel()->epoch;
 	set_role(HOME_NOWHERE, 0);
 	CHECK(gone(&last) == 1 && last.epoch == epoch && last.seq == 2);
+	end();
+
+	printf("far: but when more is kept there, it does\n");
+	say_without_copies();
+	epoch = channel()->epoch;
+	set_role(HOME_NOWHERE, STREAM);
+	CHECK(channel()->far->pasts.count == 1);
+	rule_list[1].history_size = 100;
+	set_role(HOME_HERE, STREAM);
+	publish();
+	CHECK(channel()->epoch == epoch);
+	set_role(HOME_HERE, STREAM + 1);
+	publish();
+	CHECK(channel()->epoch != epoch);
+	set_role(HOME_HERE, STREAM);
+	publish();
+	CHECK(channel()->epoch == epoch);
+	rule_list[1].history_size = 0;
 	end();
 
 	printf("far: nothing is where the stream goes on elsewhere\n");
