@@ -40,6 +40,18 @@ static void proposal_add(struct hub_slot *slot, struct proposal *proposal, enum 
 	}
 }
 
+/* It is in the slot's log, or will be; NULL: not now. */
+static struct proposal *proposal_make(struct hub *hub, uint16_t slot, const struct hub_entry *entry,
+                                      enum hub_proposed *how)
+{
+	struct proposal *proposal = slab_take(&hub->far->proposals);
+	*how = proposal == NULL ? HUB_UNPROPOSED : propose(hub, slot, entry);
+	if (proposal == NULL || *how != HUB_UNPROPOSED)
+		return proposal;
+	slab_release(&hub->far->proposals, proposal);
+	return NULL;
+}
+
 /* False: no memory; without that its fork would be taken in again. */
 static bool note_origin(const struct hub *hub, struct channel *channel, const struct cursor *origin)
 {
@@ -54,16 +66,15 @@ struct publish_result home_propose(struct hub *hub, struct channel *channel, str
 	struct hub_entry entry = {
 		.kind = ENTRY_RECORD, .record = record, .epoch = origin.epoch, .seq = origin.seq};
 	struct publish_result result = {.epoch = record->epoch, .seq = record->seq};
-	struct proposal *proposal = slab_take(&hub->far->proposals);
-	enum hub_proposed how =
-		proposal == NULL ? HUB_UNPROPOSED : propose(hub, channel->slot, &entry);
-	channel->far->is_known |= how != HUB_UNPROPOSED;
+	enum hub_proposed how;
+	struct proposal *proposal = proposal_make(hub, channel->slot, &entry, &how);
+	channel->far->is_known |= proposal != NULL;
 	if (how == HUB_COMMITTED && slot->proposed == 0 && note_origin(hub, channel, &origin) &&
 	    agent_commit(hub, channel, record)) {
 		slab_release(&hub->far->proposals, proposal);
 		return result;
 	}
-	if (how != HUB_UNPROPOSED) {
+	if (proposal != NULL) {
 		proposal->channel = channel;
 		proposal->record = record;
 		proposal->epoch = record->epoch;
@@ -76,8 +87,6 @@ struct publish_result home_propose(struct hub *hub, struct channel *channel, str
 		result.is_pending = true;
 		return result;
 	}
-	if (proposal != NULL)
-		slab_release(&hub->far->proposals, proposal);
 	channel->offset -= record_bytes(record);
 	agent_forget(hub, channel, record, record->seq);
 	agent_settle(hub, channel);
@@ -138,16 +147,15 @@ bool home_propose_end(struct hub *hub, struct channel *channel)
 	struct hub_entry entry = {
 		.kind = ENTRY_CLOSE, .epoch = channel->epoch, .name = channel_name(channel)};
 	struct hub_slot *slot = far_slot(hub, channel->slot);
-	struct proposal *proposal = slab_take(&hub->far->proposals);
+	enum hub_proposed how;
+	struct proposal *proposal = proposal_make(hub, channel->slot, &entry, &how);
 	if (proposal == NULL)
 		return false;
-	enum hub_proposed how = propose(hub, channel->slot, &entry);
-	if (how == HUB_PROPOSED || (how == HUB_COMMITTED && slot->proposed > 0)) {
+	if (how == HUB_COMMITTED && slot->proposed == 0)
+		slab_release(&hub->far->proposals, proposal);
+	else
 		proposal_add(slot, proposal, how);
-		return true;
-	}
-	slab_release(&hub->far->proposals, proposal);
-	return how == HUB_COMMITTED;
+	return true;
 }
 
 bool home_propose_gap(struct hub *hub, struct channel *channel, struct cursor lost)
@@ -157,14 +165,10 @@ bool home_propose_gap(struct hub *hub, struct channel *channel, struct cursor lo
 	                          .seq = channel_next(channel),
 	                          .name = channel_name(channel)};
 	struct hub_slot *slot = far_slot(hub, channel->slot);
-	struct proposal *proposal = slab_take(&hub->far->proposals);
-	enum hub_proposed how =
-		proposal == NULL ? HUB_UNPROPOSED : propose(hub, channel->slot, &entry);
-	if (how == HUB_UNPROPOSED) {
-		if (proposal != NULL)
-			slab_release(&hub->far->proposals, proposal);
+	enum hub_proposed how;
+	struct proposal *proposal = proposal_make(hub, channel->slot, &entry, &how);
+	if (proposal == NULL)
 		return false;
-	}
 	proposal->is_gap = true;
 	proposal->channel = channel;
 	proposal->epoch = entry.epoch;
