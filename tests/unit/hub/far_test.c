@@ -821,17 +821,23 @@ static void knows_its_place(void)
 	end();
 }
 
-static uint64_t answer_to_tail(uint64_t stream)
+/* A node says for the `counter`th time where it is. */
+static void tail_from(uint64_t counter, uint64_t epoch, uint64_t seq, uint64_t stream)
 {
-	begin(HOME_HERE);
 	hub_far_receive(hub, OTHER,
 	                &(struct far_mail){.kind = FAR_TAIL,
 	                                   .slot = hub_slot_of(SLICE(NAME)),
 	                                   .name = SLICE(NAME),
-	                                   .counter = 1,
+	                                   .counter = counter,
 	                                   .has_since = true,
-	                                   .since = {.epoch = EPOCH, .seq = 5},
+	                                   .since = {.epoch = epoch, .seq = seq},
 	                                   .stream = stream});
+}
+
+static uint64_t answer_to_tail(uint64_t stream)
+{
+	begin(HOME_HERE);
+	tail_from(1, EPOCH, 5, stream);
 	CHECK(sent_count[FAR_TAILED] == 1 && sent[FAR_TAILED].error == ERROR_NONE);
 	uint64_t epoch = sent[FAR_TAILED].epoch;
 	CHECK(sent[FAR_TAILED].seq == (epoch == EPOCH ? 5 : 0));
@@ -861,14 +867,7 @@ static void begins_as_copy(void)
 	set_role(HOME_HERE, STREAM);
 	pass_with_timers(CHANNEL_LINGER_MS / 2);
 	CHECK(is_there());
-	hub_far_receive(hub, OTHER,
-	                &(struct far_mail){.kind = FAR_TAIL,
-	                                   .slot = hub_slot_of(SLICE(NAME)),
-	                                   .name = SLICE(NAME),
-	                                   .counter = 1,
-	                                   .has_since = true,
-	                                   .since = {.epoch = EPOCH, .seq = 1},
-	                                   .stream = STREAM});
+	tail_from(1, EPOCH, 1, STREAM);
 	CHECK(sent[FAR_TAILED].epoch == EPOCH && sent[FAR_TAILED].since.seq == 2);
 	end();
 	rule_list[1] = rule;
@@ -1003,14 +1002,7 @@ static void a_gap_has_its_place(void)
 	       "more\n");
 	begin(HOME_HERE);
 	CHECK(!is_lost(FORKED, 3));
-	hub_far_receive(hub, OTHER,
-	                &(struct far_mail){.kind = FAR_TAIL,
-	                                   .slot = hub_slot_of(SLICE(NAME)),
-	                                   .name = SLICE(NAME),
-	                                   .counter = 1,
-	                                   .has_since = true,
-	                                   .since = {.epoch = EPOCH},
-	                                   .stream = STREAM});
+	tail_from(1, EPOCH, 0, STREAM);
 	CHECK(sent_count[FAR_TAILED] == 1 && sent[FAR_TAILED].epoch != EPOCH);
 	end();
 
@@ -1063,16 +1055,9 @@ static void a_gap_is_revoked(void)
 static void a_gap_shows_to_nodes(void)
 {
 	struct far_mail asks = {.kind = FAR_ASK, .slot = hub_slot_of(SLICE(NAME))};
-	struct far_mail tail = {.kind = FAR_TAIL,
-	                        .slot = asks.slot,
-	                        .name = SLICE(NAME),
-	                        .counter = 1,
-	                        .has_since = true,
-	                        .stream = STREAM};
 	printf("far: a node that follows finds that it lacks something, and is told\n");
 	follow_at_home();
-	tail.since = (struct cursor){.epoch = channel()->epoch, .seq = 1};
-	hub_far_receive(hub, OTHER, &tail);
+	tail_from(1, channel()->epoch, 1, STREAM);
 	CHECK(sent_count[FAR_TAILED] == 1 && sent[FAR_TAILED].since.seq == 1);
 	CHECK(is_lost(FORKED, 3));
 	hub_far_receive(hub, OTHER, &asks);
@@ -1081,8 +1066,7 @@ static void a_gap_shows_to_nodes(void)
 	commit();
 	hub_far_receive(hub, OTHER, &asks);
 	CHECK(sent[FAR_DIGEST].sum.sent == before + 1 && sent_count[FAR_RECORDS] == records);
-	tail.counter = 2;
-	hub_far_receive(hub, OTHER, &tail);
+	tail_from(2, channel()->epoch, 1, STREAM);
 	CHECK(sent_count[FAR_TAILED] == 2 && sent[FAR_TAILED].since.seq == 2);
 	end();
 }
