@@ -6,6 +6,7 @@
 #include "edge/access.h"
 #include "edge/access_log.h"
 #include "edge/live.h"
+#include "edge/peer.h"
 #include "edge/registry.h"
 #include "edge/route.h"
 
@@ -85,6 +86,8 @@ static void exchange_over(struct edge *edge, struct conn *conn)
 	exchange_leave(conn, &rest);
 	access_forget(&conn->session); /* the next request says again who it is from */
 	registry_leave(edge, conn);    /* what was answered, or refused, is no client */
+	if (peer_is_shared(edge, conn))
+		conn->rate = (struct rate){0}; /* the next one is somebody else's */
 	if (!keeps_alive) {
 		buf_free(&rest);
 		conn_end(edge, conn, reason);
@@ -513,6 +516,7 @@ static size_t step_whole_head(struct edge *edge, struct conn *conn, const char *
 	struct exchange *exchange = conn->exchange;
 	const struct http_request *request = &edge->request;
 	access_log_begin(edge, conn, request);
+	conn->session.is_publisher = false; /* what it was read for is the one before */
 	if (!may_send_body(edge, conn, request))
 		return len;
 	if (route_is_stream(request))

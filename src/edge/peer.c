@@ -153,3 +153,10 @@ struct address peer_of(const struct edge *edge, const struct conn *conn)
 		return peer->client;
 	return sender(edge, conn);
 }
+
+/* One with a PROXY header is one client's. */
+bool peer_is_shared(const struct edge *edge, const struct conn *conn)
+{
+	const struct peer *peer = find(edge, conn);
+	return conn->is_proxied && (peer == NULL || peer->told.family == ADDRESS_NONE);
+}

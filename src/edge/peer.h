@@ -31,3 +31,5 @@ struct address peer_of_request(struct edge *edge, const struct conn *conn,
  * memory. */
 MUST_CHECK bool peer_settle(struct edge *edge, struct conn *conn, const struct address *address);
 struct address peer_of(const struct edge *edge, const struct conn *conn);
+/* It is a proxy that passes on requests: each may be another client's. */
+bool peer_is_shared(const struct edge *edge, const struct conn *conn);

@@ -2,7 +2,8 @@
  * doc/hardening.md is true: Starling set as it says, behind nginx and haproxy set as it says, serves
  * clients as it does without them, and knows who they are.
  *
- * The blocks are taken as they stand there, with the ports and files of the test in place of theirs.
+ * The blocks are taken as they stand there, with the ports and files of the test in place of theirs, and
+ * rates over so long that a slow machine reaches them.
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -13,7 +14,7 @@ import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { commonCertificate } from "./certificates.mjs";
-import { EventStream, NativeClient, RawWebSocket, handshake } from "./clients.mjs";
+import { EventStream, NativeClient, RawClient, RawWebSocket, handshake } from "./clients.mjs";
 import {
 	Server, call, freePort, fresh, scratchDirectory, until, within,
 } from "./harness.mjs";
@@ -55,6 +56,7 @@ function here(block, { listen, server }) {
 	return block
 		.replace(/\/etc\/(?:ssl|starling)\//g, `${scratch}/`)
 		.replace(/127\.0\.0\.1:8(?:000|443)/g, `127.0.0.1:${server}`)
+		.replace("rate=100r/s", "rate=1r/m").replace("http_req_rate(1s)", "http_req_rate(1h)")
 		.replace(/^(\s*listen +|\s*bind :)443\b/gm, `$1${listen}`);
 }
 
@@ -138,7 +140,10 @@ for (const front of fronts) {
 			server = new Server({
 				port, isSecure: !front.speaksHttp,
 				certificate: { cert: `${scratch}/rt.example.org.pem`, key: `${scratch}/rt.example.org.key` },
-				config: here(ini, { server: port }), options: ["limits.connections_per_ip=2"],
+				config: here(ini, { server: port }), options: [
+					"limits.connections_per_ip=2",
+					"limits.message_rate=1/s", "limits.message_burst=40",
+				],
 			});
 			await server.start();
 			({ far, stop } = await startFront(front, server));
@@ -250,6 +255,27 @@ for (const front of fronts) {
 			await nobody();
 		});
 
+		const publications = (channel, count) => (`POST /publish?channel=${channel} HTTP/1.1\r\n` +
+			`Host: x\r\nAuthorization: ${bearer().Authorization}\r\n` +
+			"Content-Type: application/json\r\nContent-Length: 1\r\n\r\n7").repeat(count);
+		const statuses = async (client, count) => {
+			const all = [];
+			while (all.length < count && all.at(-1) !== 429)
+				all.push((await client.response()).status);
+			return all;
+		};
+
+		it("publications are limited at Starling where a connection is one client's", async () => {
+			const client = front.speaksHttp
+				? await RawClient.connect(server, { localAddress: "127.0.0.9" })
+				: await RawClient.connect(far);
+			client.send(publications(fresh(), 60));
+			const all = await statuses(client, 60);
+			assert.deepEqual(all.slice(0, 40), Array(40).fill(200));
+			assert.equal(all.at(-1), 429);
+			client.close();
+		});
+
 		it("the server API is not for the public", async () => {
 			for (const target of ["/api/stats", "/api/channels?prefix=a"])
 				assert.equal((await call(far, "GET", target)).status,
@@ -270,6 +296,17 @@ for (const front of fronts) {
 			await until(() => came.includes('data: "over two"'), "the event");
 			await new Promise((resolve) => { session.close(resolve); stream.close(); });
 			await nobody();
+		});
+
+		const skip = !front.speaksHttp && "Starling does";
+		/* The last: the proxy takes no more from here. */
+		it("publications are limited by a proxy that passes on requests", { skip }, async () => {
+			const client = await RawClient.connect(far);
+			client.send(publications(fresh(), 60));
+			assert.deepEqual(await statuses(client, 60), Array(60).fill(200));
+			client.send(publications(fresh(), 200));
+			assert.equal((await statuses(client, 200)).at(-1), 429);
+			client.close();
 		});
 	});
 }
