@@ -282,6 +282,22 @@ for (const front of fronts) {
 					front.speaksHttp ? 404 : 401);
 		});
 
+		/* For what a proxy compares with its list it may have decoded and shortened the path. */
+		it("no other path is let through in the guise of a client's", {
+			skip: !front.speaksHttp && "it carries bytes",
+		}, async () => {
+			for (const target of ["/api/users/x%2f..%2f..%2f..%2fws", "/api/users/..%2f..%2fpoll",
+				"/api/stats/../../poll", "//poll"]) {
+				const client = await RawClient.connect(far);
+				client.send(`GET ${target} HTTP/1.1\r\nHost: x\r\n` +
+					`Authorization: Bearer ${apiKey}\r\n\r\n`);
+				const { status, text: answer } = await client.response();
+				/* Refused by the proxy, or as what the proxy took it for. */
+				assert.ok([400, 404, 426].includes(status), `${target}: ${status} ${answer}`);
+				client.close();
+			}
+		});
+
 		it("HTTP/2 carries event streams", { skip: !front.speaksHttp && "it carries bytes" }, async () => {
 			const session = http2.connect(far.url, { rejectUnauthorized: false });
 			const channel = fresh();
