@@ -372,7 +372,6 @@ static bool may_have_body_kept(struct edge *edge, struct conn *conn,
 	enum error_code error = access_identify_backend(edge, conn, request, &why);
 	if (error == ERROR_NONE)
 		return true;
-	exchange_set_origin(edge, conn, request);
 	refuse_and_close(edge, conn, error, error_status(error), why);
 	return false;
 }
@@ -530,6 +529,7 @@ static size_t step_whole_head(struct edge *edge, struct conn *conn, const char *
 		dispatch(edge, conn, slice_of(at, used), slice_of(at + used, body_len));
 		return used + body_len;
 	}
+	exchange_set_origin(edge, conn, request); /* for what its body may be refused with */
 	if (!may_have_body_kept(edge, conn, request))
 		return len;
 	buf_append(&exchange->head, at, used);

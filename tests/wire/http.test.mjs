@@ -437,7 +437,10 @@ describe("http: origins, same", () => {
 
 describe("http: origins, a list", () => {
 	const listed = ["https://a.example", "https://b.example:8443"];
-	const server = useServer({ options: [`auth.allowed_origins=${listed.join(", ")}`] });
+	const server = useServer({ options: [
+		`auth.allowed_origins=${listed.join(", ")}`,
+		"limits.header_timeout=2s", "limits.message_size=16",
+	] });
 
 	for (const origin of listed) {
 		it(`${origin} is granted by name`, async () => {
@@ -458,6 +461,19 @@ describe("http: origins, a list", () => {
 			assert.equal(answer.headers["access-control-allow-origin"], listed[0]);
 		});
 	}
+
+	const bodies = [
+		["is late", 408, "Content-Length: 9", "x"],
+		["is too large, as far as it has come", 413, "Transfer-Encoding: chunked", "11\r\n"],
+		["is in no chunks", 400, "Transfer-Encoding: chunked", "no chunk\r\n"],
+	];
+	for (const [what, status, header, part] of bodies)
+		it(`the error of a body that ${what} can be read too`, async () => {
+			const answer = await exchange(server, "POST /publish?channel=a HTTP/1.1\r\nHost: x\r\n" +
+				`Origin: ${listed[0]}\r\n${header}\r\n\r\n${part}`);
+			assert.equal(answer.status, status);
+			assert.equal(answer.headers["access-control-allow-origin"], listed[0]);
+		});
 
 	for (const path of ["/publish?channel=a", "/poll?channel=a", "/api/publish"]) {
 		it(`a preflight of ${path} is 204 and names method and headers`, async () => {
