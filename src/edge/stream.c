@@ -98,11 +98,15 @@ static bool may_go_on(struct edge *edge, struct conn *conn)
 
 /* ---- lines ---- */
 
+static const char why_long[] = "a line is too long";
+
+/* NULL, or why not. As JSON a text may be longer than it was. */
 static const char *read_line(struct stream *stream, struct slice line,
-                             struct publication *publication)
+                             struct publication *publication, enum error_code *error)
 {
 	struct json_value value;
 	size_t bad_at;
+	*error = ERROR_BAD_REQUEST;
 	if (stream->is_json) {
 		if (!json_check(line, MESSAGE_DEPTH_MAX, &value, &bad_at))
 			return "a line is not JSON, or is nested too deep";
@@ -114,7 +118,10 @@ static const char *read_line(struct stream *stream, struct slice line,
 	buf_clear(&stream->made);
 	json_string_append(&stream->made, line);
 	publication->payload = buf_view(&stream->made);
-	return stream->made.is_broken ? why_no_memory : NULL;
+	*error = stream->made.is_broken ? ERROR_UNAVAILABLE : ERROR_TOO_LARGE;
+	if (stream->made.is_broken)
+		return why_no_memory;
+	return stream->made.len > API_MESSAGE_BYTES_MAX ? why_long : NULL;
 }
 
 static void publish_line(struct edge *edge, struct conn *conn, struct slice line)
@@ -128,9 +135,10 @@ static void publish_line(struct edge *edge, struct conn *conn, struct slice line
 		line.len--;
 	if ((stream->is_json && slice_trim(line).len == 0) || !may_go_on(edge, conn))
 		return;
-	const char *why = read_line(stream, line, &command.publication);
+	enum error_code error;
+	const char *why = read_line(stream, line, &command.publication, &error);
 	if (why != NULL) {
-		refuse(conn, ERROR_BAD_REQUEST, why);
+		refuse(conn, error, why);
 		return;
 	}
 	stream->sent++;
@@ -142,7 +150,7 @@ static void take_part(struct edge *edge, struct conn *conn, struct slice part, b
 {
 	struct stream *stream = conn->exchange->work;
 	if (stream->line.len + part.len > API_MESSAGE_BYTES_MAX) {
-		refuse(conn, ERROR_TOO_LARGE, "a line is too long");
+		refuse(conn, ERROR_TOO_LARGE, why_long);
 		return;
 	}
 	if (is_end && stream->line.len == 0) {

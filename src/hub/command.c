@@ -308,9 +308,20 @@ static struct record *make_record(struct hub *hub, const struct session *session
 	return record_make(&publication, hub_hash(hub, command->channel));
 }
 
+/* An entry of a slot's log, and each other frame, has room for so much and no more. */
+static bool fits_mesh(const struct hub *hub, const struct hub_command *command)
+{
+	return hub->far == NULL || command->publication.payload.len <= API_MESSAGE_BYTES_MAX;
+}
+
 static void publish(struct hub *hub, struct session *session, const struct hub_command *command)
 {
 	session->is_publisher = true;
+	if (!fits_mesh(hub, command)) {
+		refuse(hub, session, command, ERROR_TOO_LARGE,
+		       "in a mesh a message has 1 MiB at most");
+		return;
+	}
 	struct record *record = make_record(hub, session, command);
 	if (record == NULL) {
 		refuse_no_memory(hub, session, command);

@@ -113,6 +113,9 @@ static int check_mesh(const struct config *config, struct buf *error)
 	if (!has_secret)
 		return refuse(config, CONFIG_ID(mesh, listen),
 		              "needs mesh.secret or mesh.secret_file", error);
+	if (config->limits.message_size_bytes > API_MESSAGE_BYTES_MAX)
+		return refuse(config, CONFIG_ID(limits, message_size),
+		              "the nodes of a mesh pass on messages of 1MiB at most", error);
 	return 0;
 }
 

@@ -155,6 +155,23 @@ describe("api: streams", () => {
 
 	const chunk = (piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`;
 
+	it("a line that is too long as JSON is 413, and what came before stays", async () => {
+		const channel = fresh();
+		const listener = await NativeClient.open(server);
+		await listener.subscribe(channel);
+		for (const [line, status] of [['"'.repeat(1 << 19), 413], ["\x01".repeat(180_000), 413],
+			["x".repeat((1 << 20) - 1), 413], ["x".repeat((1 << 20) - 2), 200]]) {
+			const answer = await call(server, "POST", `/api/stream?channel=${channel}`,
+				{ headers: { "content-type": text }, body: `before\n${line}\n` });
+			assert.equal(answer.status, status, answer.text);
+			if (status === 413)
+				assertError(answer, 413, "too_large");
+		}
+		assert.deepEqual((await listener.data(5)).map((data) => data.length),
+			[6, 6, 6, 6, (1 << 20) - 2]);
+		listener.close();
+	});
+
 	it("a token is delivered before the body ends", async () => {
 		const channel = fresh();
 		const listener = await NativeClient.open(server);

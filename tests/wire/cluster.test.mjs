@@ -21,7 +21,7 @@ async function poll(server, channel, since, wait) {
 }
 
 describe("cluster: three nodes are one server", () => {
-	const mesh = new Mesh(keepsAll);
+	const mesh = new Mesh([...keepsAll, "limits.message_size=1MiB", "channel.bare:*.history_size=0"]);
 	before(async () => {
 		await mesh.start(3);
 		await mesh.converged();
@@ -162,6 +162,30 @@ describe("cluster: three nodes are one server", () => {
 		assert.deepEqual(await here.data(1), ["yours"]);
 		here.close();
 		there.close();
+	});
+
+	/* As JSON each of these has more than one MiB, whatever it was on the way in. */
+	it("a message that is larger than the mesh passes on is refused, and the largest arrives", async () => {
+		const path = (at, channel) => `${at}?channel=${channel}`;
+		const headers = { "content-type": "text/plain" };
+		for (let i = 0; i < 3; i++) {
+			const [node, other] = [mesh.nodes[i], mesh.nodes[(i + 1) % 3]];
+			for (const kind of ["log", "bare"]) {
+				const channel = fresh(`${kind}:large`);
+				const client = await NativeClient.open(other);
+				await client.subscribe(channel);
+				assertError(await call(node, "POST", path("/api/stream", channel),
+					{ headers, body: `${'"'.repeat(600_000)}\n` }), 413, "too_large");
+				assertError(await call(node, "POST", path("/publish", channel),
+					{ headers, body: "\x01".repeat(180_000) }), 413, "too_large");
+				const largest = "x".repeat((1 << 20) - 2);
+				await publish(node, channel, largest);
+				assert.deepEqual(await client.data(1), [largest]);
+				client.close();
+			}
+		}
+		for (const node of mesh.nodes)
+			assert.equal((await call(node, "GET", "/health")).status, 200);
 	});
 
 	it("except leaves out one connection, whichever node it is at and whichever is asked", async () => {
