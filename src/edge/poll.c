@@ -146,6 +146,7 @@ static void poll_event(struct edge *edge, struct conn *conn, const struct hub_ev
 	}
 	if (event->type == EVENT_GAP) {
 		poll_of(conn)->has_gap = true;
+		conn_again(edge, conn);
 		return;
 	}
 	CHECK(event->type == EVENT_SUBSCRIBED);
