@@ -158,6 +158,7 @@ void exchange_answer(struct edge *edge, struct conn *conn, const struct answer *
 {
 	struct exchange *exchange = conn->exchange;
 	CHECK(exchange != NULL);
+	CHECK(exchange->is_head || !answer->is_unmade);
 	if (conn->state == CONN_LIVE) {
 		live_answered(edge, conn, answer->status, answer->body);
 		return;
@@ -166,7 +167,7 @@ void exchange_answer(struct edge *edge, struct conn *conn, const struct answer *
 		.status = answer->status,
 		.date = date_now(edge),
 		.content_type = answer->type.len > 0 ? answer->type : SLICE("application/json"),
-		.body_len = (int64_t)answer->body.len,
+		.body_len = answer->is_unmade ? HTTP_UNSAID : (int64_t)answer->body.len,
 		.is_keep_alive = exchange->keeps_alive && !edge->is_stopping,
 	};
 	if (answer->status == 204 || answer->status == 304)
@@ -196,6 +197,12 @@ void exchange_answer(struct edge *edge, struct conn *conn, const struct answer *
 void exchange_json(struct edge *edge, struct conn *conn, int status, struct slice body)
 {
 	struct answer answer = {.status = status, .body = body};
+	exchange_answer(edge, conn, &answer);
+}
+
+void exchange_head(struct edge *edge, struct conn *conn, struct slice type)
+{
+	struct answer answer = {.status = 200, .type = type, .is_unmade = true};
 	exchange_answer(edge, conn, &answer);
 }
 

@@ -66,6 +66,7 @@ struct answer {
 	int status;
 	struct slice type; /* empty: application/json */
 	struct slice body;
+	bool is_unmade;          /* of a HEAD: `body` is not what GET would get */
 	const char *header_name; /* one more header, or NULL */
 	struct slice header_value;
 };
@@ -90,6 +91,8 @@ void exchange_answer(struct edge *edge, struct conn *conn, const struct answer *
 void exchange_json(struct edge *edge, struct conn *conn, int status, struct slice body);
 /* The same with 200 and a body that was made, and is freed; one that is broken is refused. */
 void exchange_made(struct edge *edge, struct conn *conn, struct buf *body);
+/* To HEAD with 200, where to make the body would be for nothing; `type` as in struct answer. */
+void exchange_head(struct edge *edge, struct conn *conn, struct slice type);
 void exchange_refuse(struct edge *edge, struct conn *conn, enum error_code error,
                      const char *message);
 /* For the server API: is the client a backend? False: it has been refused. */

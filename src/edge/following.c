@@ -72,7 +72,8 @@ void following_cursor(struct buf *out, const struct conn *conn, const struct fol
 	const struct follower *follower = conn->session.first;
 	for (; follower != NULL; follower = follower->next_of_session) {
 		char text[CURSOR_TEXT_MAX];
-		uint64_t at = follower == current ? seq : follower->next - 1;
+		uint64_t next = follower->is_in_prelude ? follower->prelude : follower->next;
+		uint64_t at = follower == current ? seq : next - 1;
 		buf_append(out, text, cursor_write(text, follower->channel->epoch, at));
 		if (follower->next_of_session != NULL)
 			buf_char(out, ',');

@@ -30,6 +30,8 @@ void following_end(struct following *following);
 bool following_is_complete(const struct conn *conn);
 void following_release(struct edge *edge, struct conn *conn);
 
-/* Where each channel stands, in the order of the request; for `current`, behind `seq`. */
+/* Where each channel stands, in the order of the request; for `current`, behind `seq`. In the midst
+ * of the latest of each key that is behind the newest of these that it has got: what comes after it
+ * is all of it still to be sent, from history, or is told to be lost. */
 void following_cursor(struct buf *out, const struct conn *conn, const struct follower *current,
                       uint64_t seq);

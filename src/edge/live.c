@@ -115,14 +115,13 @@ void api_live(struct edge *edge, struct conn *conn, const struct http_request *r
 	why = live == NULL ? why_no_memory : read_paths(request, live);
 	if (why == NULL)
 		why = read_every(request, live);
-	struct answer head = {.status = 200, .type = SLICE("text/event-stream")};
 	if (why == NULL && request->method != HTTP_HEAD) {
 		begin(edge, conn, live);
 		return;
 	}
 	live_free(live);
 	if (why == NULL)
-		exchange_answer(edge, conn, &head);
+		exchange_head(edge, conn, SLICE("text/event-stream"));
 	else
 		exchange_refuse(edge, conn, ERROR_BAD_REQUEST, why);
 }

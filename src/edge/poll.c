@@ -130,6 +130,8 @@ void poll_open(struct edge *edge, struct conn *conn, const struct http_request *
 		error = registry_sit(edge, conn, request, &why);
 	if (error != ERROR_NONE)
 		exchange_refuse(edge, conn, error, why);
+	else if (request->method == HTTP_HEAD)
+		exchange_head(edge, conn, slice_of(NULL, 0));
 	else if (!conn->exchange->is_put_aside)
 		poll_begin(edge, conn, &following, wait_s);
 	following_end(&following);
@@ -158,9 +160,7 @@ static size_t poll_deliver(struct edge *edge, struct conn *conn, const struct de
 {
 	struct buf *messages = &poll_of(conn)->messages;
 	size_t taken = 0;
-	/* Along the keys there is no place to stop: the cursor of the answer is behind them all. */
-	bool is_whole = delivery->follower->is_in_prelude;
-	while (taken < delivery->count && (is_whole || messages->len < POLL_BYTES_MAX)) {
+	while (taken < delivery->count && messages->len < POLL_BYTES_MAX) {
 		if (messages->len > 0)
 			buf_char(messages, ',');
 		if (!native_message(messages, delivery->records[taken++]))

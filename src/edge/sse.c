@@ -84,12 +84,6 @@ static void begin_stream(struct edge *edge, struct conn *conn)
 	write_text(edge, conn, &said);
 }
 
-static void answer_head(struct edge *edge, struct conn *conn)
-{
-	struct answer answer = {.status = 200, .type = SLICE("text/event-stream")};
-	exchange_answer(edge, conn, &answer);
-}
-
 void sse_open(struct edge *edge, struct conn *conn, const struct http_request *request,
               struct slice body)
 {
@@ -110,7 +104,7 @@ void sse_open(struct edge *edge, struct conn *conn, const struct http_request *r
 	if (error == ERROR_NONE && is_client)
 		error = registry_sit(edge, conn, request, &why);
 	if (error == ERROR_NONE && !is_client) {
-		answer_head(edge, conn);
+		exchange_head(edge, conn, SLICE("text/event-stream"));
 	} else if (error == ERROR_NONE && !conn->exchange->is_put_aside) {
 		conn_set_transport(edge, conn, &transport_sse);
 		conn_enter(edge, conn, CONN_STREAM);

@@ -48,15 +48,15 @@ void http_response_head(struct buf *buf, const struct http_response *response)
 	bool is_interim = response->status < 200;
 	bool has_body = !is_interim && response->status != 204 && response->status != 304;
 	CHECK(has_body || response->body_len == 0);
-	CHECK(response->body_len >= 0 || response->body_len == HTTP_UNTIL_CLOSE);
-	CHECK(response->body_len >= 0 || !response->is_keep_alive);
+	CHECK(response->body_len >= HTTP_UNSAID);
+	CHECK(response->body_len != HTTP_UNTIL_CLOSE || !response->is_keep_alive);
 
 	status_line(buf, response->status);
 	if (response->date.len > 0)
 		header_line(buf, "Date", response->date);
 	if (response->content_type.len > 0)
 		header_line(buf, "Content-Type", response->content_type);
-	if (has_body && response->body_len != HTTP_UNTIL_CLOSE)
+	if (has_body && response->body_len >= 0)
 		length_line(buf, response->body_len);
 	if (!is_interim && !response->is_keep_alive)
 		header_line(buf, "Connection", SLICE("close"));

@@ -17,13 +17,15 @@
 #include "base/slice.h"
 
 #define HTTP_UNTIL_CLOSE (-1)
+#define HTTP_UNSAID                                                                                \
+	(-2) /* to HEAD: how long the body of GET would be nobody knows (RFC 9110 8.6) */
 #define HTTP_DATE_SIZE 30 /* with its closing NUL */
 
 struct http_response {
 	int status;                /* one of status.def */
 	struct slice date;         /* what http_date() makes; empty: no such line */
 	struct slice content_type; /* empty: no such line */
-	int64_t body_len;          /* or HTTP_UNTIL_CLOSE, which is never kept alive */
+	int64_t body_len;          /* or HTTP_UNSAID, or HTTP_UNTIL_CLOSE, never kept alive */
 	bool is_keep_alive;        /* false: says that the connection will be closed */
 };
 

@@ -299,6 +299,68 @@ history_size = 1
 		closeAll([...clients, all]);
 	});
 
+	const tile = (i) => `${i} ${"x".repeat(100_000)}`;
+
+	/* As many latest values as two answers of a poll take. */
+	async function prepareLarge(kind, count = 15) {
+		const channel = fresh(`${kind}:large`);
+		for (let i = 0; i < count; i++)
+			await publish(server, channel, tile(i), { key: `k${i}` });
+		return channel;
+	}
+
+	it("a poll without since gets what an answer takes, and the next one the rest", async () => {
+		const channel = await prepareLarge("last");
+		const first = await poll(server, channel);
+		const next = await poll(server, channel, `&since=${first.cursor}`);
+		assert.ok(first.messages.length < 15 && next.messages.length > 0);
+		assert.deepEqual([...valuesOf(first.messages), ...valuesOf(next.messages)],
+			Array.from({ length: 15 }, (_, i) => tile(i)));
+		assert.deepEqual([first.recovered, next.recovered], [true, true]);
+		const last = await poll(server, channel, `&since=${next.cursor}&wait=0`);
+		assert.deepEqual([last.recovered, last.messages], [true, []]);
+	});
+
+	it("a poll that would need the rest from history that has let go of it is told", async () => {
+		const channel = await prepareLarge("short");
+		const first = await poll(server, channel);
+		const next = await poll(server, channel, `&since=${first.cursor}`);
+		assert.deepEqual([first.recovered, next.recovered], [true, false]);
+		assert.deepEqual(valuesOf(next.messages), [tile(14)]);
+	});
+
+	it("several channels share what an answer takes", async () => {
+		const [a, b] = [await prepareLarge("last"), await prepareLarge("last", 3)];
+		const got = [];
+		let since = "";
+		for (let i = 0; i < 2; i++) {
+			const answer = await poll(server, `${a}&channel=${b}`, since && `&since=${since}`);
+			assert.equal(answer.recovered, true);
+			got.push(...answer.messages);
+			since = answer.cursor;
+		}
+		for (const [channel, count] of [[a, 15], [b, 3]])
+			assert.deepEqual(valuesOf(got.filter((message) => message.channel === channel)),
+				Array.from({ length: count }, (_, i) => tile(i)));
+	});
+
+	it("SSE that breaks off in the midst goes on from there", async () => {
+		const channel = await prepareLarge("last"), other = await prepareLarge("last", 3);
+		const target = `/events?channel=${channel}&channel=${other}`;
+		const whole = await EventStream.open(server, target);
+		const all = (await whole.take(18)).map(({ data }) => data);
+		whole.close();
+		/* The ids of a stream that is read up to each event, and before the first. */
+		const ids = [/^id: (.*)$/m.exec(whole.lines.join("\n"))[1],
+			...whole.lines.filter((line) => line.startsWith("id: ")).map((line) => line.slice(4))];
+		for (const [seen, id] of [[0, ids[0]], [2, ids[3]], [10, ids[11]]]) {
+			const rest = await EventStream.open(server, target, { headers: { "last-event-id": id } });
+			const left = (await rest.take(18 - seen)).map(({ data }) => data);
+			assert.deepEqual([...all.slice(0, seen), ...left].sort(), all.toSorted());
+			rest.close();
+		}
+	});
+
 	it("subscribing again brings nothing again", async () => {
 		const channel = await prepare("last", [["a", 1]]);
 		const [client] = await crowd(server, channel, {}, 1);
