@@ -187,7 +187,7 @@ static bool order_begin(struct hub *hub, struct channel *channel, uint64_t strea
 {
 	struct channel_far *far = channel->far;
 	uint64_t before = channel->epoch, head = log_next(&channel->log) - 1;
-	bool is_apart = !far->is_known && home_proposes(channel) && head > 0;
+	bool is_apart = !far->is_known && head > 0;
 	if (!hub_has_room(hub) || !agent_rebase(hub, channel, hub_make_epoch(hub), 0))
 		return false;
 	far->stream = stream;

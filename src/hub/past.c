@@ -71,6 +71,20 @@ void pasts_put_last(struct pasts *pasts, struct past *past)
 	append_past(pasts, past);
 }
 
+/* Nothing is known by it but that who follows is told: without it they are told once more. */
+static bool only_tells(const struct past *past)
+{
+	return past->told > 0 && past->stream == 0 && past->seq == 0 && past->count == 0;
+}
+
+static void make_room(struct pasts *pasts)
+{
+	struct past *past = pasts->first;
+	while (past != NULL && !only_tells(past))
+		past = past->next;
+	pasts_drop(pasts, past == NULL ? pasts->first : past);
+}
+
 struct past *pasts_open(struct pasts *pasts, uint64_t epoch, uint64_t now_ms)
 {
 	struct past *past = pasts_find(pasts, epoch);
@@ -80,7 +94,7 @@ struct past *pasts_open(struct pasts *pasts, uint64_t epoch, uint64_t now_ms)
 	if (past == NULL)
 		return NULL;
 	if (pasts->count == PASTS_MAX)
-		pasts_drop(pasts, pasts->first);
+		make_room(pasts);
 	*past = (struct past){.epoch = epoch, .touched_ms = (uint32_t)now_ms};
 	append_past(pasts, past);
 	return past;

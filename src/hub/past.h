@@ -13,9 +13,10 @@
  * Threads:   the worker's own. Pure.
  * Ownership: a list owns its pasts, and they their keys, and hold references on their records. A
  *            zeroed one is empty; pasts_free() gives back what it has.
- * Limits:    PASTS_MAX orders a channel, the one that was left first goes first. Its records go
- *            when history would have let them go, and the rest when its keys are too old, too,
- *            but not before PAST_MS_MIN: others that have left it say then how far it went.
+ * Limits:    PASTS_MAX orders a channel: first goes one of which nothing is known but that who
+ *            follows is told, else the one that was left first. Its records go when history would
+ *            have let them go, and the rest when its keys are too old, too, but not before
+ *            PAST_MS_MIN: others that have left it say then how far it went.
  */
 #pragma once
 

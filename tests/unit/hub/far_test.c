@@ -1302,6 +1302,23 @@ static void nothing_is_kept(void)
 	rule_list[1].history_size = 0;
 	end();
 
+	printf("far: a home that followed is told of no more than what it has not had\n");
+	begin(HOME_ELSEWHERE);
+	execute(COMMAND_SUBSCRIBE);
+	pass(HUB_FAR_MS);
+	tailed(7, 7);
+	pass(HUB_FAR_MS);
+	set_role(HOME_HERE, STREAM + 1);
+	pass(HUB_FAR_MS);
+	CHECK(gaps == 1 && channel()->epoch != EPOCH);
+	CHECK(!is_lost(EPOCH, 7));
+	pass(0);
+	CHECK(gaps == 1);
+	CHECK(!is_lost(EPOCH, 8));
+	pass(0);
+	CHECK(gaps == 2);
+	end();
+
 	printf("far: nothing is where the stream goes on elsewhere\n");
 	say_without_copies();
 	set_role(HOME_ELSEWHERE, STREAM);

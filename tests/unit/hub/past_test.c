@@ -4,7 +4,7 @@
  *   +<K><n> record n of K is kept             w<n>     n ms pass
  *   <<K><n>-<m>  records n to m of K, older   x<n>     what was touched n ms ago goes
  *   s<K><n> K is of stream n                  -<K>     K is dropped
- *   l<K>    K is put last
+ *   l<K>    K is put last                     t<K><n> who follows is told of it up to n
  */
 #include "hub/past.h"
 
@@ -36,6 +36,10 @@ static const struct {
          "b0: c0: d0: e0: f0: g0: h0: i0:"},
 	{"one that is there makes none", "oa ob oc od oe of og oh ma2",
          "a2: b0: c0: d0: e0: f0: g0: h0:"},
+	{"before it one of which they are told, and no more", "oa ob oc od oe of og oh tb1 tc1 oi",
+         "a0: c0: d0: e0: f0: g0: h0: i0:"},
+	{"and no other", "oa ob mc1 od +d1 oe of og oh ta1 sa1 tc1 td1 oi",
+         "b0: c1: d0:1 e0: f0: g0: h0: i0:"},
 	{"one that is put last is not that", "oa ob oc od oe of og oh la oi",
          "c0: d0: e0: f0: g0: h0: a0: i0:"},
 	{"the last one may be put last", "oa ob lb", "a0: b0:"},
@@ -104,6 +108,8 @@ static void play(const char *at)
 			extend(letter, a, b);
 		else if (sscanf(at, "s%c%llu%n", &letter, &a, &len) == 2)
 			order(letter)->stream = a;
+		else if (sscanf(at, "t%c%llu%n", &letter, &a, &len) == 2)
+			order(letter)->told = a;
 		else if (sscanf(at, "-%c%n", &letter, &len) == 1)
 			pasts_drop(&pasts, order(letter));
 		else if (sscanf(at, "l%c%n", &letter, &len) == 1)
