@@ -393,13 +393,12 @@ void home_begin(struct hub *hub, struct hub_slot *slot)
 	say_begun(hub, slot);
 }
 
-/* Nobody has what was said in it: if its stream loses, its fork says so. Where another home goes on
- * with the stream that begins a new order, and all are told. */
-static void note_bare(struct hub *hub, const struct hub_slot *slot, struct channel *channel)
+/* Nobody has what was said in it: if its stream loses, its fork says so. Also where another home
+ * goes on with that, as who follows on the other side may have had less than this one gave out. */
+static void note_bare(struct hub *hub, struct channel *channel)
 {
 	uint64_t head = log_next(&channel->log) - 1;
-	bool is_handed_over = slot->home == HOME_ELSEWHERE && slot->stream == channel->far->stream;
-	if (home_proposes(channel) || head == 0 || is_handed_over)
+	if (home_proposes(channel) || head == 0)
 		return;
 	struct past *past = pasts_open(&channel->far->pasts, channel->epoch, hub->now_ms);
 	if (past == NULL)
@@ -425,7 +424,7 @@ void home_end(struct hub *hub, struct hub_slot *slot)
 		struct channel_far *far = CONTAINER_OF(node, struct channel_far, in_slot);
 		memset(far->nodes, 0, sizeof(far->nodes));
 		far->is_renewing = false;
-		note_bare(hub, slot, far->channel);
+		note_bare(hub, far->channel);
 		struct presence *presence = presence_of(hub, far->channel);
 		if (presence != NULL)
 			presence_home_end(hub, presence);
