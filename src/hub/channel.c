@@ -243,11 +243,17 @@ bool channel_is_followed(const struct channel *channel)
 	       (channel->far != NULL && is_followed_far(channel->far));
 }
 
-bool channel_holds_any(const struct channel *channel)
+bool channel_shows_any(const struct channel *channel)
 {
 	return channel->log.count > 0 ||
 	       (channel->keyed != NULL && channel->keyed->latest.count > 0) ||
 	       (channel->duplicates != NULL && channel->duplicates->count > 0) ||
+	       (channel->far != NULL && pasts_hold_any(&channel->far->pasts));
+}
+
+bool channel_holds_any(const struct channel *channel)
+{
+	return channel_shows_any(channel) ||
 	       (channel->far != NULL && channel->far->pasts.count > 0);
 }
 

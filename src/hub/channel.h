@@ -169,6 +169,7 @@ void channel_follow(struct channel *channel, uint32_t worker);
 void channel_unfollow(struct channel *channel, uint32_t worker);
 bool channel_is_followed_here(const struct channel *channel); /* or that is being asked for */
 bool channel_is_followed(const struct channel *channel);      /* by anybody, here or elsewhere */
-bool channel_holds_any(const struct channel *channel);        /* records or keys to remember */
+bool channel_shows_any(const struct channel *channel);        /* records or keys to remember */
+bool channel_holds_any(const struct channel *channel);        /* or orders that it has left */
 /* How long until something that it holds is too old; UINT64_MAX: nothing ever will be. */
 uint64_t channel_keeps_ms(const struct channel *channel, uint64_t now_ms);

@@ -622,7 +622,7 @@ uint32_t hub_dirty_channels(const struct hub *hub)
 
 static bool is_shown(const struct channel *channel)
 {
-	return channel_is_followed(channel) || channel_holds_any(channel);
+	return channel_is_followed(channel) || channel_shows_any(channel);
 }
 
 static struct hub_listed listed(const struct hub *hub, const struct channel *channel)

@@ -141,6 +141,14 @@ uint64_t pasts_left_ms(const struct pasts *pasts, uint64_t now_ms, uint64_t ttl_
 	return left;
 }
 
+bool pasts_hold_any(const struct pasts *pasts)
+{
+	const struct past *past = pasts->first;
+	while (past != NULL && past->count == 0)
+		past = past->next;
+	return past != NULL;
+}
+
 void pasts_free(struct pasts *pasts)
 {
 	while (pasts->first != NULL)

@@ -61,6 +61,7 @@ void pasts_put_last(struct pasts *pasts, struct past *past);
 void pasts_expire(struct pasts *pasts, uint64_t now_ms, uint64_t ttl_ms);
 /* How long until something of them is too old; UINT64_MAX: there is none. */
 uint64_t pasts_left_ms(const struct pasts *pasts, uint64_t now_ms, uint64_t ttl_ms);
+bool pasts_hold_any(const struct pasts *pasts); /* records; marks and keys are none */
 void pasts_free(struct pasts *pasts);
 
 /* One that is newer than all that are there. Takes its own reference. False: no memory. */

@@ -1157,6 +1157,12 @@ static void a_gap_is_copied(void)
 	end();
 }
 
+static bool is_shown(void)
+{
+	struct hub_listed listed;
+	return hub_look_up(hub, SLICE(NAME), &listed);
+}
+
 /* What the fork says that it cannot give: of how many orders, and of the last one up to where. */
 static uint32_t gone(struct cursor *last)
 {
@@ -1239,6 +1245,18 @@ static void a_fork_says_what_is_gone(void)
 	rule_list[1] = rule;
 }
 
+static void shown_for_an_order_that_was_left(void)
+{
+	printf("far: a channel is shown for the records of an order that it has left\n");
+	begin(HOME_HERE);
+	publish();
+	set_role(HOME_HERE, STREAM + 1);
+	pass_with_timers(HUB_FAR_MS);
+	CHECK(!channel_is_followed(channel()) && channel()->log.count == 0);
+	CHECK(channel()->far->pasts.count == 1 && is_shown());
+	end();
+}
+
 static void say_without_copies(void)
 {
 	begin(HOME_HERE);
@@ -1319,6 +1337,14 @@ static void nothing_is_kept(void)
 	CHECK(gaps == 2);
 	end();
 
+	printf("far: and the channel stays to say so, but nothing is held that would be shown\n");
+	say_without_copies();
+	execute(COMMAND_UNSUBSCRIBE);
+	set_role(HOME_NOWHERE, STREAM);
+	pass_with_timers(2 * CHANNEL_LINGER_MS);
+	CHECK(is_there() && channel_holds_any(channel()) && !is_shown());
+	end();
+
 	printf("far: it is gone also where another home went on with the stream\n");
 	say_without_copies();
 	epoch = channel()->epoch;
@@ -1373,6 +1399,7 @@ int main(void)
 	a_gap_keeps_the_latest();
 	a_gap_is_copied();
 	a_fork_says_what_is_gone();
+	shown_for_an_order_that_was_left();
 	nothing_is_kept();
 	return 0;
 }
