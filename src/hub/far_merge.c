@@ -346,17 +346,36 @@ static bool tell_lost(struct hub *hub, struct channel *channel, struct cursor lo
 	return true;
 }
 
+/* The channel was not here. Nodes may follow that have not said so yet: they come from another
+ * order than the one that begins here, and so they are told. But where they were in touch with a
+ * home before this one, and this one ends first, the next is to know that order by the log. */
+static bool is_told_later(const struct hub *hub, uint16_t slot)
+{
+	return hub->now_ms - far_slot(hub, slot)->begun_ms >= CHANNEL_LINGER_MS;
+}
+
+static bool tell_later(struct hub *hub, struct channel *channel, struct cursor lost)
+{
+	struct past *past = pasts_open(&channel->far->pasts, lost.epoch, hub->now_ms);
+	if (past == NULL) {
+		hub_close(hub, channel); /* so that it is as new when the fork comes again */
+		return false;
+	}
+	past->told = lost.seq;
+	agent_settle(hub, channel);
+	return true;
+}
+
 static bool merge_lost(struct hub *hub, const struct hub_entry *entry)
 {
-	/* Nodes may follow that have not said so yet: in an order that begins here they are told.
-	 */
 	bool is_there = hub_find(hub, entry->name, hub_hash(hub, entry->name)) != NULL;
 	struct channel *channel = agent_open(hub, entry->name);
 	if (channel == NULL)
 		return false;
 	struct cursor lost = {.epoch = entry->epoch, .seq = entry->seq};
-	bool is_done = !is_there || told_to(channel, lost.epoch) >= lost.seq ||
-	               tell_lost(hub, channel, lost);
+	if (!is_there && is_told_later(hub, channel->slot))
+		return tell_later(hub, channel, lost);
+	bool is_done = told_to(channel, lost.epoch) >= lost.seq || tell_lost(hub, channel, lost);
 	agent_settle(hub, channel);
 	return is_done;
 }

@@ -393,6 +393,15 @@ static bool save_part(const struct hub *hub, struct hub_save *save, struct hub_e
 	return false;
 }
 
+/* All of an order that it has left is known up to somewhere. */
+static bool has_marks(const struct channel *channel)
+{
+	const struct past *past = channel->far->pasts.first;
+	while (past != NULL && past->seq == 0)
+		past = past->next;
+	return past != NULL;
+}
+
 /* Nothing was ever said in it, in the stream that is saved, that others would need to know. But who
  * becomes home is to know what this one had before. */
 static bool is_of_no_use(const struct hub *hub, const struct hub_save *save)
@@ -405,9 +414,8 @@ static bool is_of_no_use(const struct hub *hub, const struct hub_save *save)
 		return channel->far->pasts.count == 0;
 	if (!save->is_fork && !home_proposes(channel))
 		return true; /* no copy is kept of it */
-	bool has_marks =
-		!save->is_fork && far_is_home(hub, channel->slot) && channel->far->pasts.count > 0;
-	return !channel->is_tuned || (!channel->far->is_known && !has_marks);
+	bool is_marked = !save->is_fork && far_is_home(hub, channel->slot) && has_marks(channel);
+	return !channel->is_tuned || (!channel->far->is_known && !is_marked);
 }
 
 bool hub_save_next(struct hub *hub, struct hub_save *save, struct hub_entry *entry)

@@ -1001,6 +1001,7 @@ static void a_gap_has_its_place(void)
 	printf("far: who follows, and has not said so, is told as there is no such order any "
 	       "more\n");
 	begin(HOME_HERE);
+	pass(CHANNEL_LINGER_MS);
 	CHECK(!is_lost(FORKED, 3));
 	tail_from(1, EPOCH, 0, STREAM);
 	CHECK(sent_count[FAR_TAILED] == 1 && sent[FAR_TAILED].epoch != EPOCH);
@@ -1020,6 +1021,56 @@ static void a_gap_has_its_place(void)
 	CHECK(gaps == 1 && channel()->epoch != EPOCH);
 	CHECK(!is_lost(EPOCH, 5) && is_lost(EPOCH, 6));
 	end();
+}
+
+/* How often memory was short. */
+static uint32_t lost_unknown_with_failure(uint32_t number)
+{
+	struct hub_entry entry = {
+		.kind = ENTRY_CHANNEL, .name = SLICE(NAME), .epoch = FORKED, .seq = 3};
+	begin(HOME_HERE);
+	pass(CHANNEL_LINGER_MS);
+	failing_arm(number, FAILING_ONE);
+	bool is_merged = hub_merge(hub, hub_slot_of(SLICE(NAME)), &entry);
+	uint32_t failed = failing_disarm();
+	CHECK(is_merged == (failed == 0));
+	CHECK(!is_lost(FORKED, 3) && !is_lost(FORKED, 3) && !is_lost(FORKED, 2));
+	end();
+	return failed;
+}
+
+static void lost_of_an_unknown_channel(void)
+{
+	struct hub_save save;
+	struct hub_entry entry;
+	printf("far: who begins to follow between two copies' forks is told nothing\n");
+	begin(HOME_HERE);
+	pass(CHANNEL_LINGER_MS);
+	CHECK(!is_lost(FORKED, 3));
+	execute(COMMAND_SUBSCRIBE);
+	pass(0);
+	CHECK(!is_lost(FORKED, 3) && !is_lost(FORKED, 1));
+
+	printf("far: nor is a new copy told of such a channel\n");
+	CHECK(hub_save_begin(hub, hub_slot_of(SLICE(NAME)), &save));
+	CHECK(!hub_save_next(hub, &save, &entry));
+	hub_save_end(&save);
+	CHECK(is_lost(FORKED, 4));
+	commit();
+	CHECK(gaps == 1);
+	end();
+
+	printf("far: but where nodes may not have said yet that they follow, copies are\n");
+	begin(HOME_HERE);
+	pass(CHANNEL_LINGER_MS - 1);
+	CHECK(is_lost(FORKED, 3) && !is_lost(FORKED, 3));
+	end();
+
+	printf("far: whenever memory is short\n");
+	uint32_t number = 1;
+	while (lost_unknown_with_failure(number) > 0)
+		number++;
+	CHECK(number > 2);
 }
 
 static void a_gap_is_revoked(void)
@@ -1394,6 +1445,7 @@ int main(void)
 	begins_as_copy();
 	too_many();
 	a_gap_has_its_place();
+	lost_of_an_unknown_channel();
 	a_gap_is_revoked();
 	a_gap_shows_to_nodes();
 	a_gap_keeps_the_latest();
