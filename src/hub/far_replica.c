@@ -327,11 +327,21 @@ static bool save_past(const struct hub *hub, struct hub_save *save, bool is_pres
 	return true;
 }
 
+/* The latest of keys that are older than history are given, too: those that end where that begins,
+ * without a hole, are not gone. */
 static uint64_t gone_of_present(const struct hub *hub, const struct channel *channel)
 {
-	uint64_t first = channel_history_first(channel, hub->now_ms);
+	uint64_t first = channel_history_first(channel, hub->now_ms), next = 0, gone = 0;
 	const struct past *aside = pasts_find(&channel->far->pasts, channel->epoch);
-	return aside != NULL && aside->seq + 1 >= first ? past_gone(aside) : first - 1;
+	if (aside != NULL && aside->seq + 1 >= first)
+		return past_gone(aside);
+	const struct latest *latest = channel->keyed == NULL ? NULL : &channel->keyed->latest;
+	const struct latest_entry *entry = latest == NULL ? NULL : latest_from(latest, 0);
+	for (; entry != NULL && entry->record->seq < first; entry = latest_after(latest, entry)) {
+		gone = entry->record->seq == next ? gone : entry->record->seq - 1;
+		next = entry->record->seq + 1;
+	}
+	return next == first ? gone : first - 1;
 }
 
 /* The `at`th of the orders that it has left, and then the one that it is in. 0: all of it is to be

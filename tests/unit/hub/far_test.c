@@ -1296,6 +1296,36 @@ static void a_fork_says_what_is_gone(void)
 	rule_list[1] = rule;
 }
 
+/* Up to where the fork of a copy with these keys, each one letter, says that it cannot give. */
+static uint64_t gone_of_keys(const char *keys, uint32_t history_size)
+{
+	struct cursor last = {0};
+	rule_list[1].history_size = history_size;
+	begin(HOME_ELSEWHERE);
+	for (uint64_t seq = 1; keys[seq - 1] != 0; seq++) {
+		key = slice_of(&keys[seq - 1], 1);
+		apply(seq);
+	}
+	key = SLICE("");
+	set_role(HOME_NOWHERE, 0);
+	CHECK(gone(&last) == (last.seq > 0));
+	end();
+	return last.seq;
+}
+
+static void the_latest_are_not_gone(void)
+{
+	struct rule rule = rule_list[1];
+	rule_list[1].deliver_last = true;
+	rule_list[1].max_keys = 10;
+	printf("far: of what is gone the fork does not say so where it gives it as the latest\n");
+	CHECK(gone_of_keys("a", 0) == 0 && gone_of_keys("ab", 0) == 0);
+	CHECK(gone_of_keys("aa", 0) == 1 && gone_of_keys("aba", 0) == 1);
+	CHECK(gone_of_keys("abcaa", 0) == 4 && gone_of_keys("abcaa", 1) == 4);
+	CHECK(gone_of_keys("abcaa", 2) == 1 && gone_of_keys("abcaa", 5) == 0);
+	rule_list[1] = rule;
+}
+
 static void shown_for_an_order_that_was_left(void)
 {
 	printf("far: a channel is shown for the records of an order that it has left\n");
@@ -1451,6 +1481,7 @@ int main(void)
 	a_gap_keeps_the_latest();
 	a_gap_is_copied();
 	a_fork_says_what_is_gone();
+	the_latest_are_not_gone();
 	shown_for_an_order_that_was_left();
 	nothing_is_kept();
 	return 0;
