@@ -63,7 +63,7 @@ struct channel_far {
 	struct channel *channel;
 	struct list_node in_slot;
 	uint64_t nodes[CHANNEL_NODE_WORDS]; /* home: those that follow, a bit each */
-	uint32_t proposals;                 /* home: records proposed and not committed yet */
+	uint32_t proposals;                 /* home: its numbers proposed and not committed yet */
 	uint32_t errands;                   /* that are about it */
 	bool is_known;                      /* replicas may have heard of it */
 	bool is_renewing;           /* its order is to begin anew, or again, before all else */
@@ -77,7 +77,7 @@ struct channel_far {
 	uint64_t stream;            /* in which epoch and log_next() were so */
 	uint64_t begun;             /* replica: what is before it comes by the log; 0: nothing */
 	struct duplicates *retries; /* keys of publications that were given none */
-	struct pasts pasts;         /* replicated orders that it has left */
+	struct pasts pasts;         /* orders that it has left, or heard of; see past.h */
 };
 
 struct channel {

@@ -39,14 +39,14 @@ struct waiter {
 	struct publish_result result; /* while the answer is owed: the post had no room */
 };
 
-/* A record that was proposed, in the order of its slot. */
+/* What was proposed, in the order of its slot: a record, a gap, or the end of a channel. */
 struct proposal {
 	uint32_t generation; /* the slab's */
 	struct list_node in_slot;
 	bool is_gap;             /* and no record: nothing is to have that number */
 	bool is_told;            /* the gap is; what is left is to let the rest go on */
 	struct channel *channel; /* NULL: its end, ENTRY_CLOSE */
-	struct record *record;   /* NULL once it was committed */
+	struct record *record;   /* NULL once it was committed, and of the others */
 	uint64_t epoch, seq;
 	struct cursor origin;   /* its place in a fork; of a gap, what is lost; epoch 0: of none */
 	struct waiter *waiters; /* in their order */

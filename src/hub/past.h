@@ -8,7 +8,8 @@
  * There, the mark of each order, up to which all of it is known, says which of them are new.
  *
  * The present order is among them while a copy holds something of it aside: records that come
- * before those that it goes on with, until its log has brought all between (far_replica.c).
+ * before those that it goes on with, until its log has brought all between (far_replica.c); and
+ * where its home has ended, and no copy was kept, as a bare note of how far it went (far_home.c).
  *
  * Threads:   the worker's own. Pure.
  * Ownership: a list owns its pasts, and they their keys, and hold references on their records. A
