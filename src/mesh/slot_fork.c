@@ -31,14 +31,27 @@ static unsigned forks_of(const struct slot *slot)
 	return count;
 }
 
+/* Is there nothing to save? To know, one part at most is made. */
+static bool is_nothing(struct slots *slots, struct slot *slot)
+{
+	uint64_t at = 0;
+	bool failed = false;
+	struct blob *part = slots->out->save(slots->out, slot->number, SLOTS_FORKED, &at, &failed);
+	bool is_none = part == NULL && !failed;
+	blob_drop(part);
+	return is_none;
+}
+
 static bool keep(struct slots *slots, struct slot *slot, const struct slot_term *stream)
 {
 	struct slot_parts parts;
+	if (forks_of(slot) == FORKS_MAX)
+		return is_nothing(slots, slot);
 	if (!slot_save(slots, slot, SLOTS_FORKED, &parts))
 		return false;
 	if (parts.count == 0)
 		return true;
-	struct fork *fork = forks_of(slot) == FORKS_MAX ? NULL : malloc(sizeof(*fork));
+	struct fork *fork = malloc(sizeof(*fork));
 	if (fork == NULL) {
 		slot_parts_free(&parts);
 		return false;

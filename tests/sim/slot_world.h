@@ -65,6 +65,7 @@ struct node {
 	struct slots *slots;
 	struct view views[NODES_MAX];
 	struct list_of lists[SLOTS_HERE_MAX];
+	uint32_t parts_saved;
 	uint32_t in_flight[SLOTS_HERE_MAX][512]; /* proposed here and not yet applied */
 	uint32_t in_flight_count[SLOTS_HERE_MAX];
 	uint32_t last_in_flight[SLOTS_HERE_MAX];  /* that was proposed */
@@ -525,6 +526,7 @@ static struct blob *out_save(struct slots_out *out, uint16_t slot, enum slots_sa
 	*at = lsn;
 	if (count == 0)
 		return NULL;
+	node_of(out)->parts_saved++;
 	return blob_copy(slice_of((const char *)pairs, count * sizeof(pairs[0])));
 }
 

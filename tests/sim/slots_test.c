@@ -1151,6 +1151,32 @@ static void fork_dies_with_its_home(uint64_t seed)
 	rest(world, false);
 }
 
+/* A log that is left waits where there is no room for another fork, and is not saved each time that
+ * it is looked at. One of which nothing would be kept does not wait. */
+static void forks_are_many(uint64_t seed)
+{
+	struct world *world = standing(3, 1, seed);
+	world->publish_every_ms = 0;
+	run(world, 1000);
+	find_actors(world, 0);
+	publish_acked(world, 3 * PART_IDS);
+	run(world, 1000);
+	struct node *node = &world->nodes[actors.first];
+	struct slot *slot = &node->slots->slot[actors.slot];
+	for (unsigned i = 0; i < FORKS_MAX; i++) {
+		struct fork *fork = calloc(1, sizeof(*fork));
+		CHECK(fork != NULL);
+		fork->next = slot->forks;
+		slot->forks = fork;
+	}
+	uint32_t before = node->parts_saved;
+	CHECK(!slot_fork(node->slots, slot) && slot->replica != NULL);
+	CHECK(node->parts_saved <= before + 1);
+	list_clear(&node->lists[actors.slot]);
+	CHECK(slot_fork(node->slots, slot) && slot->replica == NULL);
+	world_free(world);
+}
+
 /* Who opens a stream begins it with what it has, and so do those that it opens it with: it may die
  * as soon as it is home. */
 static void opener_dies(uint64_t seed)
@@ -1274,6 +1300,7 @@ int main(int argc, char **argv)
 		{"a part is no log", part_is_no_log, 3},
 		{"what waits is behind another log", waiting_is_behind_another, 3},
 		{"a fork is given to one who dies", fork_dies_with_its_home, 3},
+		{"forks are many", forks_are_many, 3},
 		{"who opens a stream dies", opener_dies, 3},
 		{"quiet, one replica", quiet, 1},
 		{"quiet, two", quiet, 2},
