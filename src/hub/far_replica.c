@@ -546,6 +546,7 @@ static bool keep_history(struct hub *hub, struct channel *channel,
 	bool is_good = true;
 	for (size_t i = 0; history != NULL && i < history->count && is_good; i++)
 		is_good = history->records[i]->epoch != channel->epoch ||
+		          history->records[i]->seq > restoring->head ||
 		          keep_older(hub, channel, history->records[i],
 		                     hub->now_ms - restoring->ages[i]);
 	return is_good &&
@@ -563,9 +564,14 @@ static void restore_lost(struct channel *channel, uint64_t lost)
 		channel->keyed->latest.lost = lost;
 }
 
-static bool restore_latest(struct hub *hub, struct channel *channel, const struct hub_entry *entry)
+/* What is behind the head that was saved comes by the log. */
+static bool restore_latest(struct hub *hub, const struct restoring *restoring,
+                           const struct hub_entry *entry)
 {
-	if (channel->keyed == NULL || entry->record->epoch != channel->epoch)
+	struct channel *channel = restoring->channel;
+	const struct record *record = entry->record;
+	if (channel->keyed == NULL || record->epoch != channel->epoch ||
+	    record->seq > restoring->head)
 		return true;
 	if (channel->far->begun > 0)
 		return keep_older(hub, channel, entry->record, hub->now_ms - entry->age_ms);
@@ -633,7 +639,7 @@ bool hub_restore(struct hub *hub, uint32_t number, const struct hub_entry *entry
 		restore_lost(channel, entry->seq);
 		return true;
 	case ENTRY_LATEST:
-		return restore_latest(hub, channel, entry);
+		return restore_latest(hub, &slot->restoring, entry);
 	case ENTRY_KEY:
 		return restore_key(hub, channel, entry);
 	case ENTRY_PAST:

@@ -189,6 +189,8 @@ bool hub_put_older(struct hub *hub, struct channel *channel, struct record *reco
                    uint64_t added_ms)
 {
 	uint64_t hash = hash_bytes(&hub->options.hash_key, record_key(record));
+	if (record->seq >= log_next(&channel->log))
+		return true; /* it comes by the log, or nobody has it */
 	return latest_put_older(&channel->keyed->latest, record, hash, added_ms);
 }
 

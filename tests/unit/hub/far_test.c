@@ -212,16 +212,21 @@ static void apply(uint64_t seq)
 	apply_in(SLICE(NAME), seq);
 }
 
-static void tailed(uint64_t from, uint64_t head)
+static void tailed_in(uint64_t epoch, uint64_t from, uint64_t head)
 {
 	hub_far_receive(hub, OTHER,
 	                &(struct far_mail){.kind = FAR_TAILED,
 	                                   .slot = hub_slot_of(SLICE(NAME)),
 	                                   .name = SLICE(NAME),
-	                                   .epoch = EPOCH,
+	                                   .epoch = epoch,
 	                                   .seq = head,
 	                                   .since = {.seq = from},
 	                                   .stream = STREAM});
+}
+
+static void tailed(uint64_t from, uint64_t head)
+{
+	tailed_in(EPOCH, from, head);
 }
 
 static void asked_from_nowhere(void)
@@ -764,6 +769,69 @@ static void restored_while_nobody_follows(void)
 	CHECK(!is_there());
 	restore(NULL);
 	end();
+}
+
+static void restored_latest(uint64_t seq)
+{
+	struct record *record = placed(seq);
+	restore(&(struct hub_entry){.kind = ENTRY_LATEST, .record = record});
+	record_drop(record);
+}
+
+static void restore_to(uint64_t head)
+{
+	restore(&(struct hub_entry){
+		.kind = ENTRY_CHANNEL, .name = SLICE(NAME), .epoch = EPOCH, .seq = head});
+}
+
+/* What a copy is restored from may say what cannot be. */
+static void behind_its_head(void)
+{
+	struct rule rule = rule_list[1];
+	rule_list[1].deliver_last = true;
+	printf("far: what a state has behind its head is not the latest of a key\n");
+	begin(HOME_ELSEWHERE);
+	restore_to(5);
+	restored_latest(1000);
+	restored_latest(5);
+	restore(NULL);
+	apply(6);
+	CHECK(channel()->keyed->latest.lost == 5 && log_next(&channel()->log) == 7);
+	end();
+
+	printf("far: nor where the log is still to reach where the order begins\n");
+	for (int is_latest = 0; is_latest < 2; is_latest++) {
+		follow_then_keep();
+		restore_to(2);
+		key = SLICE("a");
+		restored(1);
+		if (is_latest)
+			restored_latest(1000);
+		else
+			restored(1000);
+		key = SLICE("");
+		restore(NULL);
+		CHECK(channel()->far->pasts.first->seq == 2);
+		for (uint64_t seq = 3; seq <= 6; seq++)
+			apply(seq);
+		CHECK(channel()->far->pasts.count == 0);
+		CHECK(latest_from(&channel()->keyed->latest, 0)->record->seq == 6);
+		end();
+	}
+
+	printf("far: nor where the order has begun again meanwhile\n");
+	follow_a_copy();
+	restore_to(5);
+	restored(5);
+	restore(&(struct hub_entry){.kind = ENTRY_LOST});
+	tailed_in(FORKED, 0, 0);
+	tailed(0, 0);
+	restored_latest(5);
+	restore(NULL);
+	apply(1);
+	CHECK(latest_from(&channel()->keyed->latest, 0)->record->seq == 1);
+	end();
+	rule_list[1] = rule;
 }
 
 static void is_away(uint64_t ms)
@@ -1470,6 +1538,7 @@ int main(void)
 	order_is_left_while_it_is_saved();
 	nothing_to_copy();
 	restored_while_nobody_follows();
+	behind_its_head();
 	knows_its_place();
 	goes_on_from_there();
 	begins_as_copy();
