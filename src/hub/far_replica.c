@@ -578,8 +578,13 @@ static bool restore_latest(struct hub *hub, const struct restoring *restoring,
 	return hub_put_older(hub, channel, entry->record, hub->now_ms - entry->age_ms);
 }
 
-static bool restore_key(struct hub *hub, struct channel *channel, const struct hub_entry *entry)
+/* That of a number which is not in the log comes with it. */
+static bool restore_key(struct hub *hub, const struct restoring *restoring,
+                        const struct hub_entry *entry)
 {
+	struct channel *channel = restoring->channel;
+	if (channel->epoch != restoring->epoch || entry->seq >= log_next(&channel->log))
+		return true;
 	struct duplicates *keys = agent_keys(channel, entry->is_hidden);
 	uint64_t hash = hash_bytes(&hub->options.hash_key, entry->name);
 	return keys != NULL &&
@@ -641,7 +646,7 @@ bool hub_restore(struct hub *hub, uint32_t number, const struct hub_entry *entry
 	case ENTRY_LATEST:
 		return restore_latest(hub, &slot->restoring, entry);
 	case ENTRY_KEY:
-		return restore_key(hub, channel, entry);
+		return restore_key(hub, &slot->restoring, entry);
 	case ENTRY_PAST:
 		return pasts_mark(&channel->far->pasts, entry->epoch, entry->seq,
 		                  hub->now_ms - entry->age_ms);

@@ -434,25 +434,30 @@ static void ask_to_follow(uint64_t seq)
 	                                   .since = {.epoch = channel()->epoch, .seq = seq}});
 }
 
+/* From the other node, with that key. */
+static void asked_to_publish(const char *name, uint32_t token)
+{
+	struct record *record =
+		record_make(&(struct publication){.channel = SLICE(NAME),
+	                                          .payload = SLICE("1"),
+	                                          .idempotency_key = slice_string(name)},
+	                    hub_hash(hub, SLICE(NAME)));
+	CHECK(record != NULL);
+	hub_far_receive(hub, OTHER,
+	                &(struct far_mail){.kind = FAR_PUBLISH,
+	                                   .slot = hub_slot_of(SLICE(NAME)),
+	                                   .token = {token, 1},
+	                                   .records = &record,
+	                                   .record_count = 1});
+	record_drop(record);
+}
+
 static void asked_again(void)
 {
 	printf("far: a node that asks again before the commit is answered once\n");
 	begin(HOME_HERE);
-	for (uint32_t i = 0; i < 5; i++) {
-		struct record *record =
-			record_make(&(struct publication){.channel = SLICE(NAME),
-		                                          .payload = SLICE("1"),
-		                                          .idempotency_key = SLICE("once")},
-		                    hub_hash(hub, SLICE(NAME)));
-		CHECK(record != NULL);
-		hub_far_receive(hub, OTHER,
-		                &(struct far_mail){.kind = FAR_PUBLISH,
-		                                   .slot = hub_slot_of(SLICE(NAME)),
-		                                   .token = {i / 4, 1},
-		                                   .records = &record,
-		                                   .record_count = 1});
-		record_drop(record);
-	}
+	for (uint32_t i = 0; i < 5; i++)
+		asked_to_publish("once", i / 4);
 	CHECK(sent_count[FAR_PUBLISHED] == 0);
 	hub_commit(hub, hub_slot_of(SLICE(NAME)));
 	/* The one that asked four times, and the other one. */
@@ -737,6 +742,11 @@ static void restored(uint64_t seq)
 	record_drop(record);
 }
 
+static void restored_key(const char *name, uint64_t seq)
+{
+	restore(&(struct hub_entry){.kind = ENTRY_KEY, .name = slice_string(name), .seq = seq});
+}
+
 static void restored_while_nobody_follows(void)
 {
 	printf("far: a channel that nobody follows any more does not end while it is restored\n");
@@ -749,7 +759,7 @@ static void restored_while_nobody_follows(void)
 	pass_with_timers(CHANNEL_LINGER_MS + TIMER_TICK_MS); /* the next part is late */
 	CHECK(sent_count[FAR_UNTAIL] == 1);
 	restored(2);
-	restore(&(struct hub_entry){.kind = ENTRY_KEY, .name = SLICE("once"), .seq = 2});
+	restored_key("once", 2);
 	restore(NULL);
 	CHECK(channel()->epoch == EPOCH && channel()->duplicates->count == 1);
 	CHECK(log_first(&channel()->log) == 1 && log_next(&channel()->log) == 3);
@@ -832,6 +842,33 @@ static void behind_its_head(void)
 	CHECK(latest_from(&channel()->keyed->latest, 0)->record->seq == 1);
 	end();
 	rule_list[1] = rule;
+}
+
+static void key_of_no_number(void)
+{
+	printf("far: a key whose number is behind the head of a state is not known by it\n");
+	begin(HOME_ELSEWHERE);
+	restore_to(5);
+	restored_key("at", 5);
+	restored_key("behind", 6);
+	restore(NULL);
+	set_role(HOME_HERE, STREAM);
+	asked_to_publish("at", 0);
+	CHECK(sent_count[FAR_PUBLISHED] == 1 && sent[FAR_PUBLISHED].seq == 5);
+	asked_to_publish("behind", 1);
+	hub_commit(hub, hub_slot_of(SLICE(NAME)));
+	CHECK(sent_count[FAR_PUBLISHED] == 2 && sent[FAR_PUBLISHED].seq == 6);
+	end();
+
+	printf("far: nor one of an order that is not the channel's by now\n");
+	follow_a_copy();
+	restore_to(5);
+	restored_key("at", 5);
+	tailed_in(FORKED, 7, 7);
+	restored_key("of another", 5);
+	restore(NULL);
+	CHECK(channel()->epoch == FORKED && channel()->duplicates == NULL);
+	end();
 }
 
 static void is_away(uint64_t ms)
@@ -1539,6 +1576,7 @@ int main(void)
 	nothing_to_copy();
 	restored_while_nobody_follows();
 	behind_its_head();
+	key_of_no_number();
 	knows_its_place();
 	goes_on_from_there();
 	begins_as_copy();
