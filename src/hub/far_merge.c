@@ -225,12 +225,10 @@ bool order_apply_unsure(struct hub *hub, struct record *record)
 		far->begun = log_first(&channel->log);
 	bool is_before = is_had && record->seq < far->begun;
 	struct past *past = pasts_open(&far->pasts, record->epoch, hub->now_ms);
-	uint64_t known = past == NULL  ? 0
-	                 : is_before   ? past->seq
-	                 : is_present  ? log_next(&channel->log) - 1
-	                 : past->count ? past->items[past->count - 1].record->seq
-	                               : past->seq;
-	bool is_new = past != NULL && record->seq > known && record->seq > past->seq;
+	uint64_t aside =
+		past == NULL || past->count == 0 ? 0 : past->items[past->count - 1].record->seq;
+	bool is_behind = is_before || (!is_had && record->seq > aside);
+	bool is_new = past != NULL && is_behind && record->seq > past->seq;
 	uint32_t now_ms = (uint32_t)hub->now_ms;
 	bool is_good = past != NULL && (!is_new || (is_before ? past_put(past, record, now_ms)
 	                                                      : past_add(past, record, now_ms)));

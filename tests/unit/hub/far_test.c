@@ -424,6 +424,22 @@ static void latest_before_it_kept(void)
 	rule_list[1] = rule;
 }
 
+static void unsure_in_any_order(void)
+{
+	printf("far: what is unsure of a stream that is left is kept in the order of its "
+	       "numbers\n");
+	begin(HOME_ELSEWHERE);
+	apply(1);
+	set_role(HOME_NOWHERE, 0);
+	apply(10);
+	apply(9);
+	apply(10);
+	apply(1);
+	apply(12);
+	CHECK(forked() == (1 << 1 | 1 << 10 | 1 << 12));
+	end();
+}
+
 static void ask_to_follow(uint64_t seq)
 {
 	hub_far_receive(hub, OTHER,
@@ -1566,6 +1582,7 @@ int main(void)
 	asked_before_its_log();
 	followed_before_it_kept();
 	latest_before_it_kept();
+	unsure_in_any_order();
 	asked_again();
 	asked_without_memory();
 	behind_its_commits();
