@@ -118,7 +118,10 @@ bool presence_is_watched(const struct presence *presence)
 
 bool presence_tells_names(const struct presence *presence)
 {
-	return presence->channel->rule->presence == RULE_PRESENCE_FULL && !presence->is_large;
+	/* A mirror is as large as its home has said just now. */
+	bool is_large =
+		presence_leads(presence) ? presence->is_large : presence->occupants.is_numbered;
+	return presence->channel->rule->presence == RULE_PRESENCE_FULL && !is_large;
 }
 
 /* A channel that has become large is so until it is half as large: who is told names again needs

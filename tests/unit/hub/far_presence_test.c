@@ -12,7 +12,8 @@
 #define USERS 60
 #define NODES 3 /* this one is 0 */
 #define NAME_MAX 16
-#define PEOPLE 4 /* that a turn looks at */
+#define NEIGHBOUR 1 /* another worker of this node */
+#define PEOPLE 4    /* that a turn looks at */
 
 static struct rule rule_list[] = {
 	{.pattern = "*", .presence = RULE_PRESENCE_FULL, .presence_grace_ms = 300}};
@@ -46,6 +47,15 @@ static bool out_has_room(struct hub_out *from)
 {
 	CHECK(from == &out);
 	return true;
+}
+
+static struct turnout *answered; /* to who asked for a list */
+
+static void out_post(struct hub_out *from, uint32_t worker, const struct hub_mail *mail)
+{
+	CHECK(from == &out && worker == NEIGHBOUR && mail->kind == MAIL_PRESENCE_SHOWN);
+	CHECK(mail->error == ERROR_NONE && answered == NULL);
+	answered = mail->turnout;
 }
 
 static uint64_t out_now_us(struct hub_out *from)
@@ -135,7 +145,7 @@ static void set_role(enum hub_home home, uint16_t node)
 
 static void begin(enum hub_home home, uint64_t seed)
 {
-	out = (struct hub_out){.now_us = out_now_us, .has_room = out_has_room};
+	out = (struct hub_out){.now_us = out_now_us, .has_room = out_has_room, .post = out_post};
 	cluster = (struct hub_cluster){cluster_send, cluster_propose};
 	random_state.state = seed * 7919 + 1;
 	now_ms = 1000;
@@ -607,6 +617,61 @@ static void nobody_watches_any_more(void)
 	hub_destroy(hub);
 }
 
+static void ask_for_list(uint32_t room)
+{
+	struct slice name = slice_string(rooms[room]);
+	struct mail_ask *ask = malloc(sizeof(*ask) + name.len);
+	CHECK(ask != NULL);
+	*ask = (struct mail_ask){.name_len = (uint8_t)name.len};
+	memcpy(ask->name, name.at, name.len);
+	hub_receive(hub, &(struct hub_mail){.kind = MAIL_PRESENCE, .from = NEIGHBOUR, .ask = ask});
+	while (far_turn())
+		;
+	CHECK(answered == NULL);
+}
+
+/* Of a channel with many people the home says only how many. */
+static void it_is_many(uint32_t room, uint32_t count)
+{
+	hub_far_receive(hub, 1,
+	                &(struct far_mail){.kind = FAR_SHOWN,
+	                                   .slot = slot->number,
+	                                   .name = slice_string(rooms[room]),
+	                                   .show = {.version = 1,
+	                                            .redo_from = UINT64_MAX,
+	                                            .count = count,
+	                                            .is_first = true,
+	                                            .is_last = true}});
+}
+
+static void is_answered(uint32_t count, bool has_names)
+{
+	CHECK(answered != NULL && answered->occupant_count == count);
+	CHECK(answered->has_names == has_names);
+	CHECK(answered->count == (has_names ? count : 0));
+	turnout_drop(answered);
+	answered = NULL;
+}
+
+static void many_are_a_number(void)
+{
+	begin(HOME_ELSEWHERE, 0);
+	ask_for_list(0);
+	it_is_many(0, PRESENCE_NAMES_MAX + 1);
+	is_answered(PRESENCE_NAMES_MAX + 1, false);
+	struct presence *presence = presence_in(1);
+	watch(presence, true);
+	while (far_turn())
+		;
+	it_is_many(1, PRESENCE_NAMES_MAX + 1);
+	CHECK(presence->is_large);
+	hub_node_up(hub, 1); /* as if it had been away: the mirror is asked for anew */
+	ask_for_list(1);
+	show(1, 1, 0);
+	is_answered(1, true);
+	hub_destroy(hub);
+}
+
 /* ---- a channel goes where one has come to ---- */
 
 /* Some user that a walk meets in its last step. */
@@ -746,6 +811,8 @@ int main(void)
 	a_home_of_many_hands_over();
 	printf("far_presence: who is shown to nobody any more is forgotten\n");
 	nobody_watches_any_more();
+	printf("far_presence: of many who are asked for at another node their number is told\n");
+	many_are_a_number();
 	printf("far_presence: who always has news is believed\n");
 	for (uint64_t seed = 0; seed < 8; seed++)
 		who_always_has_news_is_believed(seed);
