@@ -101,12 +101,13 @@ struct slice occupant_channel(const struct occupant *occupant)
 	return slice_of(occupant->bytes + occupant->user_len, occupant->channel_len);
 }
 
+/* However many a node says it has: the sum is 0 only where nobody has any. */
 uint32_t occupant_connections(const struct occupant *occupant)
 {
-	uint32_t connections = 0;
+	uint64_t connections = 0;
 	for (; occupant != NULL; occupant = occupant->next)
 		connections += occupant->connections;
-	return connections;
+	return connections < UINT32_MAX ? (uint32_t)connections : UINT32_MAX;
 }
 
 uint32_t occupants_connections(const struct occupants *occupants, const struct occupant *occupant)

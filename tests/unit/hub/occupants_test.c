@@ -714,6 +714,26 @@ static void run_any_steps(void)
 
 /* ---- without memory, and its price ---- */
 
+/* A source may say any number. */
+static void run_too_many(void)
+{
+	uint64_t hash = hash_of(SLICE("a"));
+	printf("occupants: who is there more often than can be counted is there\n");
+	begin();
+	occupants_confirm(&set, 5, make("a"), hash, UINT32_MAX);
+	occupants_enter(&set, 0, make("a"), hash);
+	occupants_enter(&set, 1, make("a"), hash);
+	CHECK(occupant_connections(occupants_find(&set, SLICE("a"), hash)) == UINT32_MAX);
+	for (uint32_t source = 0; source <= 5; source++) {
+		CHECK(set.leaving_count == 0 && set.count == 1);
+		occupants_end(&set, source, hash, PARTING_LOST, &grace, now_ms);
+	}
+	CHECK(set.leaving_count == 1);
+	pass(GRACE_MS);
+	CHECK(occupants_is_empty(&set));
+	end();
+}
+
 static void run_without_memory(void)
 {
 	printf("occupants: what cannot be given out is not taken\n");
@@ -760,6 +780,7 @@ int main(void)
 {
 	run_cases();
 	run_any_steps();
+	run_too_many();
 	run_without_memory();
 	run_walk();
 	has_one_bucket = true;
