@@ -107,7 +107,12 @@ bool duplicates_add(struct duplicates *duplicates, struct slice key, uint64_t ha
                     uint64_t now_ms)
 {
 	duplicates_expire(duplicates, now_ms);
-	CHECK(find(duplicates, key, hash) == NULL);
+	struct duplicate *old = find(duplicates, key, hash);
+	if (old != NULL) { /* it was restored behind younger ones */
+		CHECK(is_expired(duplicates, old, now_ms));
+		drop(duplicates, old);
+		duplicates->undone++;
+	}
 	return add(duplicates, key, hash, seq, (uint32_t)now_ms);
 }
 

@@ -41,7 +41,8 @@ uint64_t duplicates_find(const struct duplicates *duplicates, struct slice key, 
 /* False: no memory. The key is not among those remembered. */
 MUST_CHECK bool duplicates_add(struct duplicates *duplicates, struct slice key, uint64_t hash,
                                uint64_t seq, uint64_t now_ms);
-/* One that is that old already, and no older than those here. */
+/* One that is that old already. Where it is older than some here, it has its place behind them for
+ * as long, but is found no longer than others. */
 MUST_CHECK bool duplicates_restore(struct duplicates *duplicates, struct slice key, uint64_t hash,
                                    uint64_t seq, uint64_t now_ms, uint32_t age_ms);
 /* All of them, oldest first, while they come and go: some may be shown twice. A place begins

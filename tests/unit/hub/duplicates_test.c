@@ -228,6 +228,25 @@ static void check_copy(void)
 }
 
 /* All that are there throughout are shown, whatever comes and goes meanwhile. */
+/* Of a copy those are restored that were there before what came meanwhile. */
+static void check_behind_younger(void)
+{
+	struct slice younger = SLICE("a"), old = SLICE("b");
+	struct duplicates_place place = {0};
+	struct duplicate_shown shown;
+	add(younger);
+	CHECK(duplicates_restore(&kept, old, hash_of(old), ++added, now_ms, DUPLICATES_MS - 10));
+	CHECK(duplicates_show(&kept, &place, now_ms, &shown));
+	CHECK(duplicates_show(&kept, &place, now_ms, &shown) && slice_equals(shown.key, old));
+	now_ms += 10;
+	CHECK(find(old) == 0 && find(younger) != 0);
+	add(old);
+	CHECK(kept.count == 2);
+	for (uint32_t i = 0; i < 2; i++) /* what was shown last has gone: from the start */
+		CHECK(duplicates_show(&kept, &place, now_ms, &shown));
+	CHECK(shown.seq == added && !duplicates_show(&kept, &place, now_ms, &shown));
+}
+
 static void check_shown_meanwhile(void)
 {
 	struct random random = {.state = 2};
@@ -259,6 +278,7 @@ static const struct {
 	{"another time to be known may be set", check_ttl},
 	{"all are forgotten at once", check_clear},
 	{"what is shown can be restored elsewhere", check_copy},
+	{"one may be restored behind younger ones, and come anew", check_behind_younger},
 	{"what comes and goes while it is shown leaves no hole", check_shown_meanwhile},
 	{"the longest key is compared to its last byte", check_longest},
 	{"keys are copied", check_copies},
