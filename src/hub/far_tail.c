@@ -676,11 +676,13 @@ static struct mail_answer *take_pages(struct errand *errand)
 	return pages != NULL ? pages : calloc(1, sizeof(*pages));
 }
 
-static bool are_of(const struct mail_answer *pages, uint64_t epoch)
+/* Of that channel and order, rising. */
+static bool are_of(const struct mail_answer *pages, struct slice name, uint64_t epoch)
 {
 	for (size_t i = 0; i < pages->count; i++) {
 		const struct record *record = pages->records[i];
-		if (record->epoch != epoch || (i > 0 && pages->records[i - 1]->seq >= record->seq))
+		if (record->epoch != epoch || !slice_equals(record_channel(record), name) ||
+		    (i > 0 && pages->records[i - 1]->seq >= record->seq))
 			return false;
 	}
 	return true;
@@ -690,12 +692,13 @@ static bool are_of(const struct mail_answer *pages, uint64_t epoch)
 static bool is_whole_answer(const struct mail_answer *pages, const struct far_mail *mail)
 {
 	size_t count = pages->count;
-	if (mail->since.seq > mail->seq || !are_of(pages, mail->epoch))
+	if (mail->since.seq > mail->seq)
 		return false;
 	if (mail->is_latest)
 		return count == 0 || pages->records[count - 1]->seq <= mail->seq;
 	return count == mail->seq - mail->since.seq &&
-	       (count == 0 || pages->records[0]->seq == mail->since.seq + 1);
+	       (count == 0 || (pages->records[0]->seq == mail->since.seq + 1 &&
+	                       pages->records[count - 1]->seq == mail->seq));
 }
 
 /* A replica may have had by its log already what was committed since the home answered. */
@@ -722,8 +725,11 @@ static struct mail_answer *take_answer(struct errand *errand, const struct far_m
 	struct mail_answer *pages = take_pages(errand);
 	if (pages == NULL)
 		return NULL;
-	if (channel->epoch != mail->epoch || mail->seq >= log_next(&channel->log) ||
-	    mail->seq + 1 < log_first(&channel->log) || !is_whole_answer(pages, mail)) {
+	const struct log *log = &channel->log;
+	if (channel->epoch != mail->epoch || mail->seq >= log_next(log) ||
+	    mail->seq + 1 < log_first(log) ||
+	    log_next(log) - 1 - mail->since.seq > FOLLOWER_REPLAY_MAX ||
+	    !are_of(pages, channel_name(channel), mail->epoch) || !is_whole_answer(pages, mail)) {
 		answer_free(pages);
 		return NULL;
 	}
@@ -753,7 +759,8 @@ static void receive_followed(struct hub *hub, struct hub_slot *slot, struct erra
 static void receive_history(struct hub *hub, struct errand *errand, const struct far_mail *mail)
 {
 	struct mail_answer *pages = take_pages(errand);
-	bool is_whole = pages != NULL && are_of(pages, mail->epoch) &&
+	struct slice name = slice_of(errand->ask->name, errand->ask->name_len);
+	bool is_whole = pages != NULL && are_of(pages, name, mail->epoch) &&
 	                (pages->count == 0 || pages->records[pages->count - 1]->seq == mail->seq);
 	if (!is_whole) {
 		answer_free(pages);

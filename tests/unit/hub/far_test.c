@@ -27,7 +27,7 @@ static struct timer_wheel wheel;
 static struct session session;
 static uint64_t now_ms;
 static bool is_full;
-static uint32_t gaps, refusals;
+static uint32_t gaps, histories, refusals;
 static struct far_mail sent[FAR_KINDS]; /* the last one of each kind; its name is the test's */
 static uint32_t sent_count[FAR_KINDS];
 static struct hub_entry proposed; /* the last one that is no record */
@@ -37,6 +37,7 @@ static void out_event(struct hub_out *from, struct session *to, const struct hub
 {
 	CHECK(from == &out && to == &session);
 	gaps += event->type == EVENT_GAP;
+	histories += event->type == EVENT_HISTORY;
 	refusals += event->type == EVENT_ERROR;
 }
 
@@ -133,7 +134,7 @@ static void begin(enum hub_home home)
 	cluster = (struct hub_cluster){cluster_send, cluster_propose};
 	session = (struct session){.is_backend = true};
 	now_ms = 1000;
-	gaps = refusals = proposed_count = 0;
+	gaps = histories = refusals = proposed_count = 0;
 	is_full = false;
 	memset(sent_count, 0, sizeof(sent_count));
 	timer_wheel_init(&wheel, now_ms);
@@ -588,6 +589,80 @@ static void too_many_ask(void)
 	ask_presence(SLICE("room:3"));
 	pass(HUB_FAR_MS);
 	CHECK(refusals == 2 + PRESENCE_ASKS_MAX); /* there is room again */
+	end();
+}
+
+/* To whom the home has been asked about: pages of records, and then that these were all. */
+static void answered(enum far_kind kind, struct far_mail mail, struct slice name,
+                     const uint64_t seqs[2])
+{
+	struct record *records[2];
+	size_t count = 0;
+	for (; count < 2 && seqs[count] != 0; count++)
+		records[count] = placed_in(name, seqs[count]);
+	mail.slot = hub_slot_of(SLICE(NAME));
+	mail.epoch = EPOCH;
+	mail.token = sent[kind == FAR_FOLLOWED ? FAR_FOLLOW : FAR_HISTORY].token;
+	mail.kind = FAR_PAGE;
+	mail.records = records;
+	mail.record_count = count;
+	if (count > 0)
+		hub_far_receive(hub, OTHER, &mail);
+	mail.kind = (uint8_t)kind;
+	mail.records = NULL;
+	mail.record_count = 0;
+	hub_far_receive(hub, OTHER, &mail);
+	while (count > 0)
+		record_drop(records[--count]);
+}
+
+#define HEAD (FOLLOWER_REPLAY_MAX + 10ull)
+
+static void answered_what_cannot_be(void)
+{
+	static const struct {
+		const char *claim, *name;
+		uint64_t from, seqs[2];
+		bool is_latest;
+	} rows[] = {
+		{"with a hole", NAME, HEAD - 2, {HEAD - 1, HEAD + 1}, false},
+		{"of another channel", "other", HEAD - 2, {HEAD - 1, HEAD}, false},
+		{"from too far back", NAME, 1, {HEAD}, true},
+	};
+	struct hub_command command = {.type = COMMAND_SUBSCRIBE,
+	                              .channel = SLICE(NAME),
+	                              .has_since = true,
+	                              .since = {.epoch = EPOCH, .seq = 1}};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		printf("far: an answer %s is none, and is asked for again\n", rows[i].claim);
+		begin(HOME_ELSEWHERE);
+		hub_execute(hub, &session, &command);
+		pass(HUB_FAR_MS);
+		tailed(HEAD, HEAD);
+		pass(HUB_FAR_MS);
+		CHECK(sent_count[FAR_FOLLOW] == 1);
+		struct far_mail mail = {.seq = HEAD,
+		                        .since = {.seq = rows[i].from},
+		                        .is_latest = rows[i].is_latest};
+		answered(FAR_FOLLOWED, mail, slice_string(rows[i].name), rows[i].seqs);
+		pass(HUB_FAR_MS);
+		CHECK(sent_count[FAR_FOLLOW] == 2 && log_first(&channel()->log) == HEAD + 1);
+		mail = (struct far_mail){.seq = HEAD, .since = {.seq = HEAD - 2}};
+		answered(FAR_FOLLOWED, mail, SLICE(NAME), (uint64_t[]){HEAD - 1, HEAD});
+		CHECK(log_first(&channel()->log) == HEAD - 1 && refusals == 0);
+		end();
+	}
+
+	printf("far: nor is history of another channel\n");
+	begin(HOME_ELSEWHERE);
+	execute(COMMAND_HISTORY);
+	pass(HUB_FAR_MS);
+	CHECK(sent_count[FAR_HISTORY] == 1);
+	answered(FAR_HISTORY_READY, (struct far_mail){.seq = 2}, SLICE("other"),
+	         (uint64_t[]){1, 2});
+	CHECK(histories == 0);
+	answered(FAR_HISTORY_READY, (struct far_mail){.seq = 2}, SLICE(NAME), (uint64_t[]){1, 2});
+	CHECK(histories == 1);
 	end();
 }
 
@@ -1587,6 +1662,7 @@ int main(void)
 	asked_without_memory();
 	behind_its_commits();
 	too_many_ask();
+	answered_what_cannot_be();
 	the_oldest_order_comes_back();
 	ends_while_it_is_saved();
 	order_is_left_while_it_is_saved();
