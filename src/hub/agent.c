@@ -332,7 +332,7 @@ static struct mail_answer *answer_make(const struct channel *channel, uint64_t f
 
 /* The latest of each key behind `from`: what a follower begins with that does not walk along
  * the log. */
-static struct mail_answer *answer_latest(const struct latest *latest, uint64_t from)
+static struct mail_answer *answer_latest(struct latest *latest, uint64_t from)
 {
 	struct mail_answer *answer =
 		malloc(sizeof(*answer) + latest->count * sizeof(answer->records[0]));

@@ -38,7 +38,7 @@ static size_t gather(const struct hub *hub, const struct channel *channel, struc
 	const struct log *log = &channel->log;
 	uint64_t first = channel_history_first(channel, hub->now_ms);
 	size_t count = 0;
-	const struct latest *latest = channel->keyed == NULL ? NULL : &channel->keyed->latest;
+	struct latest *latest = channel->keyed == NULL ? NULL : &channel->keyed->latest;
 	const struct latest_entry *entry = latest == NULL ? NULL : latest_from(latest, 0);
 	for (; entry != NULL && entry->record->seq < first; entry = latest_after(latest, entry))
 		add_item(items, &count, entry->record, entry->added_ms);

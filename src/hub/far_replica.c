@@ -243,7 +243,7 @@ static bool save_lost(struct hub_save *save, struct hub_entry *entry)
 static bool save_latest(const struct hub *hub, struct hub_save *save, uint64_t end,
                         struct hub_entry *entry)
 {
-	const struct channel_keyed *keyed = save->channel->keyed;
+	struct channel_keyed *keyed = save->channel->keyed;
 	const struct latest_entry *latest =
 		keyed == NULL ? NULL : latest_from(&keyed->latest, save->at);
 	if (latest == NULL || latest->record->seq >= end)
@@ -335,7 +335,7 @@ static uint64_t gone_of_present(const struct hub *hub, const struct channel *cha
 	const struct past *aside = pasts_find(&channel->far->pasts, channel->epoch);
 	if (aside != NULL && aside->seq + 1 >= first)
 		return past_gone(aside);
-	const struct latest *latest = channel->keyed == NULL ? NULL : &channel->keyed->latest;
+	struct latest *latest = channel->keyed == NULL ? NULL : &channel->keyed->latest;
 	const struct latest_entry *entry = latest == NULL ? NULL : latest_from(latest, 0);
 	for (; entry != NULL && entry->record->seq < first; entry = latest_after(latest, entry)) {
 		gone = entry->record->seq == next ? gone : entry->record->seq - 1;

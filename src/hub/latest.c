@@ -15,10 +15,18 @@ static struct latest_entry *entry_at(struct list_node *node)
 	return node == NULL ? NULL : CONTAINER_OF(node, struct latest_entry, in_order);
 }
 
+/* Out of the order of numbers. */
+static void take_out(struct latest *latest, struct latest_entry *entry)
+{
+	if (latest->found == entry)
+		latest->found = entry_at(list_after(&latest->in_order, &entry->in_order));
+	list_remove(&entry->in_order);
+}
+
 static void drop(struct latest *latest, struct latest_entry *entry)
 {
 	map_remove(&latest->table, &entry->in_table);
-	list_remove(&entry->in_order);
+	take_out(latest, entry);
 	record_drop(entry->record);
 	free(entry);
 	latest->count--;
@@ -88,7 +96,7 @@ void latest_put(struct latest *latest, struct record *record, uint64_t hash, uin
 	CHECK(last == NULL || last->record->seq < record->seq);
 	struct latest_entry *entry = find(latest, record_key(record), hash);
 	if (entry != NULL) {
-		list_remove(&entry->in_order);
+		take_out(latest, entry);
 		record_drop(entry->record);
 	} else {
 		entry = entry_make(latest, hash);
@@ -98,12 +106,30 @@ void latest_put(struct latest *latest, struct record *record, uint64_t hash, uin
 	list_append(&latest->in_order, &entry->in_order);
 }
 
-/* Where a record of that number belongs: before the node returned. */
-static struct list_node *place_of(struct latest *latest, uint64_t seq)
+/* The node whose number is `seq` or higher, or the end. */
+static struct list_node *node_from(const struct latest *latest, uint64_t seq)
 {
-	struct list_node *node = latest->in_order.ends.next;
-	while (node != &latest->in_order.ends && entry_at(node)->record->seq < seq)
-		node = node->next;
+	struct list_node *back = latest->in_order.ends.prev, *ahead = NULL;
+	if (latest->found != NULL && latest->found->record->seq >= seq)
+		back = &latest->found->in_order;
+	else if (latest->found != NULL)
+		ahead = &latest->found->in_order;
+	while (back != &latest->in_order.ends && entry_at(back)->record->seq >= seq) {
+		back = back->prev;
+		if (ahead == NULL)
+			continue;
+		ahead = ahead->next; /* not beyond the one that `back` was at */
+		if (entry_at(ahead)->record->seq >= seq)
+			return ahead;
+	}
+	return back->next;
+}
+
+static struct list_node *find_from(struct latest *latest, uint64_t seq)
+{
+	struct list_node *node = node_from(latest, seq);
+	if (node != &latest->in_order.ends)
+		latest->found = entry_at(node);
 	return node;
 }
 
@@ -121,7 +147,7 @@ bool latest_put_older(struct latest *latest, struct record *record, uint64_t has
 	struct latest_entry *entry = entry_make(latest, hash);
 	entry->record = record_take(record);
 	entry->added_ms = (uint32_t)now_ms;
-	list_insert_before(place_of(latest, record->seq), &entry->in_order);
+	list_insert_before(find_from(latest, record->seq), &entry->in_order);
 	return true;
 }
 
@@ -153,18 +179,10 @@ void latest_clear(struct latest *latest, uint64_t lost)
 	latest->lost = lost;
 }
 
-const struct latest_entry *latest_from(const struct latest *latest, uint64_t seq)
+const struct latest_entry *latest_from(struct latest *latest, uint64_t seq)
 {
-	/* What a follower has not got yet is near the end. */
-	struct list_node *node = latest->in_order.ends.prev;
-	const struct latest_entry *found = NULL;
-	for (; node != &latest->in_order.ends; node = node->prev) {
-		const struct latest_entry *entry = entry_at(node);
-		if (entry->record->seq < seq)
-			break;
-		found = entry;
-	}
-	return found;
+	struct list_node *node = find_from(latest, seq);
+	return node == &latest->in_order.ends ? NULL : entry_at(node);
 }
 
 const struct latest_entry *latest_after(const struct latest *latest,

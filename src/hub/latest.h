@@ -28,6 +28,7 @@ struct latest {
 	struct list in_order; /* by sequence number */
 	uint32_t count, count_max;
 	struct latest_entry *spare; /* for the next key that is new; NULL: none */
+	struct latest_entry *found; /* in a search by number, the last time; NULL: none */
 	uint64_t lost; /* the highest number that was dropped to make room, or for its age */
 };
 
@@ -54,7 +55,8 @@ void latest_lose(struct latest *latest, uint64_t lost);
  * nobody. */
 void latest_clear(struct latest *latest, uint64_t lost);
 
-/* The first entry numbered `seq` or higher, and the one after an entry; NULL: none. */
-const struct latest_entry *latest_from(const struct latest *latest, uint64_t seq);
+/* The first entry numbered `seq` or higher, and the one after an entry; NULL: none. It takes steps
+ * from the end, or from where the last search was, whichever is nearer. */
+const struct latest_entry *latest_from(struct latest *latest, uint64_t seq);
 const struct latest_entry *latest_after(const struct latest *latest,
                                         const struct latest_entry *entry);

@@ -69,7 +69,7 @@ static void gather_log(const struct hub *hub, const struct follower *follower, s
 static void gather_latest(const struct hub *hub, const struct follower *follower,
                           struct burst *burst)
 {
-	const struct latest *latest = &follower->channel->keyed->latest;
+	struct latest *latest = &follower->channel->keyed->latest;
 	uint64_t limit = limit_of(follower);
 	const struct latest_entry *entry = latest_from(latest, position_of(follower));
 	while (entry != NULL && entry->record->seq <= limit) {

@@ -1481,7 +1481,7 @@ static void kept_check(const struct channel *channel, uint64_t first_wanted)
 /* One of each key, not too many, in order, and nothing that is said to be lost. */
 static void latest_check(const struct channel *channel)
 {
-	const struct latest *latest = &channel->keyed->latest;
+	struct latest *latest = &channel->keyed->latest;
 	const struct latest_entry *entry = latest_from(latest, 0);
 	uint64_t before = latest->lost;
 	uint32_t count = 0;

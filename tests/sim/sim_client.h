@@ -641,7 +641,7 @@ static void check_latest(const struct channel *a, const struct channel *b)
 	CHECK((a->keyed == NULL) == (b->keyed == NULL));
 	if (a->keyed == NULL)
 		return;
-	const struct latest *of_a = &a->keyed->latest, *of_b = &b->keyed->latest;
+	struct latest *of_a = &a->keyed->latest, *of_b = &b->keyed->latest;
 	const struct latest_entry *in_a = latest_from(of_a, 0), *in_b = latest_from(of_b, 0);
 	while (in_a != NULL && in_b != NULL) {
 		CHECK(in_a->record->seq == in_b->record->seq);

@@ -223,6 +223,102 @@ static void check_any_steps(void)
 	}
 }
 
+/* ---- how far it looks ---- */
+
+#define MANY 300u
+
+static struct {
+	struct latest_entry *entry;
+	struct record *record;
+} hidden[2 * MANY];
+static size_t hidden_count;
+
+static bool is_near(uint64_t seq, uint64_t to)
+{
+	return seq + 2 >= to && seq <= to + 2;
+}
+
+/* Who looks at an entry that is neither near these numbers nor the last one ends the test: it has
+ * no record. */
+static void hide_all_but(uint64_t one, uint64_t other)
+{
+	struct list_node *node = list_first(&latest.in_order);
+	for (; node != NULL; node = list_after(&latest.in_order, node)) {
+		struct latest_entry *entry = CONTAINER_OF(node, struct latest_entry, in_order);
+		struct record *record = entry->record;
+		uint64_t seq = record->seq;
+		if (is_near(seq, one) || is_near(seq, other) || seq + 1 == next)
+			continue;
+		hidden[hidden_count].entry = entry;
+		hidden[hidden_count++].record = record;
+		entry->record = NULL;
+	}
+}
+
+static void show_all(void)
+{
+	for (; hidden_count > 0; hidden_count--)
+		hidden[hidden_count - 1].entry->record = hidden[hidden_count - 1].record;
+}
+
+/* Each has a key of its own. */
+static struct record *numbered(uint64_t seq)
+{
+	char key[8];
+	int len = snprintf(key, sizeof(key), "%u", (unsigned)seq);
+	return record_of(slice_of(key, (size_t)len), seq);
+}
+
+static void put_many(void)
+{
+	for (uint32_t i = 0; i < MANY; i++, next++) {
+		CHECK(latest_reserve(&latest));
+		latest_put(&latest, numbered(next), next, now_ms);
+	}
+}
+
+static void look_for(uint64_t seq, uint64_t before)
+{
+	hide_all_but(seq, before);
+	CHECK(latest_from(&latest, seq)->record->seq == seq);
+	show_all();
+}
+
+/* As who saves all of them does; and followers, who lack the last one. */
+static void check_looks(void)
+{
+	put_many();
+	for (uint64_t seq = next - 1; seq > 0; seq--)
+		look_for(seq, seq + 1);
+	for (uint64_t seq = 1; seq < next; seq++)
+		look_for(seq, seq - 1);
+	CHECK(latest_from(&latest, MANY / 2) != NULL);
+	look_for(next - 1, MANY / 2);
+	hide_all_but(next - 1, next - 1);
+	CHECK(latest_from(&latest, next) == NULL);
+	show_all();
+}
+
+static void put_number(uint64_t seq)
+{
+	hide_all_but(seq, MANY + 1); /* the first of those that were there */
+	CHECK(latest_put_older(&latest, numbered(seq), seq, now_ms));
+	show_all();
+}
+
+/* As they are restored, or taken out of an answer, in front of others. */
+static void check_older_in_order(bool is_rising)
+{
+	put_many();
+	(void)latest_from(&latest, next - MANY);
+	for (uint64_t i = 1; i <= MANY; i++)
+		put_number(is_rising ? i : MANY + 1 - i);
+	const struct latest_entry *entry = latest_from(&latest, 0);
+	for (uint64_t seq = 1; seq < next; seq++, entry = latest_after(&latest, entry))
+		CHECK(entry->record->seq == seq);
+	CHECK(entry == NULL);
+}
+
 static void begin(uint32_t count_max, uint64_t first)
 {
 	now_ms = UINT32_MAX - 120; /* ages are counted across the end of 32 bits */
@@ -259,6 +355,16 @@ static void run_all(void)
 	begin(10, 10);
 	check_reserve();
 	end();
+	printf("latest: a search begins at the end, and where the last one was%s\n", where);
+	begin(MANY, 1);
+	check_looks();
+	end();
+	printf("latest: older ones that come in order are put in without one%s\n", where);
+	for (int is_rising = 0; is_rising < 2; is_rising++) {
+		begin(2 * MANY, MANY + 1);
+		check_older_in_order(is_rising);
+		end();
+	}
 	printf("latest: any mix of keys holds what an array says%s\n", where);
 	begin(10, 1);
 	check_any_steps();
