@@ -61,6 +61,8 @@
 #define TURN_ACCEPTS_MAX 128  /* new connections a listener */
 #define TURN_ENDS_MAX 128     /* connections that are over: a last word, and closing, are 30 us */
 #define TURN_HANDSHAKES_MAX 4 /* steps of TLS handshakes: each may sign, a millisecond with RSA */
+#define TURN_STEPS_MAX 64     /* connections that had more to do than fitted into a turn */
+#define TURN_TOKENS_US 4000   /* signatures of tokens, by what their keys take; one more may be */
 #define TURN_READ_BYTES (64 * 1024) /* from one connection */
 #define TURN_REQUESTS_MAX 32        /* of one client; behind a token to verify none */
 #define TURN_MAILS_MAX 256          /* letters of other workers */

@@ -118,6 +118,7 @@ static const char *check_signature(struct jwt_reader *reader, const struct key_s
 	if (key == NULL)
 		return "no key is for the token's algorithm and kid";
 	for (; key != NULL; key = key_set_next(keys, key, header->algorithm, header->kid)) {
+		reader->spent_us += key->cost_us;
 		if (verifier_check(&reader->verifier, key, header->algorithm, parts->signed_text,
 		                   signature)) {
 			reader->key_number = key->number;

@@ -24,6 +24,7 @@ struct jwt_reader {
 	struct buf header, payload; /* as JSON */
 	struct buf scratch;         /* of whoever reads these */
 	uint32_t key_number;        /* of the key that had signed it */
+	uint64_t spent_us; /* on signatures so far, more or less: of each key that was tried */
 };
 
 MUST_CHECK bool jwt_reader_init(struct jwt_reader *reader); /* false: no memory */

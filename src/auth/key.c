@@ -56,6 +56,7 @@ int key_set_add_secret(struct key_set *set, struct slice secret, const char **wh
 	if (!secret_make(&key->secret, secret))
 		return -ENOMEM;
 	key->algorithms = BIT(KEY_HS256) | BIT(KEY_HS384) | BIT(KEY_HS512);
+	key->cost_us = 2;
 	set->count++;
 	return 0;
 }
@@ -101,6 +102,15 @@ static bool algorithm_of(const EVP_PKEY *key, enum key_algorithm *algorithm, con
 	}
 }
 
+/* bench/micro/token has the figures. */
+static uint32_t cost_us_of(const EVP_PKEY *key, enum key_algorithm algorithm)
+{
+	uint32_t bits = (uint32_t)EVP_PKEY_get_bits(key);
+	if (algorithm == KEY_RS256)
+		return 40 * bits * bits / (KEY_RSA_BITS_MIN * KEY_RSA_BITS_MIN);
+	return algorithm == KEY_ES256 ? 100 : 130;
+}
+
 int key_set_add_public(struct key_set *set, EVP_PKEY *public, struct slice id, const char **why)
 {
 	enum key_algorithm algorithm;
@@ -116,6 +126,7 @@ int key_set_add_public(struct key_set *set, EVP_PKEY *public, struct slice id, c
 	CHECK(EVP_PKEY_up_ref(public) == 1);
 	key->public = public;
 	key->algorithms = BIT(algorithm);
+	key->cost_us = cost_us_of(public, algorithm);
 	set->count++;
 	return 0;
 }

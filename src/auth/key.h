@@ -40,6 +40,7 @@ struct key {
 	EVP_PKEY *public;     /* of the others */
 	struct buf id;        /* `kid`; empty: it has none */
 	uint32_t number;      /* see key_set_number() */
+	uint32_t cost_us;     /* what it takes to check a signature, more or less */
 };
 
 struct key_set;

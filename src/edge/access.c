@@ -196,6 +196,16 @@ enum error_code access_identify(struct edge *edge, struct conn *conn,
 	}
 }
 
+bool access_needs_proof(struct edge *edge, const struct http_request *request)
+{
+	struct slice token;
+	uint32_t number;
+	bool is_one;
+	return edge->settings->token_keys != NULL &&
+	       token_of(edge, request, &token) == PARAMETER_FOUND &&
+	       compare_api_keys(edge->settings, token, &is_one, &number) && !is_one;
+}
+
 bool access_still_holds(const struct edge *edge, const struct session *session)
 {
 	const struct edge_settings *settings = edge->settings;

@@ -25,6 +25,9 @@ enum error_code access_identify_backend(struct edge *edge, struct conn *conn,
 enum error_code access_admit_backend(struct edge *edge, struct conn *conn,
                                      const struct http_request *request, const char **why);
 
+/* Does it bring a token, no API key, so that a signature is to be checked? */
+bool access_needs_proof(struct edge *edge, const struct http_request *request);
+
 /* Settings are others: is what this client was let in by still good? */
 bool access_still_holds(const struct edge *edge, const struct session *session);
 /* And one that was admitted: is it still a backend? */

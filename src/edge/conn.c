@@ -385,7 +385,7 @@ static void conn_wait(struct edge *edge, struct conn *conn)
 bool conn_may_read(struct edge *edge, struct conn *conn)
 {
 	const struct session *session = &conn->session;
-	if (session->is_ended || conn->state == CONN_ANSWER)
+	if (session->is_ended || conn->state == CONN_ANSWER || conn->is_waiting)
 		return false;
 	bool waits = must_wait(edge, conn);
 	if (waits)
@@ -421,6 +421,15 @@ void conn_again(struct edge *edge, struct conn *conn)
 {
 	if (!list_is_linked(&conn->in_list))
 		list_append(conn_is_shaking(conn) ? &edge->shaking : &edge->again, &conn->in_list);
+}
+
+void conn_prove_later(struct edge *edge, struct conn *conn)
+{
+	CHECK(!conn->is_waiting);
+	if (list_is_linked(&conn->in_list)) /* to be looked at anyway, and sooner */
+		list_remove(&conn->in_list);
+	list_append(&edge->proving, &conn->in_list);
+	conn->is_waiting = true;
 }
 
 /* As stream_read(), into edge->input. `has_more`: there may be, and no event will tell. Where less

@@ -69,7 +69,7 @@ struct conn {
 		struct queue_place place; /* in one that waits in a queue */
 	};
 	struct session session;
-	struct list_node in_list; /* edge->again, edge->waiting, or edge->ended */
+	struct list_node in_list; /* edge->again, waiting, proving, shaking or ended */
 	const struct transport *transport;
 	union {
 		struct outbox *out; /* what the socket did not take; NULL: nothing */
@@ -99,7 +99,7 @@ struct conn {
 	bool has_peer : 1;     /* peer.c knows more of it than its socket says */
 	bool is_served : 1;    /* has had its share of this turn; what is left waits for the next */
 	bool is_secure : 1;    /* TLS */
-	bool is_waiting : 1;   /* in edge->waiting: not read from until its turn there has come */
+	bool is_waiting : 1;   /* in edge->waiting or proving: not read from until its turn comes */
 };
 
 #define CONN_INDEX_MAX (1u << 24) /* places in the slab: what an id has room for */
@@ -118,6 +118,7 @@ struct edge {
 	struct list again;   /* connections with something to do next turn */
 	struct list waiting; /* those that are not read from while letters or walks are behind */
 	struct list shaking; /* those of them whose handshakes are under way */
+	struct list proving; /* those with a token that no turn has had the time to verify */
 	struct list ended;   /* to be closed at the end of this one, or of one soon */
 	struct list surveys; /* notes on which answers go on */
 	struct list asking;  /* surveys that other nodes have still to answer */
@@ -139,6 +140,7 @@ struct edge {
 	struct burst_bytes burst;
 	struct dialect_reader reader;
 	struct jwt_reader tokens;
+	uint64_t proved_us; /* tokens.spent_us when those in `proving` had their turn last */
 	struct http_request request; /* the one that is read or carried out just now */
 	struct refusal {
 		enum error_code error; /* of the commands just executed; ERROR_NONE: none */
@@ -210,10 +212,11 @@ void conn_set_timer(struct edge *edge, struct conn *conn, uint64_t delay_ms);
 void conn_wait_anew(struct edge *edge, struct conn *conn);               /* its time begins again */
 bool conn_has_expired(const struct edge *edge, const struct conn *conn); /* its token */
 void conn_ready(struct edge *edge, struct conn *conn, unsigned ready);
-void conn_again(struct edge *edge, struct conn *conn);   /* look at it next turn */
-void conn_step(struct edge *edge, struct conn *conn);    /* reads, unless it must wait */
-void conn_heard(struct edge *edge, struct conn *conn);   /* bytes that came are looked at now */
-bool conn_may_say(struct edge *edge, struct conn *conn); /* one message more */
+void conn_again(struct edge *edge, struct conn *conn);       /* look at it next turn */
+void conn_prove_later(struct edge *edge, struct conn *conn); /* in its turn; not read till then */
+void conn_step(struct edge *edge, struct conn *conn);        /* reads, unless it must wait */
+void conn_heard(struct edge *edge, struct conn *conn);       /* bytes that came are looked at now */
+bool conn_may_say(struct edge *edge, struct conn *conn);     /* one message more */
 void conn_end(struct edge *edge, struct conn *conn, enum close_reason reason);
 void conn_reap(struct edge *edge, struct conn *conn); /* one of edge->ended */
 /* Ends it here and now, with no time for a last word. */
@@ -250,3 +253,5 @@ uint64_t conn_except(const struct edge *edge, struct slice id);
 uint64_t edge_now_ms(const struct edge *edge);
 /* Descriptors are short: what is left of them answers requests, and serves no client more. */
 bool edge_is_crowded(const struct edge *edge);
+/* Is there time to verify a token now? */
+bool edge_may_prove(const struct edge *edge);

@@ -130,6 +130,7 @@ struct edge *edge_create(const struct edge_options *options)
 	list_init(&edge->again);
 	list_init(&edge->waiting);
 	list_init(&edge->shaking);
+	list_init(&edge->proving);
 	list_init(&edge->ended);
 	list_init(&edge->surveys);
 	list_init(&edge->asking);
@@ -422,17 +423,23 @@ void edge_timer(struct edge *edge, struct timer *timer)
 	}
 }
 
-/* Those that are linked now; who comes back while they are looked at waits for the next turn. */
+/* Those that are linked now, so many of them as have something to do; who comes back while they are
+ * looked at comes behind the rest. */
 static void step_again(struct edge *edge)
 {
 	struct list batch;
 	struct list_node *node;
+	int left = TURN_STEPS_MAX;
 	list_init(&batch);
 	list_move_all(&batch, &edge->again);
-	while ((node = list_first(&batch)) != NULL) {
+	while (left > 0 && (node = list_first(&batch)) != NULL) {
+		struct conn *conn = CONTAINER_OF(node, struct conn, in_list);
+		left -= conn->is_readable || conn->exchange != NULL;
 		list_remove(node);
-		conn_step(edge, CONTAINER_OF(node, struct conn, in_list));
+		conn_step(edge, conn);
 	}
+	list_move_all(&batch, &edge->again);
+	list_move_all(&edge->again, &batch);
 }
 
 /* Does nobody have to wait? */
@@ -442,6 +449,14 @@ static bool is_at_ease(const struct edge *edge)
 	return !up->is_congested(up) && hub_pace(edge->hub) == HUB_KEEPS_UP;
 }
 
+static void step_waiter(struct edge *edge, struct list_node *node)
+{
+	struct conn *conn = CONTAINER_OF(node, struct conn, in_list);
+	list_remove(node);
+	conn->is_waiting = false;
+	conn_step(edge, conn);
+}
+
 /* In their order, for as long as nobody has to wait: who fills it up again comes last. */
 static void step_waiting(struct edge *edge)
 {
@@ -449,11 +464,11 @@ static void step_waiting(struct edge *edge)
 	struct list_node *node;
 	list_init(&batch);
 	list_move_all(&batch, &edge->waiting);
-	while (is_at_ease(edge) && (node = list_first(&batch)) != NULL) {
-		struct conn *conn = CONTAINER_OF(node, struct conn, in_list);
-		list_remove(node);
-		conn->is_waiting = false;
-		conn_step(edge, conn);
+	for (int i = 0; i < TURN_STEPS_MAX && is_at_ease(edge); i++) {
+		node = list_first(&batch);
+		if (node == NULL)
+			break;
+		step_waiter(edge, node);
 	}
 	list_move_all(&batch, &edge->waiting);
 	list_move_all(&edge->waiting, &batch);
@@ -469,12 +484,31 @@ static void step_shaking(struct edge *edge)
 	}
 }
 
+bool edge_may_prove(const struct edge *edge)
+{
+	return edge->tokens.spent_us - edge->proved_us < TURN_TOKENS_US;
+}
+
+/* In their order. They are the first to have what time there is for tokens until the next turn is
+ * here: others have what is left, and else come behind them. */
+static void step_proving(struct edge *edge)
+{
+	edge->proved_us = edge->tokens.spent_us;
+	for (int i = 0; i < TURN_STEPS_MAX && edge_may_prove(edge); i++) {
+		struct list_node *node = list_first(&edge->proving);
+		if (node == NULL)
+			break;
+		step_waiter(edge, node);
+	}
+}
+
 /* Which may be taken now, that is: when the letters' rings have room, the loop looks again. */
 static bool has_steps(const struct edge *edge)
 {
 	struct edge_up *up = edge->options.up;
 	return !up->is_congested(up) &&
 	       (!list_is_empty(&edge->again) || !list_is_empty(&edge->shaking) ||
+	        !list_is_empty(&edge->proving) ||
 	        (is_at_ease(edge) && !list_is_empty(&edge->waiting)));
 }
 
@@ -496,6 +530,7 @@ bool edge_after(struct edge *edge)
 	if (!up->is_congested(up)) {
 		step_again(edge);
 		step_shaking(edge);
+		step_proving(edge);
 	}
 	bool has_surveys = survey_go_on(edge);
 	bool has_seats = registry_go_on(edge);

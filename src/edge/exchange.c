@@ -355,6 +355,20 @@ static void take_up(struct edge *edge, struct conn *conn)
 	buf_free(&head);
 }
 
+/* Has the request a token, and nobody the time to verify it now? Then it is left as it came, and
+ * read again when its turn has come. `is_kept`: its head is, while its body comes. */
+static bool waits_for_proof(struct edge *edge, struct conn *conn, bool is_kept)
+{
+	if (edge_may_prove(edge))
+		return false;
+	if (is_kept)
+		parse_again(edge, conn->exchange, &conn->exchange->head);
+	if (!route_takes_token(&edge->request) || !access_needs_proof(edge, &edge->request))
+		return false;
+	conn_prove_later(edge, conn);
+	return true;
+}
+
 /* Before the body comes: is it wanted? */
 static bool may_send_body(struct edge *edge, struct conn *conn, const struct http_request *request)
 {
@@ -551,12 +565,12 @@ static size_t step_whole_head(struct edge *edge, struct conn *conn, const char *
 	return used;
 }
 
-/* Takes one step; gives the bytes used, 0 when more must come first. */
+/* Takes one step; gives the bytes used, 0 when more must come first, or it must wait. */
 static size_t step(struct edge *edge, struct conn *conn, const char *at, size_t len)
 {
 	struct exchange *exchange = conn->exchange;
 	if (conn->state == CONN_BODY)
-		return step_body(edge, conn, at, len);
+		return waits_for_proof(edge, conn, true) ? 0 : step_body(edge, conn, at, len);
 	if (conn->state == CONN_FEED)
 		return step_stream(edge, conn, at, len);
 	if (conn->state == CONN_IDLE || conn->state == CONN_ACCEPTED)
@@ -573,7 +587,7 @@ static size_t step(struct edge *edge, struct conn *conn, const char *at, size_t 
 	case HTTP_DONE:
 		break;
 	}
-	return step_whole_head(edge, conn, at, len);
+	return waits_for_proof(edge, conn, false) ? 0 : step_whole_head(edge, conn, at, len);
 }
 
 /* ---- the transport ---- */

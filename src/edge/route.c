@@ -111,6 +111,14 @@ bool route_is_for_backends(const struct http_request *request)
 	return slice_starts(request->path, SLICE("/api/")) && route_find(request) != NULL;
 }
 
+bool route_takes_token(const struct http_request *request)
+{
+	const struct route *route = route_find(request);
+	return route != NULL && route->handler != page_health && route->handler != page_ready &&
+	       route->handler != page_root && route->handler != page_file &&
+	       route->handler != echo_open;
+}
+
 bool route_is_stream(const struct http_request *request)
 {
 	const struct route *route = route_find(request);

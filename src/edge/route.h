@@ -15,6 +15,8 @@ void route_request(struct edge *edge, struct conn *conn, const struct http_reque
 uint64_t route_body_max(const struct edge *edge, const struct http_request *request);
 /* Nobody but a backend may ask for it: whatever else a request says, it is refused to others. */
 bool route_is_for_backends(const struct http_request *request);
+/* May its handler look for a token? */
+bool route_takes_token(const struct http_request *request);
 /* Its handler is called with the head alone, and sets work that takes the body piece by piece. */
 bool route_is_stream(const struct http_request *request);
 

@@ -303,6 +303,11 @@ static void check_kid(void)
 	CHECK(opens(set, make_token(&token, "{\"alg\":\"ES256\"}", SLICE(PAYLOAD), &by_second)));
 	CHECK(is_refused(set, make_token(&token, "{\"alg\":\"ES256\"}", SLICE(PAYLOAD), &by_third),
 	                 "signature"));
+	printf("jwt: and counts for what it takes\n");
+	uint64_t cost_us = key_set_next(set, NULL, KEY_ES256, slice_of(NULL, 0))->cost_us;
+	uint64_t before_us = reader.spent_us;
+	CHECK(!opens(set, buf_view(&token)));
+	CHECK(reader.spent_us == before_us + 2 * cost_us);
 	printf("jwt: so is a key without one\n");
 	CHECK(key_set_add_public(set, third, slice_of(NULL, 0), &why) == 0);
 	CHECK(opens(set, make_token(&token, "{\"alg\":\"ES256\",\"kid\":\"3\"}", SLICE(PAYLOAD),

@@ -69,6 +69,11 @@ static bool adds(EVP_PKEY *key)
 	return result == 0;
 }
 
+static uint32_t cost_of(enum key_algorithm algorithm)
+{
+	return key_set_next(set, NULL, algorithm, slice_of(NULL, 0))->cost_us;
+}
+
 static bool is_refused(EVP_PKEY *key, const char *reason)
 {
 	return !adds(key) && strstr(why, reason) != NULL;
@@ -97,6 +102,14 @@ static void check_kinds(void)
 	CHECK(adds(make_ed25519()));
 	CHECK(tried_of_any(KEY_EDDSA) == 1);
 	CHECK(tried_of_any(KEY_HS256) == 0);
+	claim("what its signatures take is told of each");
+	CHECK(cost_of(KEY_RS256) == 40);
+	CHECK(cost_of(KEY_ES256) == 100);
+	CHECK(cost_of(KEY_EDDSA) == 130);
+	claim("and RSA's grows with the square of its bits");
+	begin();
+	CHECK(adds(make_rsa(3072)));
+	CHECK(cost_of(KEY_RS256) == 90);
 	claim("an RSA key of less than 2048 bits is refused");
 	CHECK(is_refused(make_rsa(1024), "2048"));
 	CHECK(is_refused(make_rsa(2047), "2048"));

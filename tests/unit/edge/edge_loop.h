@@ -33,6 +33,7 @@ static struct edge_settings settings = {
 static struct edge_common common;
 static int client;
 static struct buf answer; /* what came */
+static bool has_more;     /* to do in the next turn, says the edge */
 
 static inline void say(const char *request)
 {
@@ -56,7 +57,7 @@ static bool on_after(struct loop_handler *by)
 {
 	(void)by;
 	role_enter_worker();
-	(void)edge_after(edge);
+	has_more = edge_after(edge);
 	client_turn();
 	return true; /* nobody rings when the client has something to do */
 }
