@@ -166,6 +166,7 @@ bool wire_sealed_read(struct slice body, struct wire_sealed *sealed)
 	sealed->accepted = read_term(&in);
 	sealed->stream = read_term(&in);
 	sealed->last = read_mark(&in);
+	in.is_bad |= sealed->is_whole && sealed->stream.counter == 0; /* a log is of some stream */
 	sealed->count = unpack_u8(&in);
 	in.is_bad |= sealed->count > SLOT_PROPOSALS_MAX;
 	for (unsigned i = 0; i < sealed->count && !in.is_bad; i++) {

@@ -84,6 +84,20 @@ static void proposals_of_full_sets_fit(void)
 	buf_free(&out);
 }
 
+static void a_log_is_of_a_stream(void)
+{
+	printf("slot wire: who has a whole log says of which stream\n");
+	struct slot_term term = {4, home}, none = {0};
+	for (int i = 0; i < 4; i++) {
+		struct wire_sealed sealed = {.term = term, .is_whole = i & 1}, read;
+		sealed.stream = i & 2 ? term : none;
+		struct buf out = {0};
+		wire_sealed_write(&out, &sealed);
+		CHECK(wire_sealed_read(buf_view(&out), &read) == (i != 1));
+		buf_free(&out);
+	}
+}
+
 static void majorities(void)
 {
 	static const unsigned of[SLOT_REPLICAS_MAX] = {1, 2, 2, 3, 3, 4, 4};
@@ -98,6 +112,7 @@ int main(void)
 	sets_have_a_size();
 	sets_are_sane();
 	proposals_of_full_sets_fit();
+	a_log_is_of_a_stream();
 	majorities();
 	return 0;
 }
