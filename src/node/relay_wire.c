@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "hub/hub.h"
+#include "starling/limits.h"
 
 /* ---- which fields there are ---- */
 
@@ -129,6 +130,7 @@ static enum relay_answer read_record(const struct relay_codec *codec, uint16_t s
 	p.payload = unpack_bytes(in, unpack_u32(in));
 	bool is_good = is_placed ? is_position(epoch, seq) && seq != 0 : epoch == 0 && seq == 0;
 	if (in->is_bad || !is_good || flags > RECORD_FLAGS || !is_channel(p.channel, slot) ||
+	    p.payload.len > API_MESSAGE_BYTES_MAX ||
 	    (p.is_key_hidden && p.idempotency_key.len == 0))
 		return RELAY_BAD;
 	struct record *record = record_make(&p, hash_bytes(&codec->hash_key, p.channel));
