@@ -637,6 +637,8 @@ bool hub_restore(struct hub *hub, uint32_t number, const struct hub_entry *entry
 	}
 	if (channel == NULL)
 		return true; /* it has ended meanwhile */
+	if (entry->record != NULL && !channel_has_name(channel, record_channel(entry->record)))
+		return true; /* it is of another channel */
 	switch ((enum hub_entry_kind)entry->kind) {
 	case ENTRY_RECORD:
 		return restore_record(&slot->restoring, entry);

@@ -833,6 +833,29 @@ static void restored(uint64_t seq)
 	record_drop(record);
 }
 
+static void of_another_channel(void)
+{
+	printf("far: what a state has of another channel than it says is not restored\n");
+	struct rule rule = rule_list[1];
+	rule_list[1].deliver_last = true;
+	for (int is_latest = 0; is_latest < 2; is_latest++) {
+		begin(HOME_ELSEWHERE);
+		restore(&(struct hub_entry){
+			.kind = ENTRY_CHANNEL, .name = SLICE(NAME), .epoch = EPOCH, .seq = 1});
+		if (is_latest)
+			restore(&(struct hub_entry){.kind = ENTRY_LOST});
+		struct record *record = placed_in(SLICE("other"), 1);
+		restore(&(struct hub_entry){.kind = is_latest ? ENTRY_LATEST : ENTRY_RECORD,
+		                            .record = record});
+		record_drop(record);
+		restore(NULL);
+		CHECK(log_next(&channel()->log) == 2 && channel()->log.count == 0);
+		CHECK(channel()->keyed->latest.count == 0);
+		end();
+	}
+	rule_list[1] = rule;
+}
+
 static void restored_key(const char *name, uint64_t seq)
 {
 	restore(&(struct hub_entry){.kind = ENTRY_KEY, .name = slice_string(name), .seq = seq});
@@ -1667,6 +1690,7 @@ int main(void)
 	ends_while_it_is_saved();
 	order_is_left_while_it_is_saved();
 	nothing_to_copy();
+	of_another_channel();
 	restored_while_nobody_follows();
 	behind_its_head();
 	key_of_no_number();
