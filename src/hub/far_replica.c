@@ -553,11 +553,14 @@ static bool keep_history(struct hub *hub, struct channel *channel,
 	       pasts_mark(&channel->far->pasts, channel->epoch, restoring->head, hub->now_ms);
 }
 
-static void restore_lost(struct channel *channel, uint64_t lost)
+/* What has been lost behind the head comes by the log once more. */
+static void restore_lost(const struct restoring *restoring, uint64_t lost)
 {
+	struct channel *channel = restoring->channel;
 	struct past *past = pasts_find(&channel->far->pasts, channel->epoch);
-	if (channel->keyed == NULL)
+	if (channel->keyed == NULL || channel->epoch != restoring->epoch)
 		return;
+	lost = lost < restoring->head ? lost : restoring->head;
 	if (channel->far->begun > 0 && past != NULL)
 		past->lost = lost;
 	else
@@ -643,7 +646,7 @@ bool hub_restore(struct hub *hub, uint32_t number, const struct hub_entry *entry
 	case ENTRY_RECORD:
 		return restore_record(&slot->restoring, entry);
 	case ENTRY_LOST:
-		restore_lost(channel, entry->seq);
+		restore_lost(&slot->restoring, entry->seq);
 		return true;
 	case ENTRY_LATEST:
 		return restore_latest(hub, &slot->restoring, entry);

@@ -943,6 +943,28 @@ static void behind_its_head(void)
 		end();
 	}
 
+	printf("far: nor is any lost behind it\n");
+	for (int is_behind = 0; is_behind < 2; is_behind++) {
+		begin(HOME_ELSEWHERE);
+		restore_to(5);
+		restore(&(struct hub_entry){.kind = ENTRY_LOST, .seq = is_behind ? 9 : 4});
+		restore(NULL);
+		CHECK(channel()->keyed->latest.lost == (is_behind ? 5 : 4));
+		end();
+	}
+	follow_then_keep();
+	restore_to(2);
+	restore(&(struct hub_entry){.kind = ENTRY_LOST, .seq = 9});
+	CHECK(channel()->far->pasts.first->lost == 2);
+	end();
+	follow_a_copy();
+	restore_to(5);
+	restore(&(struct hub_entry){.kind = ENTRY_LOST});
+	tailed_in(FORKED, 7, 7);
+	restore(&(struct hub_entry){.kind = ENTRY_LOST, .seq = 3});
+	CHECK(channel()->keyed->latest.lost == 7);
+	end();
+
 	printf("far: nor where the order has begun again meanwhile\n");
 	follow_a_copy();
 	restore_to(5);
