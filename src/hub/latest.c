@@ -142,12 +142,15 @@ bool latest_put_older(struct latest *latest, struct record *record, uint64_t has
 		latest->lost = record->seq;
 		return true;
 	}
+	struct list_node *place = find_from(latest, record->seq);
+	if (place != &latest->in_order.ends && entry_at(place)->record->seq == record->seq)
+		return true; /* that number is another one's */
 	if (!latest_reserve(latest))
 		return false;
-	struct latest_entry *entry = entry_make(latest, hash);
+	struct latest_entry *entry = entry_make(latest, hash); /* it makes no room of `place` */
 	entry->record = record_take(record);
 	entry->added_ms = (uint32_t)now_ms;
-	list_insert_before(find_from(latest, record->seq), &entry->in_order);
+	list_insert_before(place, &entry->in_order);
 	return true;
 }
 

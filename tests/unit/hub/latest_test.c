@@ -48,6 +48,7 @@ static const struct {
 	{"an older record of a key held changes nothing", 5, 10, "+a <a5", "a10", 0},
 	{"an older one comes into an empty one", 5, 10, "<a5 <b7", "a5 b7", 0},
 	{"and gives way to its key's next", 5, 10, "<a5 <b7 +a", "b7 a10", 0},
+	{"no two records have one number", 5, 10, "+a <b5 <c5 <d10", "b5 a10", 0},
 	{"an older record that finds no room is lost", 2, 10, "+a +b <c5", "a10 b11", 5},
 	{"one of a key held is not", 1, 10, "+a <a5", "a10", 0},
 	{"it takes the room of one still older", 2, 10, "<a3 +b <c5", "c5 b10", 3},
