@@ -389,6 +389,8 @@ static void next_entries(struct buf *out, const struct said *known, const char *
 		entry.epoch = number_or(known->epoch);
 		entry.seq = next_byte();
 		uint64_t epoch = entry.epoch != 0 ? entry.epoch : 1;
+		if (entry.kind == ENTRY_KEY)
+			entry.name = SLICE("i"); /* as a publication may have it */
 		if (entry.kind == ENTRY_RECORD || entry.kind == ENTRY_LATEST)
 			entry.record = next_record(name, epoch, entry.seq);
 		if (entry.kind == ENTRY_RECORD && byte & 32)
