@@ -423,7 +423,8 @@ static bool look_at_silence(struct membership *membership, uint64_t now_ms)
 	return has_news;
 }
 
-/* This node did not run for a while: what it has not heard proves nothing. */
+/* This node did not run for a while: what it has not heard proves nothing. However long that was,
+ * in the time that it takes to be found dead it hears from all that live. */
 static void look_at_myself(struct membership *membership, uint64_t now_ms)
 {
 	uint64_t late = now_ms - membership->ticked_ms;
@@ -431,7 +432,8 @@ static void look_at_myself(struct membership *membership, uint64_t now_ms)
 	late = late > MEMBERSHIP_TICK_MS ? late - MEMBERSHIP_TICK_MS : 0;
 	if (late < LATE_MS)
 		return;
-	membership->blind_until_ms = now_ms + late + 2 * MEMBERSHIP_BEAT_MS;
+	uint64_t blind = late < MEMBERSHIP_DEAD_MS ? late : MEMBERSHIP_DEAD_MS;
+	membership->blind_until_ms = now_ms + blind + 2 * MEMBERSHIP_BEAT_MS;
 	for (size_t i = 0; i < membership->count; i++) {
 		struct member *member = membership->held[i];
 		member->heard_ms +=

@@ -158,6 +158,27 @@ static void what_was_slept_is_no_silence(void)
 	end();
 }
 
+static void who_slept_long_sees_again_as_soon(void)
+{
+	begin("who slept for an hour finds the dead as soon as who slept for seconds", 2);
+	pass(300);
+	now += 3600 * 1000; /* stopped */
+	membership_tick(membership, now);
+	for (uint32_t i = 0; i < 24; i++) {
+		pass(100);
+		hear(2, 2);
+	}
+	CHECK(others[1]->standing == STANDING_ALIVE);
+	CHECK(others[2]->standing == STANDING_ALIVE);
+	for (uint32_t i = 0; i < 6; i++) {
+		pass(100);
+		hear(2, 2);
+	}
+	CHECK(others[1]->standing == STANDING_DEAD);
+	CHECK(others[2]->standing == STANDING_ALIVE);
+	end();
+}
+
 static void a_suspicion_is_told_at_once(void)
 {
 	begin("a suspicion is told at once", 2);
@@ -491,6 +512,7 @@ int main(void)
 	want_of_memory_is_nobodys_end();
 	who_is_late_waits_before_it_accuses();
 	what_was_slept_is_no_silence();
+	who_slept_long_sees_again_as_soon();
 	a_suspicion_is_told_at_once();
 	most_must_agree();
 	silences_stand_in_the_order_of_members();
