@@ -10,7 +10,8 @@
  * says who sits there before anything else is heard of that node, and each change of its state.
  * Once it says that the node is gone the seat is free, and later somebody else's; `use` tells the
  * two apart. One that is dead and not known to be gone keeps it, also for when it comes again, till
- * it is taken for gone after a day, or earlier where somebody else finds no seat.
+ * it is forgotten: when membership does, or earlier where somebody else finds no seat. That frees
+ * the seat, and says nothing of the node.
  *
  * Letters of the mesh thread to a worker keep their order, so what comes behind a MESH_MAIL_NODE
  * came after it: a frame behind `is_linked` belongs to this link and to no earlier one.
@@ -36,12 +37,12 @@ struct seat {
 
 enum mesh_mail_kind {
 	MESH_MAIL_FRAME = 0, /* both ways: seat, type, slot, body; to the mesh thread: is_lossy */
-	MESH_MAIL_NODE,  /* to all workers: seat, state, is_linked, counts_places, is_gone, boot,
-	                    incarnation, name */
-	MESH_MAIL_SELF,  /* to all workers: state, is_accused, boot, incarnation, name */
-	MESH_MAIL_LOAD,  /* to all workers: seat, load */
-	MESH_MAIL_LOST,  /* to the slot's worker: seat, type, slot of a frame left out */
-	MESH_MAIL_HOMES, /* from a worker: count, the slots of its that have their home here */
+	MESH_MAIL_NODE,      /* to all workers: seat, state, is_linked, counts_places, is_forgotten,
+	                        is_gone, boot, incarnation, name */
+	MESH_MAIL_SELF,      /* to all workers: state, is_accused, boot, incarnation, name */
+	MESH_MAIL_LOAD,      /* to all workers: seat, load */
+	MESH_MAIL_LOST,      /* to the slot's worker: seat, type, slot of a frame left out */
+	MESH_MAIL_HOMES,     /* from a worker: count, the slots of its that have their home here */
 };
 
 /* What waits for a node on its data lane. */
@@ -62,6 +63,7 @@ struct mesh_mail {
 		struct {
 			bool is_linked : 1;     /* NODE: frames reach it */
 			bool counts_places : 1; /* NODE, linked: MEMBER_FEATURE_PLACES */
+			bool is_forgotten : 1;  /* NODE, dead: it may live, and has no seat */
 			union {
 				bool is_gone;    /* NODE, dead or left: its process has ended */
 				bool is_accused; /* SELF: others took it for dead just now */

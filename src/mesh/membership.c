@@ -143,7 +143,20 @@ static void forget_at(struct membership *membership, size_t at)
 	membership->view_is_new = true; /* their order is another one */
 }
 
-/* Room for one more: of those that are not living the one that ended, or was named, first goes. */
+static bool may_come_back(const struct member *member)
+{
+	return member->standing == STANDING_DEAD && !member->is_gone;
+}
+
+static bool goes_before(const struct member *a, const struct member *b)
+{
+	if (may_come_back(a) != may_come_back(b))
+		return may_come_back(b);
+	return a->ended_ms < b->ended_ms;
+}
+
+/* Room for one more: of those that are not living the one that ended, or was named, first goes; but
+ * one that may come back only where there is no other. */
 static bool make_room(struct membership *membership)
 {
 	if (membership->count < HELD_MAX)
@@ -152,7 +165,7 @@ static bool make_room(struct membership *membership)
 	for (size_t i = 0; i < membership->count; i++) {
 		const struct member *member = membership->held[i];
 		if (!is_alive(member) && !member->is_linked &&
-		    (oldest == HELD_MAX || member->ended_ms < membership->held[oldest]->ended_ms))
+		    (oldest == HELD_MAX || goes_before(member, membership->held[oldest])))
 			oldest = i;
 	}
 	if (oldest == HELD_MAX)
@@ -481,14 +494,15 @@ static void dial_seeds(struct membership *membership, uint64_t now_ms)
 		membership->out->dial(membership->out, membership->options.seeds[i]);
 }
 
-/* The dead are not dialled for ever. */
+/* The dead are not dialled for ever; but where they count, those are that may live. */
 static void forget_old(struct membership *membership, uint64_t now_ms)
 {
 	for (size_t i = 0; i < membership->count;) {
 		const struct member *member = membership->held[i];
 		bool is_old = !is_alive(member) && !member->is_linked &&
 		              now_ms - member->ended_ms >= MEMBERSHIP_FORGET_MS;
-		if (is_old)
+		bool is_kept = membership->options.keeps_silent && may_come_back(member);
+		if (is_old && !is_kept)
 			forget_at(membership, i);
 		else
 			i++;

@@ -15,7 +15,8 @@
  * Ownership: the membership owns its members; those handed out are good until the next call that
  *            is given a time. What the options point at is the caller's and outlives it.
  * Limits:    MEMBERS_MAX members, as many dead ones that are remembered to be dialled, and
- *            TOMBSTONES_MAX boot ids that have died or left, the oldest forgotten first.
+ *            TOMBSTONES_MAX boot ids that have died or left, the oldest forgotten first; of the
+ *            dead those that may live the last.
  * Source:    the suspicion by silence is that of a full mesh; refutation by incarnation is SWIM's
  *            (Das, Gupta, Motivala 2002), the care for one's own health Lifeguard's
  *            (Dadgar, Phillips, Currey 2018).
@@ -36,7 +37,7 @@
 #define MEMBERSHIP_REDIAL_MS 1000u  /* to one that should be there; the first for one that died */
 #define MEMBERSHIP_REDIAL_MAX_MS 30000u
 #define MEMBERSHIP_FORGET_MS                                                                       \
-	(24u * 3600 * 1000) /* the dead are dialled, and remembered, so long                       \
+	(24u * 3600 * 1000) /* the dead are dialled, and remembered, so long; but see keeps_silent \
 	                     */
 #define TOMBSTONES_MAX 4096u
 
@@ -102,6 +103,7 @@ struct membership_options {
 	uint64_t features;
 	struct slice cluster, name, address, release;
 	uint8_t replicas;
+	bool keeps_silent; /* a dead one is remembered until it is known to have ended */
 	const struct slice *seeds;
 	size_t seed_count;
 	uint64_t now_ms;

@@ -309,13 +309,15 @@ void slot_replica_flush(struct slots *slots, struct slot *slot)
 	slots_send(slots, replica->accepted.boot, FRAME_HOLDS, slot->number);
 }
 
-/* Whoever had the replica accept its log is home no more, if it ever was: it would say so. */
+/* Whoever had the replica accept its log is home no more, if it ever was: it would say so; or it is
+ * waited for no more, as it was forgotten. */
 static bool is_forsaken(const struct slots *slots, const struct replica *replica)
 {
 	struct boot_id home = replica->accepted.boot;
 	bool would_say = slots_is_self(slots, home) || slots_is_reachable(slots, home) ||
 	                 slots_is_gone(slots, home);
-	return would_say && slots->now_ms - replica->heard_ms >= SILENT_MS;
+	bool is_forgotten = replica->accepted.counter != 0 && slots_member(slots, home) == NULL;
+	return (would_say || is_forgotten) && slots->now_ms - replica->heard_ms >= SILENT_MS;
 }
 
 /* It holds a stream that is not the slot's: that has lost, or nobody else was told of it. But one

@@ -166,7 +166,8 @@ void slots_tick(struct slots *slots, uint64_t now_ms);
 void slots_flush(struct slots *slots);
 
 /* All members, this node among them. One that is DEAD stays among them as long as it may come
- * back: they are the whole that a majority is of. */
+ * back: they are the whole that a majority is of. Of one that is not among them nobody knows that
+ * it has ended: it may live, and hold what it held. */
 void slots_members(struct slots *slots, const struct slots_member *members, size_t count,
                    uint64_t now_ms);
 

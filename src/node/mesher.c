@@ -31,7 +31,7 @@ struct chair {
 	struct boot_id boot; /* all zero: nobody's */
 	uint16_t use;
 	enum member_state state; /* as it was told last */
-	bool is_linked, is_gone, counts_places;
+	bool is_linked, is_gone, is_forgotten, counts_places;
 	uint64_t incarnation;
 	struct blob *name;
 };
@@ -121,6 +121,7 @@ static void tell_node(struct mesher *mesher, const struct chair *chair)
 	                         .state = (uint8_t)chair->state,
 	                         .is_linked = chair->is_linked,
 	                         .counts_places = chair->counts_places,
+	                         .is_forgotten = chair->is_forgotten,
 	                         .is_gone = chair->is_gone,
 	                         .seat = seat_of(mesher, chair),
 	                         .body = chair->name,
@@ -129,10 +130,11 @@ static void tell_node(struct mesher *mesher, const struct chair *chair)
 	post_to_all(mesher, &mail);
 }
 
-/* Of one that has gone, or is taken for gone. */
-static void free_chair(struct mesher *mesher, struct chair *chair)
+/* Of one that has gone, or is forgotten: of that nobody knows whether it has. */
+static void free_chair(struct mesher *mesher, struct chair *chair, bool is_gone)
 {
-	chair->is_gone = true;
+	chair->is_gone = is_gone;
+	chair->is_forgotten = !is_gone;
 	chair->is_linked = false;
 	tell_node(mesher, chair);
 	blob_drop(chair->name);
@@ -147,7 +149,7 @@ static struct chair *find_free_chair(struct mesher *mesher)
 		if (mesher->chairs[i].state != MEMBER_DEAD)
 			continue;
 		chair = &mesher->chairs[i];
-		free_chair(mesher, chair);
+		free_chair(mesher, chair, false);
 	}
 	return chair;
 }
@@ -187,12 +189,12 @@ static void look_at_member(struct mesher *mesher, const struct member *member)
 	chair->counts_places = (member->features & MEMBER_FEATURE_PLACES) != 0;
 	chair->incarnation = member->incarnation;
 	if (member->is_gone)
-		free_chair(mesher, chair);
+		free_chair(mesher, chair, true);
 	else
 		tell_node(mesher, chair);
 }
 
-/* The dead are forgotten after a while. */
+/* The dead are forgotten after a while. That does not end them. */
 static void look_at_chairs(struct mesher *mesher)
 {
 	const struct membership *membership = links_membership(mesher->links);
@@ -200,7 +202,7 @@ static void look_at_chairs(struct mesher *mesher)
 		struct chair *chair = &mesher->chairs[i];
 		if (!is_nobody(chair->boot) && chair->state == MEMBER_DEAD &&
 		    membership_find(membership, chair->boot) == NULL)
-			free_chair(mesher, chair);
+			free_chair(mesher, chair, false);
 	}
 }
 
@@ -768,6 +770,7 @@ static int make_links(struct mesher *mesher)
 		.release = SLICE(STARLING_VERSION),
 		.features = MEMBER_FEATURE_PLACES,
 		.replicas = options->replicas,
+		.keeps_silent = options->keeps_silent,
 		.seeds = mesher->seeds,
 		.seed_count = options->seed_count,
 		.now_ms = now_of(mesher),

@@ -32,6 +32,7 @@ struct mesher_options {
 	struct listen_address listen;
 	struct boot_id boot;
 	uint8_t replicas;    /* mesh.replicas */
+	bool keeps_silent;   /* mesh.partition is pause: whoever may live counts */
 	const char *address; /* as others dial it */
 	char *const *seeds;  /* HOST:PORT; good until is_up is posted */
 	size_t seed_count;

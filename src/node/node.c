@@ -388,6 +388,7 @@ static int start_mesher(struct node *node)
 		.listen = node->mesh_place,
 		.boot = node->boot,
 		.replicas = (uint8_t)config_of(node)->mesh.replicas,
+		.keeps_silent = config_of(node)->mesh.partition == CONFIG_PARTITION_PAUSE,
 		.address = node->address,
 		.seeds = seeds,
 		.seed_count = join->count,

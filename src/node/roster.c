@@ -29,9 +29,13 @@ static enum slots_member_state state_of(const struct mesh_mail *mail,
 	return before == SLOTS_MEMBER_DEAD ? SLOTS_MEMBER_READY : before;
 }
 
-static void let_go(struct roster *roster, struct roster_node *node)
+static void remember_gone(struct roster *roster, struct boot_id boot)
 {
-	roster->gone[roster->gone_count++ % ROSTER_GONE_MAX] = node->boot;
+	roster->gone[roster->gone_count++ % ROSTER_GONE_MAX] = boot;
+}
+
+static void free_seat(struct roster *roster, struct roster_node *node)
+{
 	*node = (struct roster_node){0};
 	while (roster->end > 0 && roster->nodes[roster->end - 1].use == 0)
 		roster->end--;
@@ -54,7 +58,9 @@ static enum roster_link take_node(struct roster *roster, const struct mesh_mail 
 		node->is_loaded = node->is_broken = false;
 	bool is_linked = node->is_linked;
 	if (mail->is_gone)
-		let_go(roster, node);
+		remember_gone(roster, node->boot);
+	if (mail->is_gone || mail->is_forgotten)
+		free_seat(roster, node);
 	return is_linked == was_linked ? ROSTER_SAME : is_linked ? ROSTER_UP : ROSTER_DOWN;
 }
 

@@ -2,7 +2,8 @@
  * roster.h - the nodes of the mesh as one worker knows them, by their seats.
  *
  * A seat is the number of a node here and in the hub. What has gone for certain is remembered for a
- * while: it counts for nothing, and slots that it belonged to are to know that.
+ * while: it counts for nothing, and slots that it belonged to are to know that. Who was forgotten
+ * is no member any more, and may live.
  *
  * Threads:   the worker's own. Pure.
  * Ownership: plain values.

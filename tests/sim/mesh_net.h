@@ -86,6 +86,7 @@ struct net {
 	size_t event_count, event_room;
 	const struct slice *seeds;
 	size_t seed_count;
+	bool keeps_silent;
 	/* What the test wants to know. */
 	void (*changed)(struct net *net, struct node *node, const struct member *member);
 	/* Who stands above the membership: a node ran; a frame that is not about members. */
@@ -328,6 +329,7 @@ static void node_start(struct net *net, uint32_t number)
 	                                     .name = slice_string(node->name),
 	                                     .address = slice_string(node->address),
 	                                     .release = SLICE("sim"),
+	                                     .keeps_silent = net->keeps_silent,
 	                                     .seeds = net->seeds,
 	                                     .seed_count = net->seed_count,
 	                                     .now_ms = net->now_ms,

@@ -70,6 +70,8 @@ static struct published published[IDS_MAX];
 static uint32_t id_count;
 static struct stream streams[STREAMS_MAX];
 static uint32_t stream_count, publish_every_ms, replicas;
+static enum slots_partition partition;
+static bool forgets; /* who pauses, too, as where there are no seats */
 static uint64_t unclean;
 
 /* ---- what was acknowledged, and where ---- */
@@ -258,6 +260,27 @@ static bool look_at_member(struct shell *shell, const struct member *member)
 	return true;
 }
 
+/* True: somebody was forgotten. */
+static bool look_at_chairs(struct shell *shell)
+{
+	bool has_news = false;
+	for (uint16_t i = 0; i < COUNT_OF(shell->chairs); i++) {
+		struct chair *chair = &shell->chairs[i];
+		if (!chair->is_taken || chair->state != MEMBER_DEAD ||
+		    membership_find(shell->node->membership, chair->boot) != NULL)
+			continue;
+		chair->is_taken = false;
+		has_news = true;
+		struct mesh_mail mail = {.kind = MESH_MAIL_NODE,
+		                         .state = MEMBER_DEAD,
+		                         .is_forgotten = true,
+		                         .seat = {i, chair->use},
+		                         .boot = chair->boot};
+		(void)roster_take(&shell->roster, &mail);
+	}
+	return has_news;
+}
+
 static bool look_at_members(struct shell *shell)
 {
 	const struct membership *membership = shell->node->membership;
@@ -270,7 +293,7 @@ static bool look_at_members(struct shell *shell)
 	const struct member *member;
 	for (size_t i = 0; (member = membership_member(membership, i)) != NULL; i++)
 		has_news |= look_at_member(shell, member);
-	return has_news;
+	return look_at_chairs(shell) || has_news;
 }
 
 /* A publication goes to its home at once, if the way there is open. */
@@ -375,6 +398,7 @@ static void start(struct net *net, uint32_t number)
 	                                .count = SLOTS_SIM,
 	                                .workers = 1,
 	                                .replicas = replicas,
+	                                .partition = partition,
 	                                .now_ms = net->now_ms,
 	                                .seed = random_next(&net->random)};
 	roster_init(&shell->roster, options.boot);
@@ -476,6 +500,7 @@ static struct net *standing(uint32_t count, uint64_t seed, bool prints)
 	publish_every_ms = 0;
 	replicas = 3;
 	net->prints = prints;
+	net->keeps_silent = partition == SLOTS_PAUSE && !forgets;
 	net->changed = on_changed;
 	net->ran = on_ran;
 	net->take = on_frame;
@@ -584,6 +609,52 @@ static void a_cut_heals(struct net *net, uint64_t seed)
 	CHECK(until(net, agrees, 10000) != NEVER);
 }
 
+/* It is slept through, but for its ends: they are found dead in the first, and forgotten in the
+ * second. */
+static void cut_for_a_day(struct net *net, uint64_t seed)
+{
+	uint8_t sides[NET_NODES_MAX] = {1};
+	net_part(net, sides);
+	net_run(net, 4000 + random_below(&net->random, 4000));
+	for (uint32_t i = 0; i < net->count; i++)
+		node_pause(net, i, MEMBERSHIP_FORGET_MS - 8000 + seed % 4 * 100);
+	net_run(net, MEMBERSHIP_FORGET_MS + 12000);
+}
+
+/* Where it pauses nobody is forgotten, and no stream begins beside another one. */
+static void a_cut_of_a_day(struct net *net, uint64_t seed)
+{
+	cut_for_a_day(net, seed);
+	size_t known = membership_count(net->nodes[0].membership);
+	CHECK(known == (partition == SLOTS_MERGE ? 0 : net->count - 1));
+	for (uint32_t slot = 0; slot < SLOTS_SIM; slot++)
+		CHECK(is_home(net, 0, slot) == (partition == SLOTS_MERGE));
+	CHECK(partition == SLOTS_MERGE || unclean_so_far(net) == 0);
+	if (partition == SLOTS_PAUSE && seed % 2 == 0) { /* another process comes back there */
+		stop(net, 1);
+		start(net, 1);
+		net_run(net, 8000);
+	}
+	net_heal(net);
+	CHECK(until(net, agrees, 60000) != NEVER);
+}
+
+/* Each may go on alone then, but not in the stream that both have. */
+static void two_that_forgot_each_other(struct net *net, uint64_t seed)
+{
+	cut_for_a_day(net, seed);
+	for (uint32_t slot = 0; slot < SLOTS_SIM; slot++) {
+		struct slots_role role[2];
+		for (uint32_t i = 0; i < 2; i++) {
+			slots_role(shells[i].slots, (uint16_t)slot, &role[i]);
+			CHECK(role[i].place == SLOTS_HERE);
+		}
+		CHECK(!slot_term_equals(&role[0].stream, &role[1].stream));
+	}
+	net_heal(net);
+	CHECK(until(net, agrees, 60000) != NEVER);
+}
+
 /* S44 */
 static void anything(struct net *net, uint64_t seed)
 {
@@ -626,15 +697,22 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *claim;
 		uint32_t nodes;
+		enum slots_partition partition;
 		void (*run)(struct net *net, uint64_t seed);
 	} cases[] = {
-		{"a killed home is replaced in half a second", 9,
+		{"a killed home is replaced in half a second", 9, SLOTS_MERGE,
 	         a_killed_home_is_replaced_in_half_a_second},
-		{"a home that hangs is replaced in three", 5,
+		{"a home that hangs is replaced in three", 5, SLOTS_MERGE,
 	         a_home_that_hangs_is_replaced_in_three},
-		{"all start again, one after the other", 4, all_start_again_one_after_the_other},
-		{"a cut heals", 5, a_cut_heals},
-		{"anything", 5, anything},
+		{"all start again, one after the other", 4, SLOTS_MERGE,
+	         all_start_again_one_after_the_other},
+		{"a cut heals", 5, SLOTS_MERGE, a_cut_heals},
+		{"anything", 5, SLOTS_MERGE, anything},
+		{"a cut of a day, of two", 2, SLOTS_MERGE, a_cut_of_a_day},
+		{"a cut of a day, of three", 3, SLOTS_MERGE, a_cut_of_a_day},
+		{"a cut of a day, of two that pause", 2, SLOTS_PAUSE, a_cut_of_a_day},
+		{"a cut of a day, of three that pause", 3, SLOTS_PAUSE, a_cut_of_a_day},
+		{"two that forgot each other", 2, SLOTS_PAUSE, two_that_forgot_each_other},
 	};
 	unsigned from = 0, to = COUNT_OF(cases);
 	uint64_t first = 0, count = SEEDS;
@@ -647,6 +725,8 @@ int main(int argc, char **argv)
 	for (unsigned i = from; i < to; i++) {
 		for (uint64_t seed = first; seed < first + count; seed++) {
 			printf("nodes: %s, seed %llu\n", cases[i].claim, (unsigned long long)seed);
+			partition = cases[i].partition;
+			forgets = cases[i].run == two_that_forgot_each_other;
 			struct net *net = standing(cases[i].nodes, seed, count == 1);
 			cases[i].run(net, seed);
 			rest(net, cases[i].run == anything);

@@ -1177,6 +1177,29 @@ static void forks_are_many(uint64_t seed)
 	world_free(world);
 }
 
+/* A log of a stream that nobody else was told of is given up when whoever opened that was
+ * forgotten: so no member any more, and not known to have ended. */
+static void opener_is_forgotten(uint64_t seed)
+{
+	struct world *world = standing(5, 1, seed);
+	find_actors(world, 0);
+	uint32_t outside = 0;
+	while (outside == actors.home || outside == actors.first || outside == actors.second)
+		outside++;
+	struct slot *slot = &world->nodes[outside].slots->slot[actors.slot];
+	struct slot_term stream = {slot->entry.term.counter + 1, boot_of(world->count, 1)};
+	struct replica *replica = slot_replica_make(slot, &stream);
+	CHECK(replica != NULL);
+	replica->accepted = stream;
+	replica->is_whole = true;
+	replica->heard_ms = world->now_ms;
+	run(world, 9000);
+	CHECK(slot->replica != NULL);
+	run(world, 20000);
+	CHECK(slot->replica == NULL);
+	rest(world, false);
+}
+
 /* Who opens a stream begins it with what it has, and so do those that it opens it with: it may die
  * as soon as it is home. */
 static void opener_dies(uint64_t seed)
@@ -1302,6 +1325,7 @@ int main(int argc, char **argv)
 		{"a fork is given to one who dies", fork_dies_with_its_home, 3},
 		{"forks are many", forks_are_many, 3},
 		{"who opens a stream dies", opener_dies, 3},
+		{"who opened a stream is forgotten", opener_is_forgotten, 3},
 		{"quiet, one replica", quiet, 1},
 		{"quiet, two", quiet, 2},
 		{"quiet, five", quiet, 5},

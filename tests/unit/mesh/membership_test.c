@@ -308,9 +308,9 @@ static void the_cluster_has_a_bound(void)
 	end();
 }
 
-static void those_heard_of_are_dialled_and_bounded(void)
+/* More than there is room for. */
+static void name_many(uint32_t from)
 {
-	begin("those only heard of are dialled, shown to nobody, and bounded", 1);
 	for (uint32_t round = 0; round < 8; round++) {
 		struct buf members = {0};
 		pack_u32(&members, round + 1);
@@ -322,12 +322,32 @@ static void those_heard_of_are_dialled_and_bounded(void)
 			pack_text(&members, SLICE("x"));
 			pack_text(&members, SLICE("x:1"));
 		}
-		CHECK(take(1, FRAME_MEMBERS, &members));
+		CHECK(take(from, FRAME_MEMBERS, &members));
 		buf_free(&members);
 	}
+}
+
+static void those_heard_of_are_dialled_and_bounded(void)
+{
+	begin("those only heard of are dialled, shown to nobody, and bounded", 1);
+	name_many(1);
 	pass(50);
 	CHECK(seen.dials == 2 * MEMBERS_MAX - 1);
 	CHECK(membership_count(membership) == 1);
+	end();
+}
+
+static void who_may_come_back_makes_room_last(void)
+{
+	begin("a dead one that may come back makes room when nobody else can", 2);
+	for (uint32_t i = 0; i < 21; i++) {
+		pass(100);
+		hear(2, 2);
+	}
+	CHECK(others[1]->standing == STANDING_DEAD);
+	membership_link_down(membership, others[1], LINK_END_LOST, now);
+	name_many(2);
+	CHECK(membership_find(membership, (struct boot_id){{1, 1}}) == others[1]);
 	end();
 }
 
@@ -518,6 +538,7 @@ int main(void)
 	silences_stand_in_the_order_of_members();
 	the_cluster_has_a_bound();
 	those_heard_of_are_dialled_and_bounded();
+	who_may_come_back_makes_room_last();
 	frames_that_cannot_be_read_end_the_link();
 	the_dead_are_told_so();
 	who_is_gone_is_told_from_the_silent();

@@ -6,6 +6,16 @@
 static const struct boot_id self = {{1, 1}};
 static struct roster roster;
 
+static enum roster_link forget(uint16_t seat, uint16_t use, uint64_t boot)
+{
+	struct mesh_mail mail = {.kind = MESH_MAIL_NODE,
+	                         .state = MEMBER_DEAD,
+	                         .is_forgotten = true,
+	                         .seat = {seat, use},
+	                         .boot = {{boot, 7}}};
+	return roster_take(&roster, &mail);
+}
+
 static enum roster_link hear(uint16_t seat, uint16_t use, uint64_t boot, enum member_state state,
                              bool is_linked, bool is_gone)
 {
@@ -99,6 +109,22 @@ static void test_gone(void)
 	printf("roster: who has gone is remembered, and its seat is free\n");
 }
 
+/* A day of silence is no end: nobody may take it for one. */
+static void test_forgotten(void)
+{
+	roster_init(&roster, self);
+	CHECK(hear(0, 1, 30, MEMBER_READY, true, false) == ROSTER_UP);
+	CHECK(hear(0, 1, 30, MEMBER_DEAD, false, false) == ROSTER_DOWN);
+	CHECK(state_of(30) == SLOTS_MEMBER_DEAD);
+	CHECK(forget(0, 1, 30) == ROSTER_SAME);
+	CHECK(roster.end == 0);
+	CHECK(state_of(30) == -1);
+	CHECK(hear(0, 2, 40, MEMBER_READY, true, false) == ROSTER_UP);
+	CHECK(hear(1, 1, 30, MEMBER_READY, true, false) == ROSTER_UP);
+	CHECK(state_of(30) == SLOTS_MEMBER_READY);
+	printf("roster: who is forgotten has no seat, and has not gone\n");
+}
+
 static void test_many(void)
 {
 	struct slots_member members[MEMBERS_MAX];
@@ -121,6 +147,7 @@ int main(void)
 	test_links();
 	test_states();
 	test_gone();
+	test_forgotten();
 	test_many();
 	return 0;
 }
