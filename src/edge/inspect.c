@@ -74,16 +74,20 @@ static void describe_conn(struct edge *edge, struct note *note)
 	buf_string(out, "]}");
 }
 
+/* All nodes are asked whose boot ids begin as the connection's id does: that is one, if nobody has
+ * made another one like it. */
 static void finish_conn(struct edge *edge, struct conn *conn, struct note *const *notes,
                         size_t count)
 {
-	CHECK(count == 1);
 	struct buf body = {0};
-	if (!notes[0]->is_found) {
+	size_t at = 0;
+	while (at + 1 < count && !notes[at]->is_found)
+		at++;
+	if (!notes[at]->is_found) {
 		exchange_refuse(edge, conn, ERROR_NOT_FOUND, "there is no such connection");
 		return;
 	}
-	buf_swap(&body, &notes[0]->body); /* the note goes with the answer */
+	buf_swap(&body, &notes[at]->body); /* the note goes with the answer */
 	exchange_made(edge, conn, &body);
 }
 

@@ -13,6 +13,7 @@ enum step {
 	STEP_THERE,       /* it has */
 	STEP_LOST,        /* it ends before it answers */
 	STEP_LOST_ALONE,  /* and nobody else was asked */
+	STEP_ALIKE,       /* two have boot ids that begin alike */
 	STEP_COUNT,
 };
 
@@ -30,6 +31,8 @@ static const struct {
                        "{\"user\":\"dan\",\"online\":false,\"connections\":[]}"},
 	[STEP_LOST_ALONE] = {"but what it alone could answer is not known", "/api/connections/2-6",
                              " 503 "},
+	[STEP_ALIKE] = {"of two whose boot ids begin alike one has it", "/api/connections/2-7",
+                        "{\"id\":\"2-7\"}"},
 };
 
 static void node_answers(void);
@@ -87,18 +90,27 @@ static void post_edge(struct edge_up *from, uint32_t worker, const struct edge_m
 
 static struct survey_question asked;
 
+static struct note *found(const char *what)
+{
+	struct note *note = note_make(0, SLICE(""), SLICE(""));
+	CHECK(note != NULL);
+	note->is_found = *what != '\0';
+	buf_string(&note->body, what);
+	return note;
+}
+
 /* As soon as its letter would come. */
 static void node_answers(void)
 {
 	struct note *note = NULL;
-	if (step == STEP_THERE) {
-		note = note_make(0, SLICE(""), SLICE(""));
-		CHECK(note != NULL);
-		note->is_found = true;
-		buf_string(&note->body, "{}\n");
-	}
+	if (step == STEP_THERE)
+		note = found("{}\n");
+	if (step == STEP_ALIKE)
+		note = found("{\"id\":\"2-7\"}");
 	is_asked = false;
 	role_enter_worker();
+	if (step == STEP_ALIKE)
+		edge_node_answered(edge, NODE + 1, asked.token, asked.kind, 1, found(""));
 	if (step == STEP_LOST || step == STEP_LOST_ALONE)
 		edge_node_lost(edge, NODE);
 	else
@@ -116,7 +128,8 @@ static uint32_t ask_nodes(struct edge_up *from, const struct survey_question *qu
 	asked = *question;
 	is_asked = true;
 	nodes[0] = NODE;
-	return 1;
+	nodes[1] = NODE + 1;
+	return step == STEP_ALIKE ? 2 : 1;
 }
 
 static void answer_node(struct edge_up *from, uint8_t kind, const struct note *note)
