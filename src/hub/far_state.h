@@ -178,7 +178,7 @@ struct hub_far {
 
 static inline struct hub_slot *far_slot(const struct hub *hub, uint32_t slot)
 {
-	CHECK_SLOW(slot % hub->options.workers == hub->options.worker);
+	CHECK_SLOW(slot < SLOTS && slot % hub->options.workers == hub->options.worker);
 	return &hub->far->slots[slot / hub->options.workers];
 }
 

@@ -397,6 +397,8 @@ enum relay_answer relay_read(const struct relay_codec *codec, enum far_kind kind
 	unsigned fields = letters[kind].fields;
 	struct unpack in = {.rest = body};
 	*mail = (struct far_mail){.kind = (uint8_t)kind, .slot = slot};
+	if (slot >= SLOTS)
+		return RELAY_BAD;
 	read_numbers(&in, fields, mail);
 	if (fields & F_NAME)
 		mail->name = unpack_text(&in);

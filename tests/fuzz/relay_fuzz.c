@@ -4,8 +4,9 @@
  * The script of edge_script.h has four steps more: a frame as it is; a letter between hubs, a
  * message about a slot and a report of places as they should be, their fields small numbers, or
  * those that this node said last; and news of a node. Lower two bits of the step: which node, and
- * whether the frame goes to the slot of the one channel or of the other. With the third bit a frame
- * is none: the node holds what it was sent of logs, and says so.
+ * whether the frame goes to the slot of the one channel or of the other; or, by its type's byte, to
+ * one that is none. With the third bit a frame is none: the node holds what it was sent of logs,
+ * and says so.
  *
  * Checked beyond crashes: whatever the two say, what this node says can be read.
  */
@@ -18,6 +19,7 @@
 #define WORKERS 128 /* so that a worker has few slots; names are of this one's */
 #define NODES 2
 #define OWED_MAX 128
+#define FRAME_KINDS 46 /* from FRAME_MAP on */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -233,13 +235,16 @@ static uint16_t slot_of_name(uint8_t which)
 
 static void next_frame(unsigned from, uint8_t which)
 {
-	enum frame_type type = (enum frame_type)(FRAME_MAP + next_byte() % 46);
+	uint8_t byte = next_byte();
+	enum frame_type type = (enum frame_type)(FRAME_MAP + byte % FRAME_KINDS);
+	/* Of the same worker as the channels' own. */
+	uint16_t slot = (uint16_t)(slot_of_name(which) + (byte < 4 * FRAME_KINDS ? 0 : 15 * SLOTS));
 	enum far_kind kind;
 	bool is_one = relay_kind(type, &kind) || (type >= FRAME_MAP && type <= FRAME_FORK_OK) ||
 	              (type >= FRAME_SURVEY && type <= FRAME_PLACES_AGAIN);
 	struct slice body = next_bytes();
 	if (is_one)
-		give(from, type, slot_of_name(which), body);
+		give(from, type, slot, body);
 }
 
 /* ---- letters between hubs ---- */

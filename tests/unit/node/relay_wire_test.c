@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "hub/hub.h"
 #include "starling/limits.h"
 
 static const struct relay_codec codec = {.hash_key = {{1, 2}}, .mark = 0x1234567890};
@@ -192,6 +193,10 @@ static void letters_come_back(struct record *const *records)
 		check_letter(&mail, &got);
 		relay_mail_free(&got);
 		check_cut(&mail, buf_view(&body));
+		/* Not every kind has a name that its slot has to be of. */
+		uint16_t beyond = (uint16_t)(mail.slot + SLOTS);
+		CHECK(relay_read(&codec, (enum far_kind)kind, beyond, buf_view(&body), &got) ==
+		      RELAY_BAD);
 		buf_char(&body, 'x');
 		CHECK(read(&mail, buf_view(&body), &got) == RELAY_BAD);
 		buf_free(&body);
