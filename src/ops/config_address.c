@@ -33,13 +33,16 @@ static bool parse_ip(int family, struct slice text, void *bytes)
 }
 
 /* Parts "HOST:PORT" at the last colon. */
+#define PORT_DIGITS_MAX 5
+
 static bool cut_port(struct slice text, struct slice *host, uint16_t *port)
 {
 	size_t colon = text.len;
 	while (colon > 0 && text.at[colon - 1] != ':')
 		colon--;
 	uint64_t number;
-	if (colon < 2 || !text_to_u64(slice_after(text, colon), &number) || number > UINT16_MAX)
+	if (colon < 2 || text.len - colon > PORT_DIGITS_MAX ||
+	    !text_to_u64(slice_after(text, colon), &number) || number > UINT16_MAX)
 		return false;
 	*port = (uint16_t)number;
 	*host = slice_of(text.at, colon - 1);

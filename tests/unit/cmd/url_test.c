@@ -27,6 +27,7 @@ static const struct {
 	{"a port of nothing", "http://h:", NULL},
 	{"port 0", "http://h:0", NULL},
 	{"a port beyond 65535", "http://h:65536", NULL},
+	{"a port of more digits than that has", "http://h:008000", NULL},
 	{"IPv6 without brackets", "http://::1", NULL},
 	{"an address of three parts", "http://1.2.3", NULL},
 	{"a blank", "http://h h", NULL},
