@@ -39,7 +39,8 @@ enum edge_origins {
 struct edge_node {
 	const char *name, *cluster;
 	uint64_t started_unix_ms;
-	uint64_t boot_id; /* of this start of the process; part of connection ids */
+	uint64_t started_ms; /* by the loops' clock, which nobody sets */
+	uint64_t boot_id;    /* of this start of the process; part of connection ids */
 	struct hash_key hash_key;
 	bool has_private_fds; /* each worker has a table of descriptors of its own */
 };

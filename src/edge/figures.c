@@ -115,7 +115,7 @@ static void finish_stats(struct edge *edge, struct conn *conn, struct note *cons
 	buf_string(&body, "{\"node\":");
 	json_string_append(&body, slice_string(edge->options.node->name));
 	buf_string(&body, ",\"version\":\"" STARLING_VERSION "\",\"uptime\":");
-	buf_u64(&body, (loop_unix_ms(edge->loop) - edge->options.node->started_unix_ms) / 1000);
+	buf_u64(&body, (edge_now_ms(edge) - edge->options.node->started_ms) / 1000);
 	buf_string(&body, ",\"workers\":");
 	buf_u64(&body, edge->options.workers);
 	write_figure(&body, "draining", edge->is_draining);

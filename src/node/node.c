@@ -799,6 +799,7 @@ static int make_self(struct node *node)
 		.name = node->name,
 		.cluster = node->cluster,
 		.started_unix_ms = journal_now_ms(),
+		.started_ms = now_ms(),
 		.has_private_fds = config_of(node)->workers.private_fds,
 	};
 	if (!draw(&node->self.hash_key, sizeof(node->self.hash_key)) ||

@@ -15,7 +15,7 @@ static void client_turn(void); /* at the end of each turn of the worker */
 
 static struct rule rule = {.pattern = "*", .history_size = 1, .history_ttl_ms = 60000};
 static const struct rules rules = {&rule, 1};
-static const struct edge_node node = {.name = "node", .boot_id = 1};
+static struct edge_node node = {.name = "node", .boot_id = 1};
 static struct edge_settings settings = {
 	.is_open = true,
 	.connections_max = 10,
