@@ -81,11 +81,16 @@ static int misuse(const char *what, const char *which)
 }
 
 /* As the loops tell the time. */
-static uint64_t now_ms(void)
+static uint64_t now_us(void)
 {
 	struct timespec now;
 	CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static uint64_t now_ms(void)
+{
+	return now_us() / 1000;
 }
 
 static bool draw(void *out, size_t len)
@@ -547,7 +552,7 @@ static void reload(struct node *node)
 	struct config config;
 	struct buf restarts = {0}, error = {0};
 	struct generation *next = NULL;
-	service_tell(&node->service, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_ms() * 1000);
+	service_tell(&node->service, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_us());
 	if (config_reload(&config, config_of(node), &restarts, &error) == 0)
 		next = generation_create(&config, node->generation, &error);
 	if (next != NULL &&
