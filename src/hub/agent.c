@@ -260,6 +260,9 @@ bool agent_rebase(struct hub *hub, struct channel *channel, uint64_t epoch, uint
 {
 	struct channel_name *names;
 	bool is_other = channel->epoch != epoch;
+	/* What was committed in the order that it leaves has its place there, before it is left. */
+	if (is_other && far_slot(hub, channel->slot)->committed > 0)
+		return false;
 	if (!make_names(hub, channel, &names))
 		return false;
 	bool is_kept = !channel->far->is_known ||

@@ -565,6 +565,39 @@ static void behind_its_commits(void)
 	end();
 }
 
+static void commits_before_another_order(void)
+{
+	printf("far: what was committed has its place before the channel has another order\n");
+	struct far_mail other = {.kind = FAR_TAILED,
+	                         .slot = hub_slot_of(SLICE(NAME)),
+	                         .name = SLICE(NAME),
+	                         .epoch = FORKED,
+	                         .stream = STREAM + 1};
+	begin(HOME_HERE);
+	execute(COMMAND_SUBSCRIBE);
+	uint64_t epoch = channel()->epoch;
+	asked_to_publish("once", 0);
+	is_full = true;
+	hub_commit(hub, hub_slot_of(SLICE(NAME)));
+	set_role(HOME_ELSEWHERE, STREAM + 1);
+	pass(HUB_FAR_MS);
+	CHECK(sent_count[FAR_TAIL] == 1 && log_next(&channel()->log) == 1);
+	is_full = false;
+	hub_far_receive(hub, OTHER, &other);
+	CHECK(channel()->epoch == epoch);
+	pass(HUB_FAR_MS);
+	CHECK(sent_count[FAR_TAIL] == 2 && log_next(&channel()->log) == 2);
+	hub_far_receive(hub, OTHER, &other);
+	CHECK(channel()->epoch == FORKED);
+	set_role(HOME_HERE, STREAM);
+	pass(HUB_FAR_MS);
+	CHECK(channel()->epoch == epoch && log_next(&channel()->log) == 2);
+	uint32_t before = sent_count[FAR_PUBLISHED];
+	asked_to_publish("once", 1);
+	CHECK(sent_count[FAR_PUBLISHED] == before + 1 && sent[FAR_PUBLISHED].seq == 1);
+	end();
+}
+
 static void ask_presence(struct slice room)
 {
 	struct mail_ask *ask = calloc(1, sizeof(*ask) + room.len);
@@ -1706,6 +1739,7 @@ int main(void)
 	asked_again();
 	asked_without_memory();
 	behind_its_commits();
+	commits_before_another_order();
 	too_many_ask();
 	answered_what_cannot_be();
 	the_oldest_order_comes_back();
