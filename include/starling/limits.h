@@ -65,6 +65,7 @@
 #define TURN_TOKENS_US 4000   /* signatures of tokens, by what their keys take; one more may be */
 #define TURN_READ_BYTES (64 * 1024) /* from one connection */
 #define TURN_REQUESTS_MAX 32        /* of one client; behind a token to verify none */
+#define TURN_REQUESTS_ALL 1024      /* of all that have events, then one of each; and of `again` */
 #define TURN_MAILS_MAX 256          /* letters of other workers */
 #define TURN_DELIVERIES_MAX 1024    /* followers walked: about 8 ms of system calls */
 #define TURN_TIMERS_MAX 1024        /* each may send a ping: about 8 ms of system calls */

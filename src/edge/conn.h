@@ -140,7 +140,8 @@ struct edge {
 	struct burst_bytes burst;
 	struct dialect_reader reader;
 	struct jwt_reader tokens;
-	uint64_t proved_us; /* tokens.spent_us when those in `proving` had their turn last */
+	uint32_t turn_requests; /* begun or gone on with, of the turn's events or of `again` */
+	uint64_t proved_us;     /* tokens.spent_us when those in `proving` had their turn last */
 	struct http_request request; /* the one that is read or carried out just now */
 	struct refusal {
 		enum error_code error; /* of the commands just executed; ERROR_NONE: none */

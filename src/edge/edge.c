@@ -353,6 +353,7 @@ static void accept_all(struct edge *edge)
 void edge_begin(struct edge *edge)
 {
 	hub_set_time(edge->hub, loop_now_ms(edge->loop), loop_unix_us(edge->loop));
+	edge->turn_requests = 0;
 }
 
 void edge_ready(struct edge *edge, uint64_t tag, unsigned ready)
@@ -432,7 +433,9 @@ static void step_again(struct edge *edge)
 	int left = TURN_STEPS_MAX;
 	list_init(&batch);
 	list_move_all(&batch, &edge->again);
-	while (left > 0 && (node = list_first(&batch)) != NULL) {
+	edge->turn_requests = 0; /* those whose events have come do not take it all */
+	while (left > 0 && edge->turn_requests < TURN_REQUESTS_ALL &&
+	       (node = list_first(&batch)) != NULL) {
 		struct conn *conn = CONTAINER_OF(node, struct conn, in_list);
 		left -= conn->is_readable || conn->exchange != NULL;
 		list_remove(node);

@@ -592,12 +592,12 @@ static size_t step(struct edge *edge, struct conn *conn, const char *at, size_t 
 
 /* ---- the transport ---- */
 
-/* The same, and how many it has taken in this turn: where these are enough, the rest of them wait
- * for the next one. */
+/* The same, and how many it has taken in this turn, and all others: where these are enough, the
+ * rest of them wait for the next one. */
 static size_t step_counted(struct edge *edge, struct conn *conn, const char *at, size_t len,
                            unsigned *taken)
 {
-	if (++*taken == TURN_REQUESTS_MAX)
+	if (++*taken == TURN_REQUESTS_MAX || ++edge->turn_requests > TURN_REQUESTS_ALL)
 		conn->is_served = true;
 	return step(edge, conn, at, len);
 }

@@ -31,6 +31,7 @@ enum step {
 	STEP_TOKENS,
 	STEP_STREAM,
 	STEP_CROWD,
+	STEP_LEAVING,
 	STEP_COUNT
 };
 
@@ -88,7 +89,25 @@ static void crowd_close(void)
 	}
 }
 
-/* It leaves when all of it was let in. */
+static bool crowd_is_in(void)
+{
+	struct edge_stats stats;
+	edge_count(edge, &stats);
+	return stats.clients[EDGE_HTTP] == 1 + CROWD;
+}
+
+/* All of it at once, when it was let in. */
+static bool crowd_was_refused(void)
+{
+	if (refused > 0 || !crowd_is_in())
+		return refused == CROWD * TURN_REQUESTS_MAX;
+	pipeline("/nothing", TURN_REQUESTS_MAX);
+	for (size_t i = 0; i < CROWD; i++)
+		CHECK(send(crowd[i], request.at, request.len, 0) == (ssize_t)request.len);
+	buf_clear(&request);
+	return false;
+}
+
 static bool crowd_is_gone(void)
 {
 	struct edge_stats stats;
@@ -96,7 +115,7 @@ static bool crowd_is_gone(void)
 	uint64_t now = stats.closes[CLOSE_GONE] - closed;
 	closed += now;
 	closed_a_turn = now > closed_a_turn ? now : closed_a_turn;
-	if (crowd[0] >= 0 && stats.clients[EDGE_HTTP] == 1 + CROWD)
+	if (crowd[0] >= 0)
 		crowd_close();
 	return closed == CROWD;
 }
@@ -108,6 +127,8 @@ static bool has_answer(size_t step)
 	if (step == STEP_TOKENS)
 		return refused == TOKENS;
 	if (step == STEP_CROWD)
+		return crowd_was_refused();
+	if (step == STEP_LEAVING)
 		return crowd_is_gone();
 	return answer.len > 0 && was_told("\r\n\r\n{") && answer.at[answer.len - 1] == '}';
 }
@@ -126,7 +147,7 @@ static void begin_step(size_t step)
 		pipeline("/nothing", REQUESTS);
 	else if (step == STEP_TOKENS)
 		pipeline("/poll?channel=c&token=e30.e30.e30", TOKENS);
-	else
+	else if (step == STEP_CROWD)
 		crowd_open();
 }
 
@@ -149,6 +170,10 @@ static void check_step(size_t step)
 		printf("turn: of many tokens at once one is looked at at a time\n");
 		CHECK(refused_a_turn <= 2);
 	} else if (step == STEP_CROWD) {
+		printf("turn: of a crowd's many requests some are answered at a time\n");
+		CHECK(refused_a_turn > 1);
+		CHECK(refused_a_turn <= 2 * (TURN_REQUESTS_ALL + TURN_REQUESTS_MAX) + CROWD);
+	} else if (step == STEP_LEAVING) {
 		printf("turn: of a crowd that leaves some are closed at a time\n");
 		CHECK(closed_a_turn > 1);
 		CHECK(closed_a_turn <= TURN_ENDS_MAX);
