@@ -103,6 +103,13 @@ static bool add(struct duplicates *duplicates, struct slice key, uint64_t hash, 
 	return true;
 }
 
+/* Not the oldest one: who is shown them begins anew. */
+static void drop_undone(struct duplicates *duplicates, struct duplicate *duplicate)
+{
+	drop(duplicates, duplicate);
+	duplicates->undone++;
+}
+
 bool duplicates_add(struct duplicates *duplicates, struct slice key, uint64_t hash, uint64_t seq,
                     uint64_t now_ms)
 {
@@ -110,8 +117,7 @@ bool duplicates_add(struct duplicates *duplicates, struct slice key, uint64_t ha
 	struct duplicate *old = find(duplicates, key, hash);
 	if (old != NULL) { /* it was restored behind younger ones */
 		CHECK(is_expired(duplicates, old, now_ms));
-		drop(duplicates, old);
-		duplicates->undone++;
+		drop_undone(duplicates, old);
 	}
 	return add(duplicates, key, hash, seq, (uint32_t)now_ms);
 }
@@ -119,17 +125,19 @@ bool duplicates_add(struct duplicates *duplicates, struct slice key, uint64_t ha
 bool duplicates_restore(struct duplicates *duplicates, struct slice key, uint64_t hash,
                         uint64_t seq, uint64_t now_ms, uint32_t age_ms)
 {
-	return age_ms >= duplicates->ttl_ms || find(duplicates, key, hash) != NULL ||
-	       add(duplicates, key, hash, seq, (uint32_t)now_ms - age_ms);
+	struct duplicate *old = find(duplicates, key, hash);
+	if (age_ms >= duplicates->ttl_ms || (old != NULL && !is_expired(duplicates, old, now_ms)))
+		return true;
+	if (old != NULL)
+		drop_undone(duplicates, old);
+	return add(duplicates, key, hash, seq, (uint32_t)now_ms - age_ms);
 }
 
 void duplicates_remove(struct duplicates *duplicates, struct slice key, uint64_t hash, uint64_t seq)
 {
 	struct duplicate *duplicate = find(duplicates, key, hash);
-	if (duplicate == NULL || duplicate->seq != seq)
-		return;
-	drop(duplicates, duplicate);
-	duplicates->undone++;
+	if (duplicate != NULL && duplicate->seq == seq)
+		drop_undone(duplicates, duplicate);
 }
 
 bool duplicates_show(const struct duplicates *duplicates, struct duplicates_place *place,

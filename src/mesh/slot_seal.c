@@ -443,9 +443,10 @@ bool slot_fetched(struct slots *slots, struct slot *slot)
 {
 	struct takeover *takeover = slot->takeover;
 	struct replica *replica = slot->replica;
+	if (takeover->best.last.lsn < replica->commit)
+		return false;
 	takeover->advanced_ms = slots->now_ms;
-	if (!replica->is_whole || takeover->best.last.lsn < replica->commit ||
-	    !slot_log_has(&replica->log, &takeover->best.last))
+	if (!replica->is_whole || !slot_log_has(&replica->log, &takeover->best.last))
 		return false;
 	slot_pull_end(slots, slot);
 	slot_cut(slots, slot, takeover->best.last.lsn);

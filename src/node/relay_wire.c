@@ -3,7 +3,11 @@
 #include <stdlib.h>
 
 #include "hub/hub.h"
-#include "starling/limits.h"
+#include "mesh/slots.h"
+
+/* Around a record in the log of a slot, or in a part of its state: what it is, its age and place.
+ */
+#define ENTRY_ROOM 32u
 
 /* ---- which fields there are ---- */
 
@@ -116,6 +120,7 @@ static bool is_position(uint64_t epoch, uint64_t seq)
 static enum relay_answer read_record(const struct relay_codec *codec, uint16_t slot,
                                      struct unpack *in, bool is_placed, struct record **made)
 {
+	size_t before = in->rest.len;
 	uint64_t epoch = unpack_u64(in), seq = unpack_u64(in), unix_ms = unpack_u64(in);
 	uint64_t except = unpack_u64(in);
 	uint8_t flags = unpack_u8(in);
@@ -130,7 +135,7 @@ static enum relay_answer read_record(const struct relay_codec *codec, uint16_t s
 	p.payload = unpack_bytes(in, unpack_u32(in));
 	bool is_good = is_placed ? is_position(epoch, seq) && seq != 0 : epoch == 0 && seq == 0;
 	if (in->is_bad || !is_good || flags > RECORD_FLAGS || !is_channel(p.channel, slot) ||
-	    p.payload.len > API_MESSAGE_BYTES_MAX ||
+	    before - in->rest.len > SLOT_ENTRY_MAX - ENTRY_ROOM ||
 	    (p.is_key_hidden && p.idempotency_key.len == 0))
 		return RELAY_BAD;
 	struct record *record = record_make(&p, hash_bytes(&codec->hash_key, p.channel));

@@ -220,14 +220,14 @@ static void check_copy(void)
 	CHECK(duplicates_age_ms(&copy, now_ms + 5000) == 10);
 	CHECK(duplicates_find(&copy, SLICE("b"), hash_of(SLICE("b")), now_ms + 5000) == 2);
 	/* The same again is nothing, and what is too old is not taken. */
-	CHECK(duplicates_restore(&copy, SLICE("a"), hash_of(SLICE("a")), 9, now_ms, 0));
-	CHECK(duplicates_restore(&copy, SLICE("c"), hash_of(SLICE("c")), 9, now_ms, DUPLICATES_MS));
+	CHECK(duplicates_restore(&copy, SLICE("a"), hash_of(SLICE("a")), 9, now_ms + 5000, 0));
+	CHECK(duplicates_restore(&copy, SLICE("c"), hash_of(SLICE("c")), 9, now_ms + 5000,
+	                         DUPLICATES_MS));
 	CHECK(copy.count == 2);
 	CHECK(duplicates_find(&copy, SLICE("a"), hash_of(SLICE("a")), now_ms + 5000) == 1);
 	duplicates_free(&copy);
 }
 
-/* All that are there throughout are shown, whatever comes and goes meanwhile. */
 /* Of a copy those are restored that were there before what came meanwhile. */
 static void check_behind_younger(void)
 {
@@ -245,8 +245,17 @@ static void check_behind_younger(void)
 	for (uint32_t i = 0; i < 2; i++) /* what was shown last has gone: from the start */
 		CHECK(duplicates_show(&kept, &place, now_ms, &shown));
 	CHECK(shown.seq == added && !duplicates_show(&kept, &place, now_ms, &shown));
+	/* And it may be restored anew, but not beside itself. */
+	CHECK(duplicates_restore(&kept, SLICE("c"), hash_of(SLICE("c")), ++added, now_ms,
+	                         DUPLICATES_MS - 10));
+	now_ms += 10;
+	for (uint32_t i = 0; i < 2; i++)
+		CHECK(duplicates_restore(&kept, SLICE("c"), hash_of(SLICE("c")), ++added, now_ms,
+		                         0));
+	CHECK(kept.count == 3 && find(SLICE("c")) == added - 1);
 }
 
+/* All that are there throughout are shown, whatever comes and goes meanwhile. */
 static void check_shown_meanwhile(void)
 {
 	struct random random = {.state = 2};

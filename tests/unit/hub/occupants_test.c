@@ -712,9 +712,9 @@ static void run_any_steps(void)
 	end();
 }
 
-/* ---- without memory, and its price ---- */
+/* ---- numbers ---- */
 
-/* A source may say any number. */
+/* A source may say any. */
 static void run_too_many(void)
 {
 	uint64_t hash = hash_of(SLICE("a"));
@@ -733,6 +733,8 @@ static void run_too_many(void)
 	CHECK(occupants_is_empty(&set));
 	end();
 }
+
+/* ---- without memory, and its price ---- */
 
 static void run_without_memory(void)
 {

@@ -116,6 +116,14 @@ static void a_log_that_ends_before_the_commit(void)
 	                  &(struct wire_append){.term = asked, .stream = entry.stream, .last = 1});
 	give(&other, FRAME_APPEND, &body);
 	CHECK(applied == 2 && slots_counters(slots)->takeovers == 0);
+	/* Whatever it goes on to say that is waited for no longer than if it said nothing. */
+	for (uint32_t i = 0; i < 100 && slots_counters(slots)->abandoned == 0; i++) {
+		pass(SLOTS_TICK_MS);
+		wire_append_write(&body, &(struct wire_append){
+						 .term = asked, .stream = entry.stream, .last = 1});
+		give(&other, FRAME_APPEND, &body);
+	}
+	CHECK(slots_counters(slots)->abandoned == 1);
 	buf_free(&body);
 	slots_destroy(slots);
 }
