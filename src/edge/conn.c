@@ -417,10 +417,23 @@ bool conn_may_say(struct edge *edge, struct conn *conn)
 	       rate_take(&conn->rate, settings->message_rate, settings->message_burst);
 }
 
+/* With an answer that can be given, or a request that the registry has judged: others have no more
+ * than what they have sent. */
+static bool is_due(const struct conn *conn)
+{
+	return conn->state == CONN_POLL || conn->state == CONN_ANSWER;
+}
+
 void conn_again(struct edge *edge, struct conn *conn)
 {
-	if (!list_is_linked(&conn->in_list))
+	bool is_linked = list_is_linked(&conn->in_list);
+	if (is_due(conn) && !conn->is_waiting && !conn->session.is_ended) {
+		if (is_linked) /* in `again`, behind everybody there */
+			list_remove(&conn->in_list);
+		list_append(&edge->due, &conn->in_list);
+	} else if (!is_linked) {
 		list_append(conn_is_shaking(conn) ? &edge->shaking : &edge->again, &conn->in_list);
+	}
 }
 
 void conn_prove_later(struct edge *edge, struct conn *conn)

@@ -69,7 +69,7 @@ struct conn {
 		struct queue_place place; /* in one that waits in a queue */
 	};
 	struct session session;
-	struct list_node in_list; /* edge->again, waiting, proving, shaking or ended */
+	struct list_node in_list; /* edge->again, due, waiting, proving, shaking or ended */
 	const struct transport *transport;
 	union {
 		struct outbox *out; /* what the socket did not take; NULL: nothing */
@@ -118,6 +118,7 @@ struct edge {
 	struct list again;   /* connections with something to do next turn */
 	struct list waiting; /* those that are not read from while letters or walks are behind */
 	struct list shaking; /* those of them whose handshakes are under way */
+	struct list due;     /* those whose answer can be given, or that may go on: all of them */
 	struct list proving; /* those with a token that no turn has had the time to verify */
 	struct list ended;   /* to be closed at the end of this one, or of one soon */
 	struct list surveys; /* notes on which answers go on */

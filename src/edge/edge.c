@@ -130,6 +130,7 @@ struct edge *edge_create(const struct edge_options *options)
 	list_init(&edge->again);
 	list_init(&edge->waiting);
 	list_init(&edge->shaking);
+	list_init(&edge->due);
 	list_init(&edge->proving);
 	list_init(&edge->ended);
 	list_init(&edge->surveys);
@@ -424,8 +425,21 @@ void edge_timer(struct edge *edge, struct timer *timer)
 	}
 }
 
-/* Those that are linked now, so many of them as have something to do; who comes back while they are
- * looked at comes behind the rest. */
+/* So many there are as walks, letters and requests of a turn have made. */
+static void step_due(struct edge *edge)
+{
+	struct list batch;
+	struct list_node *node;
+	list_init(&batch);
+	list_move_all(&batch, &edge->due);
+	while ((node = list_first(&batch)) != NULL) {
+		list_remove(node);
+		conn_step(edge, CONTAINER_OF(node, struct conn, in_list));
+	}
+}
+
+/* Those that are linked now, up to TURN_STEPS_MAX that have something to do, or TURN_REQUESTS_ALL
+ * requests of theirs; who comes back while they are looked at comes behind the rest. */
 static void step_again(struct edge *edge)
 {
 	struct list batch;
@@ -510,8 +524,8 @@ static bool has_steps(const struct edge *edge)
 {
 	struct edge_up *up = edge->options.up;
 	return !up->is_congested(up) &&
-	       (!list_is_empty(&edge->again) || !list_is_empty(&edge->shaking) ||
-	        !list_is_empty(&edge->proving) ||
+	       (!list_is_empty(&edge->again) || !list_is_empty(&edge->due) ||
+	        !list_is_empty(&edge->shaking) || !list_is_empty(&edge->proving) ||
 	        (is_at_ease(edge) && !list_is_empty(&edge->waiting)));
 }
 
@@ -531,6 +545,7 @@ bool edge_after(struct edge *edge)
 		accept_all(edge);
 	step_waiting(edge);
 	if (!up->is_congested(up)) {
+		step_due(edge);
 		step_again(edge);
 		step_shaking(edge);
 		step_proving(edge);

@@ -597,7 +597,8 @@ static size_t step(struct edge *edge, struct conn *conn, const char *at, size_t 
 static size_t step_counted(struct edge *edge, struct conn *conn, const char *at, size_t len,
                            unsigned *taken)
 {
-	if (++*taken == TURN_REQUESTS_MAX || ++edge->turn_requests > TURN_REQUESTS_ALL)
+	edge->turn_requests++;
+	if (++*taken == TURN_REQUESTS_MAX || edge->turn_requests > TURN_REQUESTS_ALL)
 		conn->is_served = true;
 	return step(edge, conn, at, len);
 }

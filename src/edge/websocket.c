@@ -222,12 +222,16 @@ static void refresh(struct edge *edge, struct conn *conn, const struct hub_comma
 		conn_set_timer(edge, conn, edge->settings->heartbeat_interval_ms);
 }
 
+/* A token is verified at once; where a turn has no time for more, what comes behind it waits. */
 static void take_command(struct edge *edge, struct conn *conn, const struct hub_command *command)
 {
-	if (command->type == COMMAND_AUTH)
-		refresh(edge, conn, command);
-	else
+	if (command->type != COMMAND_AUTH) {
 		hub_execute(edge->hub, &conn->session, command);
+		return;
+	}
+	refresh(edge, conn, command);
+	if (!conn->session.is_ended && !edge_may_prove(edge))
+		conn_prove_later(edge, conn);
 }
 
 /* A `resume` has a part for each channel. What goes far beyond what a client may follow is refused

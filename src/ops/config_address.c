@@ -32,9 +32,9 @@ static bool parse_ip(int family, struct slice text, void *bytes)
 	return inet_pton(family, string, bytes) == 1;
 }
 
-/* Parts "HOST:PORT" at the last colon. */
 #define PORT_DIGITS_MAX 5
 
+/* Parts "HOST:PORT" at the last colon. */
 static bool cut_port(struct slice text, struct slice *host, uint16_t *port)
 {
 	size_t colon = text.len;

@@ -91,7 +91,8 @@ static uint64_t crowd_hear(const char *status)
 
 static bool crowd_is_in(void)
 {
-	return edge->clients[EDGE_HTTP] == 1 + CROWD && edge->conns.count == 1 + CROWD;
+	return edge->clients[EDGE_HTTP] + edge->clients[EDGE_WEBSOCKET] == 1 + CROWD &&
+	       edge->conns.count == 1 + CROWD;
 }
 
 /* ---- what they ask ---- */
@@ -138,6 +139,22 @@ static void api_head(struct buf *out, uint32_t count)
 	head_of(out, "/api/publish");
 }
 
+/* A frame whose mask is nothing; behind its handshake, where it is the first. */
+static void auth_frame(struct buf *out, uint32_t count)
+{
+	struct buf text = {0};
+	(void)count;
+	if (turns == 0)
+		buf_string(out, "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+		                "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+		                "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n");
+	buf_format(&text, "{\"type\":\"auth\",\"token\":\"%.*s\"}", (int)token.len, token.at);
+	CHECK(!text.is_broken && text.len > 125 && text.len < 256);
+	buf_append(out, (char[]){(char)0x81, (char)0xfe, 0, (char)text.len, 0, 0, 0, 0}, 8);
+	buf_slice(out, buf_view(&text));
+	buf_free(&text);
+}
+
 /* ---- scenes ---- */
 
 static const struct scene {
@@ -156,6 +173,9 @@ static const struct scene {
 	{"of many who ask on and on some are answered in a turn, each in its turn", plain_request,
          240, 240, "404", TURN_STEPS_MAX *TURN_REQUESTS_MAX, 5 * TURN_REQUESTS_MAX,
          .meanwhile = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"},
+	{"nor does a poll wait for them", plain_request, 240, 240, "404",
+         TURN_STEPS_MAX *TURN_REQUESTS_MAX, 5 * TURN_REQUESTS_MAX,
+         .meanwhile = "GET /poll?channel=c HTTP/1.1\r\nHost: x\r\n\r\n"},
 	{"and of many who had to wait", plain_request, 64, 64, "404",
          2 * (TURN_STEPS_MAX + 1) * TURN_REQUESTS_MAX, 64, .is_held = true},
 	{"of many tokens some are verified in a turn, each in its turn", poll_request, 5, 5, "401",
@@ -175,6 +195,9 @@ static const struct scene {
 	{"or stream", stream_head, 1, 1, "401", TOKENS_A_TURN, 1, .meanwhile = NULL},
 	{"the same of who sends one after the other", poll_request, 1, 5, "401", TOKENS_A_TURN, 2,
          .meanwhile = NULL},
+	/* One of each is verified before it has to wait. */
+	{"and of tokens that come one after the other over WebSockets", auth_frame, 1, 5, "101",
+         CROWD / 2, 1, .meanwhile = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"},
 	{"who leaves while its token waits is gone", poll_request, 5, 5, "401", TOKENS_A_TURN, 2,
          .leaves = true},
 };
@@ -327,6 +350,7 @@ int main(void)
 {
 	const char *why;
 	EVP_PKEY *key = make_ec("P-256");
+	settings.connections_max = CROWD;
 	settings.token_keys = key_set_create();
 	CHECK(settings.token_keys != NULL);
 	CHECK(key_set_add_public(settings.token_keys, key, slice_of(NULL, 0), &why) == 0);
