@@ -162,6 +162,7 @@ static struct edge *edge_make(struct worker *worker)
 	};
 	edge->settings = &settings;
 	list_init(&edge->again);
+	list_init(&edge->due);
 	list_init(&edge->ended);
 	CHECK(slab_init(&edge->conns, sizeof(struct conn), CLIENTS) == 0);
 	CHECK(map_init(&edge->peers) == 0);
@@ -283,10 +284,10 @@ static struct client *client_of(const struct conn *conn)
 	return NULL;
 }
 
-static void step_again(struct edge *edge)
+static void step_all(struct list *list)
 {
 	struct list_node *item;
-	while ((item = list_first(&edge->again)) != NULL) {
+	while ((item = list_first(list)) != NULL) {
 		list_remove(item);
 		struct client *client = client_of(CONTAINER_OF(item, struct conn, in_list));
 		if (client->state == CLIENT_WAITS) {
@@ -294,6 +295,12 @@ static void step_again(struct edge *edge)
 			handle(client);
 		}
 	}
+}
+
+static void step_again(struct edge *edge)
+{
+	step_all(&edge->due);
+	step_all(&edge->again);
 }
 
 /* ---- what must hold ---- */
